@@ -8,7 +8,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={}", root.display());
 
     let files = proto_files(&root.join("latchkey"))?;
-    let mut compiler = protox::Compiler::new([&root, &root.join("vendor/prost-protovalidate-types/proto")])?;
+    let mut compiler =
+        protox::Compiler::new([&root, &root.join("vendor/prost-protovalidate-types/proto")])?;
     compiler
         .include_imports(true)
         .include_source_info(true)
@@ -26,12 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".latchkey.enrollment.v1.CheckKeyRequest",
             ".latchkey.enrollment.v1.RegisterWithKeyRequest",
             ".latchkey.enrollment.v1.AuthenticateRequest",
-            ".latchkey.enrollment.v1.CreateStudentRequest",
-            ".latchkey.enrollment.v1.Credential",
+            ".latchkey.enrollment.v1.Password",
             ".latchkey.keys.v1.ResolveCodesRequest",
             ".latchkey.keys.v1.LookUpTrainingKeyRequest",
             ".latchkey.keys.v1.RevealedCode",
-            ".latchkey.keys.v1.EventKeyChange",
+            ".latchkey.keys.v1.EventKeyOwnCode",
         ])
         .compile_fds(compiler.file_descriptor_set())?;
 
@@ -48,7 +48,10 @@ fn proto_files(dir: &PathBuf) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         let path = entry?.path();
         if path.is_dir() {
             files.extend(proto_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "proto") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "proto")
+        {
             files.push(path);
         }
     }

@@ -3,6 +3,8 @@
 //!
 //! Every item is documented in the `.proto` file it comes from.
 
+mod redacted;
+
 /// Why calls fail or succeed with a warning: `latchkey.errors`.
 pub mod errors {
     /// Version 1.
@@ -18,6 +20,24 @@ pub mod audit {
     #[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic)]
     pub mod v1 {
         tonic::include_proto!("latchkey.audit.v1");
+    }
+}
+
+/// The key-management service: `latchkey.keys`.
+pub mod keys {
+    /// Version 1.
+    #[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic)]
+    pub mod v1 {
+        tonic::include_proto!("latchkey.keys.v1");
+    }
+}
+
+/// The redemption and enrollment service: `latchkey.enrollment`.
+pub mod enrollment {
+    /// Version 1.
+    #[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic)]
+    pub mod v1 {
+        tonic::include_proto!("latchkey.enrollment.v1");
     }
 }
 
