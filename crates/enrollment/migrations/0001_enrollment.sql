@@ -1,0 +1,161 @@
+-- The schema of the enrollment service. Names are qualified everywhere and search_path is never set: the schema belongs
+-- to this service alone. The schema itself is created by sqlx (`create-schemas` in sqlx.toml).
+
+CREATE TABLE enrollment.organizations (
+    organization_id   uuid PRIMARY KEY,
+    parent_id         uuid REFERENCES enrollment.organizations,
+    ancestor_ids      uuid[] NOT NULL,        -- nearest first
+    display_name      text NOT NULL,
+    self_registration boolean NOT NULL DEFAULT false,
+    request_id        uuid NOT NULL UNIQUE,
+    request_fingerprint bytea NOT NULL,
+    created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    version           bigint NOT NULL DEFAULT 1,
+    copied_version    bigint NOT NULL DEFAULT 0   -- the newest version known to have reached keys
+);
+CREATE INDEX organizations_owed ON enrollment.organizations (organization_id) WHERE copied_version < version;
+CREATE INDEX organizations_ancestors ON enrollment.organizations USING gin (ancestor_ids);
+
+CREATE TABLE enrollment.classes (
+    class_id           uuid PRIMARY KEY,
+    organization_id    uuid NOT NULL REFERENCES enrollment.organizations,
+    course_id          text NOT NULL,
+    course_name        text NOT NULL,
+    name               text NOT NULL,
+    instructors        text[] NOT NULL,
+    starts_at          timestamptz NOT NULL,
+    ends_at            timestamptz NOT NULL,
+    time_zone          text NOT NULL,
+    minimum_students   integer NOT NULL,
+    maximum_students   integer NOT NULL,
+    maximum_is_default boolean NOT NULL,
+    post_class_days    integer NOT NULL,
+    status             text NOT NULL CHECK (status IN ('tentative', 'scheduled', 'guaranteed_to_run', 'cancelled')),
+    event_key_window   text NOT NULL CHECK (event_key_window IN ('until_class_ends', 'until_access_expires')),
+    seats_taken        integer NOT NULL DEFAULT 0,
+    request_id         uuid NOT NULL UNIQUE,
+    request_fingerprint bytea NOT NULL,
+    created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    version            bigint NOT NULL DEFAULT 1,   -- of the settings; taking a seat does not change it
+    copied_version     bigint NOT NULL DEFAULT 0,   -- the newest version known to have reached keys
+    CHECK (starts_at < ends_at),
+    CHECK (minimum_students BETWEEN 0 AND maximum_students),
+    CONSTRAINT seats_never_exceed_maximum CHECK (seats_taken BETWEEN 0 AND maximum_students)
+);
+CREATE INDEX classes_organization ON enrollment.classes (organization_id, starts_at);
+CREATE INDEX classes_start ON enrollment.classes (starts_at, class_id);
+CREATE INDEX classes_instructors ON enrollment.classes USING gin (instructors);
+CREATE INDEX classes_owed ON enrollment.classes (class_id) WHERE copied_version < version;
+
+CREATE TABLE enrollment.students (
+    student_id      uuid PRIMARY KEY,         -- registered with a key: derived from the redemption id
+    organization_id uuid NOT NULL,
+    email           text NOT NULL,
+    email_folded    text NOT NULL,
+    given_name      text NOT NULL,
+    family_name     text NOT NULL,
+    password_hash   text,                     -- PHC string, Argon2id
+    issuer          text,
+    subject         text,
+    active          boolean NOT NULL DEFAULT true,
+    request_id      uuid NOT NULL UNIQUE,     -- a creating request's, or the redemption's
+    request_fingerprint bytea NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    version         bigint NOT NULL DEFAULT 1,
+    CHECK ((issuer IS NULL) = (subject IS NULL)),
+    CONSTRAINT students_email UNIQUE (organization_id, email_folded),
+    CONSTRAINT students_identity UNIQUE (issuer, subject)
+);
+CREATE INDEX students_organization ON enrollment.students (organization_id, student_id);
+
+-- One insert-only row per decision: idempotence record, audit row of the redemption, and the operator's history.
+-- No foreign keys here and on enrollments: each would cost a look-up and a share lock per row on the hot path, and the
+-- deciding transaction holds the class lock and has just read the rows they would guard.
+CREATE TABLE enrollment.redemptions (
+    redemption_id   uuid PRIMARY KEY,
+    registration    boolean NOT NULL,
+    outcome         text NOT NULL CHECK (outcome IN ('enrolled', 'already_in', 'refused')),
+    reason          text,                     -- of a refusal: an error reason's name
+    refusal         jsonb,                    -- of a refusal: the facts its text and details were made of
+    fingerprint     bytea NOT NULL,           -- keyed digest of what was asked
+    organization_id uuid NOT NULL,            -- of the key
+    student_id      uuid,                     -- null for a refused registration
+    key_id          uuid NOT NULL,
+    key_kind        text NOT NULL CHECK (key_kind IN ('enrollment', 'event')),
+    generation      integer NOT NULL,
+    class_id        uuid NOT NULL,
+    enrollment_id   uuid,                     -- null if refused
+    caller          text NOT NULL,
+    peer            text NOT NULL,
+    request_id      text NOT NULL,
+    decided_at      timestamptz NOT NULL,
+    CHECK ((outcome = 'refused') = (reason IS NOT NULL)),
+    CHECK ((outcome = 'refused') = (enrollment_id IS NULL))
+);
+CREATE INDEX redemptions_student ON enrollment.redemptions (student_id, decided_at);
+CREATE INDEX redemptions_key ON enrollment.redemptions (key_id);
+
+-- A student's place in a class. Its id is the id of the redemption (or direct request) that made it.
+CREATE TABLE enrollment.enrollments (
+    enrollment_id   uuid PRIMARY KEY,
+    class_id        uuid NOT NULL,
+    organization_id uuid NOT NULL,            -- of the class
+    student_id      uuid NOT NULL,
+    status          text NOT NULL CHECK (status IN ('enrolled', 'cancelled')),
+    key_id          uuid,                     -- null: enrolled directly
+    key_kind        text CHECK (key_kind IN ('enrollment', 'event')),
+    generation      integer,
+    slot            integer,                  -- of a limited key: which of its uses; a single-use key has slot 0
+    holds_key       boolean NOT NULL,         -- given up for good when cancelled
+    enrolled_at     timestamptz NOT NULL,
+    cancelled_at    timestamptz,
+    cancelled_by    text CHECK (cancelled_by IN ('student', 'staff', 'class')),
+    blocked         boolean NOT NULL DEFAULT false,   -- removed by staff: no way back by the event key
+    -- The transaction that changed the row last: what keys are owed is found by it, in commit order, without a second
+    -- write per redemption.
+    changed_xid     xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    CHECK ((key_id IS NULL) = (key_kind IS NULL) AND (key_id IS NULL) = (generation IS NULL)),
+    CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL)),
+    CHECK ((status = 'cancelled') = (cancelled_by IS NOT NULL)),
+    CHECK (NOT holds_key OR (key_id IS NOT NULL AND status <> 'cancelled'))
+);
+CREATE UNIQUE INDEX enrollments_key_slot ON enrollment.enrollments (key_id, slot) WHERE holds_key AND slot IS NOT NULL;
+CREATE UNIQUE INDEX enrollments_live ON enrollment.enrollments (class_id, student_id) WHERE status <> 'cancelled';
+CREATE INDEX enrollments_student ON enrollment.enrollments (student_id);
+CREATE INDEX enrollments_ended ON enrollment.enrollments (class_id, student_id) WHERE status = 'cancelled';
+CREATE INDEX enrollments_changed ON enrollment.enrollments (changed_xid);
+
+-- How far marks and releases have been delivered to keys: every change below this transaction id.
+CREATE TABLE enrollment.deliveries (
+    only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    delivered_below xid8 NOT NULL
+);
+INSERT INTO enrollment.deliveries (delivered_below) VALUES ('0');
+
+-- Direct enrollments answer the same request id the same way.
+CREATE TABLE enrollment.requests (
+    request_id  uuid PRIMARY KEY,
+    method      text NOT NULL,
+    fingerprint bytea NOT NULL,
+    result      jsonb NOT NULL,
+    decided_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE enrollment.audit_events (
+    event_id        uuid PRIMARY KEY,         -- UUIDv7
+    occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor_subject   text NOT NULL,
+    actor_issuer    text NOT NULL,
+    actor_roles     text[] NOT NULL,
+    actor_organization_id uuid,
+    organization_id uuid NOT NULL,
+    action          text NOT NULL,
+    resource_type   text NOT NULL,
+    resource_id     uuid NOT NULL,
+    student_id      uuid,
+    peer            text NOT NULL,
+    request_id      text NOT NULL,
+    details         jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX audit_events_organization ON enrollment.audit_events (organization_id, event_id);
+CREATE INDEX audit_events_resource ON enrollment.audit_events (resource_id, event_id);

@@ -1,0 +1,105 @@
+-- The schema of the keys service. Names are qualified everywhere and search_path is never set: the schema belongs to
+-- this service alone. The schema itself is created by sqlx (`create-schemas` in sqlx.toml).
+
+-- Small versioned copies of what enrollment owns, for visibility and the generation limit; never for admission.
+CREATE TABLE keys.organizations (
+    organization_id uuid PRIMARY KEY,
+    ancestor_ids    uuid[] NOT NULL,          -- nearest first
+    version         bigint NOT NULL CHECK (version >= 1)
+);
+
+CREATE TABLE keys.grants (
+    class_id           uuid PRIMARY KEY,
+    organization_id    uuid NOT NULL,
+    name               text NOT NULL,
+    instructors        text[] NOT NULL,
+    starts_at          timestamptz NOT NULL,
+    ends_at            timestamptz NOT NULL,
+    event_key_until    timestamptz NOT NULL,
+    time_zone          text NOT NULL,
+    status             text NOT NULL CHECK (status IN ('creating', 'open', 'cancelled')),
+    maximum_keys       integer NOT NULL CHECK (maximum_keys >= 1),
+    maximum_is_default boolean NOT NULL,
+    version            bigint NOT NULL CHECK (version >= 0),
+    put_at             timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX grants_creating ON keys.grants (put_at) WHERE status = 'creating';
+
+-- The record of a key: all that can change about it, and never its secret.
+CREATE TABLE keys.training_keys (
+    key_id          uuid PRIMARY KEY,         -- UUIDv7: creation order
+    kind            text NOT NULL CHECK (kind IN ('enrollment', 'event')),
+    organization_id uuid NOT NULL,
+    class_id        uuid NOT NULL REFERENCES keys.grants,
+    batch_id        uuid NOT NULL,            -- request id of the call that made it
+    generation      integer NOT NULL CHECK (generation >= 1),
+    masked_code     text NOT NULL,
+    own_code        boolean NOT NULL DEFAULT false,
+    created_at      timestamptz NOT NULL,
+    created_by      text NOT NULL,
+    revoked_at      timestamptz,              -- for an event key: turned off
+    revoked_by      text,
+    revoke_reason   text,
+    version         bigint NOT NULL DEFAULT 1
+);
+CREATE UNIQUE INDEX training_keys_event ON keys.training_keys (class_id) WHERE kind = 'event';
+CREATE INDEX training_keys_class ON keys.training_keys (class_id, key_id);
+CREATE INDEX training_keys_organization ON keys.training_keys (organization_id, key_id);
+CREATE INDEX training_keys_batch ON keys.training_keys (batch_id, key_id);
+
+-- Every code ever issued, one row each. Only reveal reads `sealed_code`.
+CREATE TABLE keys.codes (
+    key_id       uuid NOT NULL REFERENCES keys.training_keys,
+    generation   integer NOT NULL,
+    hash         bytea NOT NULL CHECK (octet_length(hash) = 32),
+    hash_version smallint NOT NULL,
+    sealed_code  bytea NOT NULL,
+    seal_version smallint NOT NULL,
+    issued_at    timestamptz NOT NULL,
+    valid_until  timestamptz,                 -- set when replaced: end of the grace period
+    retired_at   timestamptz,                 -- the hash may be issued again
+    PRIMARY KEY (key_id, generation)
+);
+CREATE UNIQUE INDEX codes_unretired_hash ON keys.codes (hash) WHERE retired_at IS NULL;
+CREATE INDEX codes_hash ON keys.codes (hash);
+
+-- A copy of each use that enrollment decided. Inserted, never moved: a released pair is never live again.
+CREATE TABLE keys.marks (
+    redemption_id uuid NOT NULL,
+    key_id        uuid NOT NULL,
+    student_id    uuid NOT NULL,
+    generation    integer NOT NULL,
+    redeemed_at   timestamptz NOT NULL,
+    released_at   timestamptz,
+    PRIMARY KEY (redemption_id, key_id)
+);
+CREATE INDEX marks_live_key ON keys.marks (key_id) WHERE released_at IS NULL;
+CREATE INDEX marks_live_student ON keys.marks (student_id) WHERE released_at IS NULL;
+
+-- One row per creating or changing request: the same id again is answered from it.
+CREATE TABLE keys.requests (
+    request_id  uuid PRIMARY KEY,
+    method      text NOT NULL,
+    fingerprint bytea NOT NULL,               -- keyed digest of what was asked
+    result      jsonb NOT NULL,               -- what is needed to answer again; never a code
+    decided_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE keys.audit_events (
+    event_id        uuid PRIMARY KEY,         -- UUIDv7
+    occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor_subject   text NOT NULL,
+    actor_issuer    text NOT NULL,
+    actor_roles     text[] NOT NULL,
+    actor_organization_id uuid,
+    organization_id uuid NOT NULL,
+    action          text NOT NULL,
+    resource_type   text NOT NULL,
+    resource_id     uuid NOT NULL,
+    student_id      uuid,
+    peer            text NOT NULL,
+    request_id      text NOT NULL,
+    details         jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX audit_events_organization ON keys.audit_events (organization_id, event_id);
+CREATE INDEX audit_events_resource ON keys.audit_events (resource_id, event_id);
