@@ -78,19 +78,20 @@ CREATE TABLE enrollment.redemptions (
     reason          text,                     -- of a refusal: an error reason's name
     refusal         jsonb,                    -- of a refusal: the facts its text and details were made of
     fingerprint     bytea NOT NULL,           -- keyed digest of what was asked
-    organization_id uuid NOT NULL,            -- of the key
+    organization_id uuid NOT NULL,            -- of the key; without one: of the would-be student
     student_id      uuid,                     -- null for a refused registration
-    key_id          uuid NOT NULL,
-    key_kind        text NOT NULL CHECK (key_kind IN ('enrollment', 'event')),
-    generation      integer NOT NULL,
-    class_id        uuid NOT NULL,
+    key_id          uuid,                     -- null if refused before the key was looked at (self-registration off)
+    key_kind        text CHECK (key_kind IN ('enrollment', 'event')),
+    generation      integer,
+    class_id        uuid,
     enrollment_id   uuid,                     -- null if refused
     caller          text NOT NULL,
     peer            text NOT NULL,
     request_id      text NOT NULL,
     decided_at      timestamptz NOT NULL,
     CHECK ((outcome = 'refused') = (reason IS NOT NULL)),
-    CHECK ((outcome = 'refused') = (enrollment_id IS NULL))
+    CHECK ((outcome = 'refused') = (enrollment_id IS NULL)),
+    CHECK (outcome = 'refused' OR (student_id IS NOT NULL AND key_id IS NOT NULL AND class_id IS NOT NULL))
 );
 CREATE INDEX redemptions_student ON enrollment.redemptions (student_id, decided_at);
 CREATE INDEX redemptions_key ON enrollment.redemptions (key_id);
