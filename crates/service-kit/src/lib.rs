@@ -1,1 +1,26 @@
-//! placeholder
+//! What any gRPC service of Latchkey needs, and nothing about keys or classes.
+//!
+//! - [`clock`] and [`ids`]: the one source of time, identifiers and randomness.
+//! - [`status`]: typed failures, the code of each reason, and the one funnel to a gRPC status with its details.
+//! - [`validation`]: collects every violation of a request before it is refused.
+//! - [`identity`] and [`access`]: who calls, proven by a bearer token, and the table of who may call what.
+//! - [`context`]: what a handler is told about its call.
+//! - [`server`] and [`client`]: the two ends of a call between services.
+//! - [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
+//! - [`paging`] and [`etag`]: page tokens and versions as callers see them.
+
+pub mod access;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod context;
+pub mod database;
+pub mod etag;
+pub mod identity;
+pub mod ids;
+pub mod lifecycle;
+pub mod paging;
+pub mod server;
+pub mod status;
+pub mod telemetry;
+pub mod validation;

@@ -1,0 +1,59 @@
+//! A transaction whose commit can be believed.
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Error, PgConnection, PgPool, Postgres};
+
+/// A transaction (READ COMMITTED) on a pooled connection. Used like a connection: `&mut *transaction`.
+///
+/// Dropped without [`Transaction::commit`], it is rolled back when its connection comes back to the pool. It differs
+/// from the library's own transaction in two ways: nothing about it depends on a future being polled to its end, and a
+/// commit is an error when the transaction had failed before (Postgres answers COMMIT of a failed transaction with
+/// ROLLBACK, which the library takes for success).
+#[derive(Debug)]
+#[must_use = "a transaction does nothing until it is committed"]
+pub struct Transaction {
+    connection: PoolConnection<Postgres>,
+}
+
+/// Begins a transaction on a connection of `pool`.
+///
+/// Not to be put under a time-out or into `select!`: the pool has time-outs of its own.
+pub async fn begin(pool: &PgPool) -> Result<Transaction, Error> {
+    let mut connection = pool.acquire().await?;
+    sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
+    Ok(Transaction { connection })
+}
+
+impl Transaction {
+    /// Commits. `Ok` means that the transaction is committed and flushed as the server's settings promise.
+    ///
+    /// On an error the transaction was rolled back, unless the connection broke: then the outcome is unknown.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        // In a failed transaction the first statement is refused (SQLSTATE 25P02), and the second is not run. Both go
+        // in one message, so that this costs no round trip.
+        sqlx::raw_sql("SELECT 1; COMMIT").execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    /// Rolls back and waits for it, so that locks are gone when this returns.
+    pub async fn rollback(mut self) -> Result<(), Error> {
+        sqlx::raw_sql("ROLLBACK").execute(&mut *self.connection).await?;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
