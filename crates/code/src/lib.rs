@@ -20,7 +20,9 @@ mod mask;
 mod own;
 mod words;
 
-pub use canonical::{CANONICAL_MAX, CANONICAL_MIN, CanonicalCode, Malformed, TYPED_MAX_BYTES, parse};
+pub use canonical::{
+    CANONICAL_MAX, CANONICAL_MIN, CanonicalCode, Malformed, TYPED_MAX_BYTES, parse,
+};
 pub use generated::{GeneratedCode, Kind, LENGTH, RANDOM_BITS, generate};
 pub use guessable::Guessable;
 pub use own::{OWN_MAX, OWN_MIN, OwnCode, OwnCodeError};
