@@ -1,0 +1,12 @@
+//! Types, state machines and rules. Pure: no async, no I/O, no generated types, no SQL; the time, randomness and ids
+//! are arguments.
+
+pub mod calendar;
+pub mod class;
+pub mod email;
+pub mod enrollment;
+pub mod fingerprint;
+pub mod key;
+pub mod organization;
+pub mod refusal;
+pub mod student;

@@ -1,0 +1,1 @@
+//! The settings of a class: what create takes and an edit changes.

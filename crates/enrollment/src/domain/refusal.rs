@@ -1,0 +1,211 @@
+//! Why this service says no.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A refusal: the reason, with the facts that its text and details are made of.
+///
+/// A recorded refusal is stored as it stands here and answered again from it, word for word. So the names of variants
+/// and fields are part of what is stored: never rename one, never take one away.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(
+    tag = "reason",
+    rename_all = "SCREAMING_SNAKE_CASE",
+    rename_all_fields = "snake_case"
+)]
+#[error("{}", self.reason())]
+pub enum Refusal {
+    /// The text can be no code.
+    KeyMalformed,
+    /// No key has this code.
+    KeyNotFound,
+    /// E-mail and password do not fit an active account.
+    CredentialsInvalid,
+    /// No such class, or beyond reach.
+    ClassNotFound {
+        /// The id asked for.
+        class_id: Uuid,
+    },
+    /// No such student, or beyond reach.
+    StudentNotFound {
+        /// The id asked for.
+        student_id: Uuid,
+    },
+    /// No such organization, or beyond reach.
+    OrganizationNotFound {
+        /// The id asked for.
+        organization_id: Uuid,
+    },
+    /// No such enrollment, or beyond reach.
+    EnrollmentNotFound {
+        /// The id asked for.
+        enrollment_id: Uuid,
+    },
+    /// No such recorded decision, or beyond reach.
+    RedemptionNotFound {
+        /// The id asked for.
+        redemption_id: Uuid,
+    },
+    /// The class was cancelled.
+    ClassCancelled {
+        /// The class.
+        class_id: Uuid,
+    },
+    /// The class is tentative.
+    ClassNotScheduled {
+        /// The class.
+        class_id: Uuid,
+    },
+    /// The class has begun, and this caller may do this only before that.
+    ClassStarted {
+        /// The class.
+        class_id: Uuid,
+        /// When it began.
+        starts_at: DateTime<Utc>,
+        /// Its zone.
+        time_zone: Tz,
+    },
+    /// Every seat is taken.
+    ClassFull {
+        /// The class.
+        class_id: Uuid,
+        /// Its maximum students.
+        maximum_students: i32,
+    },
+    /// The new maximum is below the seats taken.
+    MaximumBelowSeatsTaken {
+        /// The class.
+        class_id: Uuid,
+        /// The seats taken.
+        seats_taken: i32,
+        /// The maximum asked for.
+        maximum_students: i32,
+    },
+    /// The time in which the key can be redeemed, or the class joined, is over.
+    WindowClosed {
+        /// The class.
+        class_id: Uuid,
+        /// When it closed.
+        closed_at: DateTime<Utc>,
+        /// The class's zone.
+        time_zone: Tz,
+    },
+    /// The key was used by another student.
+    KeyAlreadyRedeemed {
+        /// The key.
+        key_id: Uuid,
+    },
+    /// The key was revoked, or the event key turned off.
+    KeyRevoked {
+        /// The key.
+        key_id: Uuid,
+    },
+    /// The event key has a newer code.
+    CodeReplaced {
+        /// The key.
+        key_id: Uuid,
+    },
+    /// Staff removed the student from the class.
+    StudentBlocked {
+        /// The class.
+        class_id: Uuid,
+        /// The student.
+        student_id: Uuid,
+    },
+    /// The account is deactivated.
+    StudentInactive {
+        /// The student.
+        student_id: Uuid,
+    },
+    /// The student's organization is neither the owner's nor below it. Carries no further detail, on purpose.
+    OrganizationMismatch,
+    /// Students of this organization do not register themselves.
+    SelfRegistrationDisabled {
+        /// The organization.
+        organization_id: Uuid,
+    },
+    /// The id was used before with other content.
+    RequestIdReused {
+        /// The id.
+        id: Uuid,
+    },
+    /// Another account of the organization has this e-mail address.
+    EmailTaken,
+    /// Another account has this external identity.
+    IdentityTaken,
+    /// Another key has this code.
+    CodeTaken,
+    /// The resource was changed since the etag was read.
+    EtagMismatch {
+        /// What it is, for example `class`.
+        resource_type: String,
+        /// Its id.
+        id: Uuid,
+    },
+}
+
+impl Refusal {
+    /// The name of the reason, as callers see it and as it is stored, for example `CLASS_FULL`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::KeyMalformed => "KEY_MALFORMED",
+            Self::KeyNotFound => "KEY_NOT_FOUND",
+            Self::CredentialsInvalid => "CREDENTIALS_INVALID",
+            Self::ClassNotFound { .. } => "CLASS_NOT_FOUND",
+            Self::StudentNotFound { .. } => "STUDENT_NOT_FOUND",
+            Self::OrganizationNotFound { .. } => "ORGANIZATION_NOT_FOUND",
+            Self::EnrollmentNotFound { .. } => "ENROLLMENT_NOT_FOUND",
+            Self::RedemptionNotFound { .. } => "REDEMPTION_NOT_FOUND",
+            Self::ClassCancelled { .. } => "CLASS_CANCELLED",
+            Self::ClassNotScheduled { .. } => "CLASS_NOT_SCHEDULED",
+            Self::ClassStarted { .. } => "CLASS_STARTED",
+            Self::ClassFull { .. } => "CLASS_FULL",
+            Self::MaximumBelowSeatsTaken { .. } => "MAXIMUM_BELOW_SEATS_TAKEN",
+            Self::WindowClosed { .. } => "WINDOW_CLOSED",
+            Self::KeyAlreadyRedeemed { .. } => "KEY_ALREADY_REDEEMED",
+            Self::KeyRevoked { .. } => "KEY_REVOKED",
+            Self::CodeReplaced { .. } => "CODE_REPLACED",
+            Self::StudentBlocked { .. } => "STUDENT_BLOCKED",
+            Self::StudentInactive { .. } => "STUDENT_INACTIVE",
+            Self::OrganizationMismatch => "ORGANIZATION_MISMATCH",
+            Self::SelfRegistrationDisabled { .. } => "SELF_REGISTRATION_DISABLED",
+            Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
+            Self::EmailTaken => "EMAIL_TAKEN",
+            Self::IdentityTaken => "IDENTITY_TAKEN",
+            Self::CodeTaken => "CODE_TAKEN",
+            Self::EtagMismatch { .. } => "ETAG_MISMATCH",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_refusal_comes_back_the_same() {
+        let refusals = [
+            Refusal::WindowClosed {
+                class_id: Uuid::from_u128(1),
+                closed_at: DateTime::from_timestamp(1_700_000_000, 123_456_000).unwrap(),
+                time_zone: Tz::Europe__Berlin,
+            },
+            Refusal::OrganizationMismatch,
+            Refusal::ClassFull {
+                class_id: Uuid::from_u128(1),
+                maximum_students: 30,
+            },
+        ];
+        for refusal in refusals {
+            let stored = serde_json::to_value(&refusal).unwrap();
+            assert_eq!(
+                stored["reason"],
+                refusal.reason(),
+                "the stored name is the name of the reason"
+            );
+            assert_eq!(serde_json::from_value::<Refusal>(stored).unwrap(), refusal);
+        }
+    }
+}

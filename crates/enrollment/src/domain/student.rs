@@ -1,0 +1,59 @@
+//! Students' accounts.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::email::EmailAddress;
+
+/// Who a student is elsewhere (OpenID Connect); unique over all organizations. Compared exactly, as the standard says.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ExternalIdentity {
+    /// The issuer, an `https` URL.
+    pub issuer: String,
+    /// The `sub` claim.
+    pub subject: String,
+}
+
+/// A student's account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Student {
+    /// Its id.
+    pub id: Uuid,
+    /// The organization it belongs to.
+    pub organization_id: Uuid,
+    /// The e-mail address.
+    pub email: EmailAddress,
+    /// Given name.
+    pub given_name: String,
+    /// Family name.
+    pub family_name: String,
+    /// The external identity, if there is one.
+    pub external_identity: Option<ExternalIdentity>,
+    /// Whether the account can sign in with a password.
+    pub has_password: bool,
+    /// False once deactivated.
+    pub active: bool,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// Grows with every change.
+    pub version: i64,
+}
+
+/// Personal data stays out of logs.
+impl fmt::Debug for ExternalIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExternalIdentity([redacted])")
+    }
+}
+
+/// Personal data stays out of logs.
+impl fmt::Debug for Student {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Student")
+            .field("id", &self.id)
+            .field("active", &self.active)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1 @@
+//! gRPC: from messages to use cases and back. With `clients`, the only room that sees generated types.
