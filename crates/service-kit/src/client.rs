@@ -1,1 +1,176 @@
-//! placeholder
+//! A channel to another service: with this service's identity, a deadline and the request id on each call.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Response};
+use tokio::time::{Instant, timeout_at};
+use tonic::body::Body;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status, TimeoutExpired};
+use tower::Service;
+
+use crate::body::DeadlineBody;
+use crate::config::ClientConfig;
+use crate::context::{REQUEST_ID_HEADER, RequestId};
+use crate::identity::TokenSigner;
+use crate::server::timeout_header;
+use crate::status::ApiError;
+
+/// How often an open connection is asked whether it is alive, also while no call uses it: the first call after a quiet
+/// night must not be the one to find out.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How long it may take to answer that.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why there is no channel.
+#[derive(Debug, thiserror::Error)]
+#[error("the endpoint {endpoint:?} cannot be used")]
+pub struct ClientError {
+    endpoint: String,
+    #[source]
+    source: tonic::transport::Error,
+}
+
+/// A channel to another service, for a generated client: `SomethingClient::new(channel)`. Clones share one connection.
+///
+/// Each call carries a bearer token of this service's signer, the request id of the call that the present task serves,
+/// and a `grpc-timeout`: the caller's own (`tonic::Request::set_timeout`) where it is shorter than the configured one.
+/// The time-out is also enforced here, over the whole answer, with the status DEADLINE_EXCEEDED. Connects when first
+/// used and reconnects by itself; while it cannot connect, calls fail UNAVAILABLE.
+#[derive(Debug, Clone)]
+pub struct ServiceChannel {
+    inner: Channel,
+    signer: Arc<TokenSigner>,
+    call_timeout: Duration,
+}
+
+impl ServiceChannel {
+    /// A channel to the service at `config.endpoint`.
+    pub fn new(config: &ClientConfig, signer: Arc<TokenSigner>) -> Result<Self, ClientError> {
+        let endpoint = Endpoint::from_shared(config.endpoint.clone())
+            .map_err(|source| ClientError {
+                endpoint: config.endpoint.clone(),
+                source,
+            })?
+            .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(KEEPALIVE_INTERVAL))
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true);
+        Ok(Self {
+            inner: endpoint.connect_lazy(),
+            signer,
+            call_timeout: Duration::from_millis(config.call_timeout_ms),
+        })
+    }
+
+    /// Puts the headers on `request`; how long the call may take.
+    fn prepare(&self, request: &mut Request<Body>) -> Result<Duration, Status> {
+        let headers = request.headers_mut();
+        let given = headers
+            .get(timeout_header::NAME)
+            .and_then(|value| timeout_header::read(value.to_str().ok()?));
+        let timeout = given.map_or(self.call_timeout, |given| given.min(self.call_timeout));
+        let invalid = |_| {
+            Status::from(ApiError::bug(
+                "a header of a call to another service cannot be written",
+            ))
+        };
+        let text = timeout_header::format(timeout);
+        headers.insert(
+            timeout_header::NAME,
+            HeaderValue::from_str(&text).map_err(invalid)?,
+        );
+
+        let token = self.signer.token().map_err(ApiError::internal)?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(invalid)?;
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+
+        if let Some(id) = RequestId::current()
+            && !headers.contains_key(REQUEST_ID_HEADER)
+        {
+            headers.insert(
+                REQUEST_ID_HEADER,
+                HeaderValue::from_str(id.as_str()).map_err(invalid)?,
+            );
+        }
+        Ok(timeout)
+    }
+}
+
+impl Service<Request<Body>> for ServiceChannel {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner
+            .poll_ready(cx)
+            .map_err(|error| Status::from_error(error.into()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let timeout = match self.prepare(&mut request) {
+            Ok(timeout) => timeout,
+            Err(status) => return Box::pin(std::future::ready(Err(status))),
+        };
+        let deadline = Instant::now() + timeout;
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            match timeout_at(deadline, answer).await {
+                Ok(Ok(response)) => Ok(response.map(|body| DeadlineBody::wrap(body, deadline))),
+                // The transport reads the same header and may be first; it would say CANCELLED.
+                Ok(Err(error)) if is_timeout(&error) => Err(ApiError::deadline_exceeded().into()),
+                Ok(Err(error)) => Err(Status::from_error(error.into())),
+                Err(_) => Err(ApiError::deadline_exceeded().into()),
+            }
+        })
+    }
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| error.is::<TimeoutExpired>())
+}
+
+/// A failed call to another service as a failure of the call that needed it: `DEPENDENCY_UNAVAILABLE` when the other
+/// could not be reached or not in time or is overloaded, INTERNAL otherwise, because this service asked something that
+/// the other refuses. A reason that callers may see (for example `CODE_TAKEN`) is for the caller of this function to
+/// take out before, by [`crate::status::reason_of`].
+pub fn api_error(status: Status) -> ApiError {
+    match status.code() {
+        Code::Unavailable
+        | Code::DeadlineExceeded
+        | Code::Cancelled
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::Unknown => ApiError::unavailable(status),
+        _ => ApiError::internal(status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::ErrorReason;
+
+    #[test]
+    fn a_failed_call_fails_its_caller_without_saying_more() {
+        let unavailable = api_error(Status::unavailable("10.0.0.7 refused"));
+        assert_eq!(unavailable.reason(), ErrorReason::DependencyUnavailable);
+        assert!(!unavailable.message().contains("10.0.0.7"));
+        assert_eq!(
+            api_error(Status::permission_denied("x")).reason(),
+            ErrorReason::Internal
+        );
+    }
+}

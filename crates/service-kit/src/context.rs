@@ -32,7 +32,9 @@ impl RequestId {
     pub fn accept(text: &str) -> Option<Self> {
         let sane = !text.is_empty()
             && text.len() <= Self::MAX_LEN
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
         sane.then(|| Self(text.into()))
     }
 
@@ -81,15 +83,16 @@ pub struct CallContext {
 impl CallContext {
     /// The context of `request`. Fails (INTERNAL) only when the request did not come through [`crate::server`].
     pub fn of<T>(request: &Request<T>) -> Result<&Self, ApiError> {
-        request
-            .extensions()
-            .get::<Self>()
-            .ok_or_else(|| ApiError::bug("the request carries no call context: it did not pass the access check"))
+        request.extensions().get::<Self>().ok_or_else(|| {
+            ApiError::bug("the request carries no call context: it did not pass the access check")
+        })
     }
 
     /// The peer as audit rows keep it: the address without the port, empty when unknown.
     pub fn peer_text(&self) -> String {
-        self.peer.map(|peer| peer.ip().to_string()).unwrap_or_default()
+        self.peer
+            .map(|peer| peer.ip().to_string())
+            .unwrap_or_default()
     }
 }
 
@@ -113,7 +116,10 @@ mod tests {
     async fn the_current_id_holds_inside_its_scope_only() {
         let id = RequestId::accept("one").unwrap();
         assert_eq!(RequestId::current(), None);
-        assert_eq!(id.clone().scope(async { RequestId::current() }).await, Some(id));
+        assert_eq!(
+            id.clone().scope(async { RequestId::current() }).await,
+            Some(id)
+        );
         assert_eq!(RequestId::current(), None);
     }
 

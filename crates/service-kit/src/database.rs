@@ -58,9 +58,15 @@ pub fn url(config: &DatabaseConfig) -> Result<SecretString, DatabaseError> {
 /// back, whoever left it.
 pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, DatabaseError> {
     let options = connect_options(&url(config)?, application)?.options([
-        ("statement_timeout", format!("{}ms", config.statement_timeout_ms)),
+        (
+            "statement_timeout",
+            format!("{}ms", config.statement_timeout_ms),
+        ),
         ("lock_timeout", format!("{}ms", config.lock_timeout_ms)),
-        ("idle_in_transaction_session_timeout", format!("{}ms", config.idle_in_transaction_timeout_ms)),
+        (
+            "idle_in_transaction_session_timeout",
+            format!("{}ms", config.idle_in_transaction_timeout_ms),
+        ),
         // A plan made for an empty table's statistics and particular values is worse than a generic one that always
         // uses the index; and a generic plan is made once.
         ("plan_cache_mode", "force_generic_plan".to_owned()),
@@ -77,7 +83,9 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
                     return Ok(true);
                 }
                 // A connection whose ping does not come back is closed by the pool, never used again.
-                Ok(tokio::time::timeout(PING_TIMEOUT, connection.ping()).await.is_ok_and(|pong| pong.is_ok()))
+                Ok(tokio::time::timeout(PING_TIMEOUT, connection.ping())
+                    .await
+                    .is_ok_and(|pong| pong.is_ok()))
             })
         })
         // The library's `begin`, dropped at the wrong moment, leaves a transaction open that the pool does not see.
@@ -94,12 +102,24 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
 /// connection pooler in between would lose).
 ///
 /// Waits up to a minute for another process that does the same.
-pub async fn migrate(url: &SecretString, application: &str, migrator: &Migrator) -> Result<(), MigrateFailure> {
+pub async fn migrate(
+    url: &SecretString,
+    application: &str,
+    migrator: &Migrator,
+) -> Result<(), MigrateFailure> {
     let options = connect_options(url, application)
         .map_err(MigrateFailure::Url)?
-        .options([("lock_timeout", MIGRATION_LOCK_TIMEOUT), ("client_min_messages", "warning")]);
-    let mut connection = PgConnection::connect_with(&options).await.map_err(MigrateFailure::Connect)?;
-    migrator.run(&mut connection).await.map_err(MigrateFailure::Migrate)?;
+        .options([
+            ("lock_timeout", MIGRATION_LOCK_TIMEOUT),
+            ("client_min_messages", "warning"),
+        ]);
+    let mut connection = PgConnection::connect_with(&options)
+        .await
+        .map_err(MigrateFailure::Connect)?;
+    migrator
+        .run(&mut connection)
+        .await
+        .map_err(MigrateFailure::Migrate)?;
     connection.close().await.map_err(MigrateFailure::Connect)
 }
 
@@ -121,11 +141,17 @@ pub enum MigrateFailure {
 pub async fn is_alive(pool: &PgPool) -> bool {
     // Never around `begin`: dropping an `acquire` or a statement here loses nothing but the connection.
     let ping = async { pool.acquire().await?.ping().await };
-    tokio::time::timeout(PING_TIMEOUT, ping).await.is_ok_and(|result| result.is_ok())
+    tokio::time::timeout(PING_TIMEOUT, ping)
+        .await
+        .is_ok_and(|result| result.is_ok())
 }
 
-fn connect_options(url: &SecretString, application: &str) -> Result<PgConnectOptions, DatabaseError> {
-    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| DatabaseError::Url)?;
+fn connect_options(
+    url: &SecretString,
+    application: &str,
+) -> Result<PgConnectOptions, DatabaseError> {
+    let options =
+        PgConnectOptions::from_str(url.expose_secret()).map_err(|_| DatabaseError::Url)?;
     Ok(options
         .application_name(application)
         // Statements are logged by nobody: their parameters are personal data.

@@ -18,7 +18,10 @@ pub fn parse(id: Uuid, etag: &str) -> Option<i64> {
 }
 
 fn check(id: Uuid, version: i64) -> u32 {
-    let digest = Sha256::new().chain_update(id.as_bytes()).chain_update(version.to_be_bytes()).finalize();
+    let digest = Sha256::new()
+        .chain_update(id.as_bytes())
+        .chain_update(version.to_be_bytes())
+        .finalize();
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 

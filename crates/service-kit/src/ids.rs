@@ -55,7 +55,10 @@ impl Default for RandomIds {
 }
 
 impl Ids for RandomIds {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes identifiers from randomness")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that makes identifiers from randomness"
+    )]
     fn new_id(&self) -> Uuid {
         new_id(self.clock.now(), &mut rand::rng())
     }
@@ -95,7 +98,9 @@ mod tests {
 
     #[test]
     fn ids_of_one_instant_differ() {
-        let clock = Arc::new(ManualClock::at(DateTime::from_timestamp(1_700_000_000, 0).unwrap()));
+        let clock = Arc::new(ManualClock::at(
+            DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
+        ));
         let ids = RandomIds::new(clock);
         let made: HashSet<Uuid> = (0..1_000).map(|_| ids.new_id()).collect();
         assert_eq!(made.len(), 1_000);

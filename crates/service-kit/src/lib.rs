@@ -6,12 +6,14 @@
 //! - [`identity`] and [`access`]: who calls, proven by a bearer token, and the table of who may call what.
 //! - [`context`]: what a handler is told about its call.
 //! - [`server`] and [`client`]: the two ends of a call between services.
-//! - [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
+//! - [`command`], [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
 //! - [`paging`] and [`etag`]: page tokens and versions as callers see them.
 
 pub mod access;
+mod body;
 pub mod client;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod context;
 pub mod database;

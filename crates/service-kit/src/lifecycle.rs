@@ -20,10 +20,16 @@ pub fn shutdown_on_signal() -> io::Result<CancellationToken> {
     let token = shutdown.clone();
     tokio::spawn(async move {
         let name = next(&mut interrupt, &mut terminate).await;
-        tracing::info!(signal = name, "shutting down; a second signal ends the process at once");
+        tracing::info!(
+            signal = name,
+            "shutting down; a second signal ends the process at once"
+        );
         token.cancel();
         let name = next(&mut interrupt, &mut terminate).await;
-        tracing::warn!(signal = name, "a second signal: the process ends without waiting for calls in progress");
+        tracing::warn!(
+            signal = name,
+            "a second signal: the process ends without waiting for calls in progress"
+        );
         process::exit(ABORTED);
     });
     Ok(shutdown)
@@ -41,11 +47,13 @@ async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
 ///
 /// The waiting is done by a thread of its own, because a read of standard input cannot be abandoned.
 pub fn shutdown_on_stdin_end(shutdown: CancellationToken) -> io::Result<()> {
-    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        wait_for_end(io::stdin().lock());
-        tracing::info!("standard input ended: shutting down");
-        shutdown.cancel();
-    })?;
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(move || {
+            wait_for_end(io::stdin().lock());
+            tracing::info!("standard input ended: shutting down");
+            shutdown.cancel();
+        })?;
     Ok(())
 }
 

@@ -42,7 +42,12 @@ impl<C: DeserializeOwned> PageRequest<C> {
     /// Reads the fields `page_size` and `page_token` of a request. `query` is the list's method and filters in some
     /// canonical form: a token is accepted only with the query that it came from. Never put a secret into it or into
     /// the cursor `C`.
-    pub fn read(page_size: i32, page_token: &str, query: &[&str], violations: &mut Violations) -> Self {
+    pub fn read(
+        page_size: i32,
+        page_token: &str,
+        query: &[&str],
+        violations: &mut Violations,
+    ) -> Self {
         let size = match u32::try_from(page_size) {
             Ok(0) => DEFAULT_PAGE_SIZE,
             Ok(size) if size <= MAX_PAGE_SIZE => size,
@@ -58,7 +63,10 @@ impl<C: DeserializeOwned> PageRequest<C> {
         }
         let after = decode(page_token, query);
         if after.is_none() {
-            violations.add("page_token", "must come from the answer before, with the same filters");
+            violations.add(
+                "page_token",
+                "must come from the answer before, with the same filters",
+            );
         }
         Self { size, after }
     }
@@ -87,12 +95,18 @@ impl<T> Page<T> {
             Some(last) if more => encode(&cursor(last), query),
             _ => String::new(),
         };
-        Self { items: rows, next_page_token }
+        Self {
+            items: rows,
+            next_page_token,
+        }
     }
 
     /// The same page with other items.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(change).collect(), next_page_token: self.next_page_token }
+        Page {
+            items: self.items.into_iter().map(change).collect(),
+            next_page_token: self.next_page_token,
+        }
     }
 }
 
@@ -135,18 +149,32 @@ mod tests {
 
     const QUERY: &[&str] = &["ListThings", "class=1", ""];
 
-    fn read(size: i32, token: &str, query: &[&str]) -> Result<PageRequest<(i64, String)>, Vec<String>> {
+    fn read(
+        size: i32,
+        token: &str,
+        query: &[&str],
+    ) -> Result<PageRequest<(i64, String)>, Vec<String>> {
         let mut violations = Violations::default();
         let page = PageRequest::read(size, token, query, &mut violations);
         match violations.finish() {
             Ok(()) => Ok(page),
-            Err(error) => Err(error.violations().iter().map(|violation| violation.field.clone()).collect()),
+            Err(error) => Err(error
+                .violations()
+                .iter()
+                .map(|violation| violation.field.clone())
+                .collect()),
         }
     }
 
     #[test]
     fn sizes_default_and_are_bounded() {
-        assert_eq!(read(0, "", QUERY).unwrap(), PageRequest { size: 50, after: None });
+        assert_eq!(
+            read(0, "", QUERY).unwrap(),
+            PageRequest {
+                size: 50,
+                after: None
+            }
+        );
         assert_eq!(read(1_000, "", QUERY).unwrap().limit(), 1_001);
         for bad in [-1, 1_001, i32::MIN, i32::MAX] {
             assert_eq!(read(bad, "", QUERY).unwrap_err(), ["page_size"]);
@@ -161,27 +189,50 @@ mod tests {
         let second = read(2, &page.next_page_token, QUERY).unwrap();
         assert_eq!(second.after, Some((20, "x".to_owned())));
         let last = Page::new(vec![30], &second, QUERY, |row| (*row, "x"));
-        assert_eq!((last.items.as_slice(), last.next_page_token.as_str()), (&[30][..], ""));
+        assert_eq!(
+            (last.items.as_slice(), last.next_page_token.as_str()),
+            (&[30][..], "")
+        );
     }
 
     #[test]
     fn a_full_last_page_has_no_next() {
         let request = read(2, "", QUERY).unwrap();
-        assert_eq!(Page::new(vec![1, 2], &request, QUERY, |row| *row).next_page_token, "");
+        assert_eq!(
+            Page::new(vec![1, 2], &request, QUERY, |row| *row).next_page_token,
+            ""
+        );
     }
 
     #[test]
     fn foreign_and_damaged_tokens_are_refused() {
         let token = encode(&(1, "x"), QUERY);
         assert!(read(1, &token, QUERY).is_ok());
-        assert_eq!(read(1, &token, &["ListThings", "class=2", ""]).unwrap_err(), ["page_token"]);
-        assert_eq!(read(1, &token, &["ListThings", "class=1"]).unwrap_err(), ["page_token"]);
-        assert_eq!(read(1, &token, &["ListThingsclass=1", "", ""]).unwrap_err(), ["page_token"]);
+        assert_eq!(
+            read(1, &token, &["ListThings", "class=2", ""]).unwrap_err(),
+            ["page_token"]
+        );
+        assert_eq!(
+            read(1, &token, &["ListThings", "class=1"]).unwrap_err(),
+            ["page_token"]
+        );
+        assert_eq!(
+            read(1, &token, &["ListThingsclass=1", "", ""]).unwrap_err(),
+            ["page_token"]
+        );
         for position in 0..token.len() {
             let mut damaged = token.clone().into_bytes();
-            damaged[position] = if damaged[position] == b'A' { b'B' } else { b'A' };
+            damaged[position] = if damaged[position] == b'A' {
+                b'B'
+            } else {
+                b'A'
+            };
             let damaged = String::from_utf8(damaged).unwrap();
-            assert_eq!(read(1, &damaged, QUERY).unwrap_err(), ["page_token"], "at {position}");
+            assert_eq!(
+                read(1, &damaged, QUERY).unwrap_err(),
+                ["page_token"],
+                "at {position}"
+            );
         }
         let other_cursor = encode(&"not a pair", QUERY);
         assert_eq!(read(1, &other_cursor, QUERY).unwrap_err(), ["page_token"]);

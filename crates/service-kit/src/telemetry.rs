@@ -29,14 +29,24 @@ pub enum TelemetryError {
 pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder()
         .parse(&config.filter)
-        .map_err(|source| TelemetryError::Filter { filter: config.filter.clone(), source })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        .map_err(|source| TelemetryError::Filter {
+            filter: config.filter.clone(),
+            source,
+        })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match config.format {
         LogFormat::Text => {
             let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());
             builder.with_ansi(colors).finish().try_init()
         }
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).finish().try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .finish()
+            .try_init(),
     }
     .map_err(TelemetryError::Installed)
 }
@@ -75,7 +85,10 @@ mod tests {
 
     #[test]
     fn a_bad_filter_is_named() {
-        let config = LogConfig { filter: "a=b=c".into(), ..LogConfig::default() };
+        let config = LogConfig {
+            filter: "a=b=c".into(),
+            ..LogConfig::default()
+        };
         assert!(init(&config).unwrap_err().to_string().contains("a=b=c"));
     }
 }

@@ -29,7 +29,10 @@ impl Violations {
         let mut violations = Self::default();
         if let Err(error) = message.validate() {
             for violation in error.violations() {
-                violations.add(violation.field_path(), describe(violation.rule_id(), violation.message()));
+                violations.add(
+                    violation.field_path(),
+                    describe(violation.rule_id(), violation.message()),
+                );
             }
         }
         violations
@@ -37,7 +40,10 @@ impl Violations {
 
     /// Adds a violation, unless `field` is already said to break the same rule.
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        let violation = FieldViolation { field: field.into(), description: description.into() };
+        let violation = FieldViolation {
+            field: field.into(),
+            description: description.into(),
+        };
         if !self.found.contains(&violation) {
             self.found.push(violation);
         }
@@ -89,7 +95,11 @@ impl Violations {
     }
 
     /// A moment, or `None` when it is unset. Kept to the microsecond, as the database keeps it.
-    pub fn optional_timestamp(&mut self, field: &str, value: Option<&Timestamp>) -> Option<DateTime<Utc>> {
+    pub fn optional_timestamp(
+        &mut self,
+        field: &str,
+        value: Option<&Timestamp>,
+    ) -> Option<DateTime<Utc>> {
         let value = value?;
         let parsed = u32::try_from(value.nanos)
             .ok()
@@ -110,11 +120,17 @@ impl Violations {
     }
 
     /// A span that is not negative, or `None` when it is unset.
-    pub fn optional_duration(&mut self, field: &str, value: Option<&Duration>) -> Option<TimeDelta> {
+    pub fn optional_duration(
+        &mut self,
+        field: &str,
+        value: Option<&Duration>,
+    ) -> Option<TimeDelta> {
         let value = value?;
         let parsed = u32::try_from(value.nanos)
             .ok()
-            .filter(|nanos| *nanos < 1_000_000_000 && (0..=DURATION_MAX_SECONDS).contains(&value.seconds))
+            .filter(|nanos| {
+                *nanos < 1_000_000_000 && (0..=DURATION_MAX_SECONDS).contains(&value.seconds)
+            })
             .and_then(|nanos| TimeDelta::new(value.seconds, nanos));
         if parsed.is_none() {
             self.add_once(field, "must be a span of time that is not negative");
@@ -132,7 +148,11 @@ impl Violations {
 
     /// A value of an enumeration that is known and not its zero, which always means *unspecified*.
     pub fn enumeration<E: TryFrom<i32>>(&mut self, field: &str, number: i32) -> Option<E> {
-        let parsed = if number == 0 { None } else { E::try_from(number).ok() };
+        let parsed = if number == 0 {
+            None
+        } else {
+            E::try_from(number).ok()
+        };
         if parsed.is_none() {
             self.add_once(field, "must be one of the values that the contract names");
         }
@@ -151,7 +171,11 @@ impl Violations {
 
     /// Fails with `FIELD_INVALID` and every violation, if there is one.
     pub fn finish(self) -> Result<(), ApiError> {
-        if self.found.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.found)) }
+        if self.found.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::invalid(self.found))
+        }
     }
 
     /// Adds a violation unless the field is at fault already: a value that breaks its rule in the contract is not
@@ -189,7 +213,13 @@ mod tests {
     use latchkey_proto::errors::v1::ErrorReason;
 
     fn fields(violations: Violations) -> Vec<String> {
-        violations.finish().unwrap_err().violations().iter().map(|v| v.field.clone()).collect()
+        violations
+            .finish()
+            .unwrap_err()
+            .violations()
+            .iter()
+            .map(|v| v.field.clone())
+            .collect()
     }
 
     #[test]
@@ -206,11 +236,19 @@ mod tests {
         violations.check("until", false, "must be after `from`");
         let error = violations.finish().unwrap_err();
         assert_eq!(error.reason(), ErrorReason::FieldInvalid);
-        let mut fields: Vec<&str> = error.violations().iter().map(|v| v.field.as_str()).collect();
+        let mut fields: Vec<&str> = error
+            .violations()
+            .iter()
+            .map(|v| v.field.as_str())
+            .collect();
         fields.sort_unstable();
         assert_eq!(fields, ["action", "organization_id", "page_size", "until"]);
         assert!(error.violations().iter().all(|v| !v.description.is_empty()));
-        let uuid = error.violations().iter().find(|v| v.field == "organization_id").unwrap();
+        let uuid = error
+            .violations()
+            .iter()
+            .find(|v| v.field == "organization_id")
+            .unwrap();
         assert_eq!(uuid.description, "must be a UUID");
     }
 
@@ -230,8 +268,14 @@ mod tests {
         let read = violations.timestamp("t", Some(&stamp(1, 123_456_789)));
         assert_eq!(read.timestamp_subsec_nanos(), 123_456_000);
         assert!(violations.is_empty());
-        for (index, bad) in
-            [stamp(i64::MAX, 0), stamp(i64::MIN, 0), stamp(0, -1), stamp(0, 1_000_000_000)].iter().enumerate()
+        for (index, bad) in [
+            stamp(i64::MAX, 0),
+            stamp(i64::MIN, 0),
+            stamp(0, -1),
+            stamp(0, 1_000_000_000),
+        ]
+        .iter()
+        .enumerate()
         {
             violations.timestamp(&format!("t{index}"), Some(bad));
         }
@@ -243,7 +287,10 @@ mod tests {
     fn spans_must_not_be_negative_or_endless() {
         let mut violations = Violations::default();
         let span = |seconds, nanos| Duration { seconds, nanos };
-        assert_eq!(violations.duration("d", Some(&span(2, 500_000_000))), TimeDelta::milliseconds(2_500));
+        assert_eq!(
+            violations.duration("d", Some(&span(2, 500_000_000))),
+            TimeDelta::milliseconds(2_500)
+        );
         violations.duration("d0", Some(&span(-1, 0)));
         violations.duration("d1", Some(&span(i64::MAX, 0)));
         violations.duration("d2", None);
@@ -254,7 +301,10 @@ mod tests {
     #[test]
     fn enumerations_messages_and_lines_are_checked() {
         let mut violations = Violations::default();
-        assert_eq!(violations.enumeration::<ErrorReason>("e", 16), Some(ErrorReason::ClassFull));
+        assert_eq!(
+            violations.enumeration::<ErrorReason>("e", 16),
+            Some(ErrorReason::ClassFull)
+        );
         violations.enumeration::<ErrorReason>("e0", 0);
         violations.enumeration::<ErrorReason>("e1", 9_999);
         violations.required::<Timestamp>("m", None);

@@ -61,7 +61,11 @@ impl AccessTable {
         for row in rows {
             let well_formed = row.method.starts_with('/') && row.method.matches('/').count() == 2;
             assert!(well_formed, "{} is not the path of a method", row.method);
-            assert!(table.insert(row.method, row.grants).is_none(), "{} has two rows", row.method);
+            assert!(
+                table.insert(row.method, row.grants).is_none(),
+                "{} has two rows",
+                row.method
+            );
         }
         Self { rows: table }
     }
@@ -85,8 +89,14 @@ impl AccessTable {
 
     /// What `caller` may do with `method`: the union of what the caller's roles may do.
     pub fn check(&self, method: &str, caller: &Caller) -> Access {
-        let Some(grants) = self.rows.get(method) else { return Access::UnknownMethod };
-        let mut reaches = grants.iter().filter(|(role, _)| caller.has(*role)).map(|(_, reach)| *reach).peekable();
+        let Some(grants) = self.rows.get(method) else {
+            return Access::UnknownMethod;
+        };
+        let mut reaches = grants
+            .iter()
+            .filter(|(role, _)| caller.has(*role))
+            .map(|(_, reach)| *reach)
+            .peekable();
         if reaches.peek().is_none() {
             return Access::NotAllowed;
         }
@@ -113,7 +123,10 @@ mod tests {
                     (Role::Student, Reach::EnrolledClasses),
                 ],
             },
-            Row { method: SELF, grants: &[(Role::Student, Reach::Myself)] },
+            Row {
+                method: SELF,
+                grants: &[(Role::Student, Reach::Myself)],
+            },
         ])
     }
 
@@ -128,13 +141,22 @@ mod tests {
 
     #[test]
     fn a_method_without_a_row_cannot_be_called_by_anybody() {
-        assert_eq!(table().check("/test.v1.Test/Other", &caller(&Role::ALL)), Access::UnknownMethod);
-        assert_eq!(table().check("", &caller(&Role::ALL)), Access::UnknownMethod);
+        assert_eq!(
+            table().check("/test.v1.Test/Other", &caller(&Role::ALL)),
+            Access::UnknownMethod
+        );
+        assert_eq!(
+            table().check("", &caller(&Role::ALL)),
+            Access::UnknownMethod
+        );
     }
 
     #[test]
     fn a_role_without_a_grant_is_not_allowed() {
-        assert_eq!(table().check(SELF, &caller(&[Role::Operator, Role::Administrator])), Access::NotAllowed);
+        assert_eq!(
+            table().check(SELF, &caller(&[Role::Operator, Role::Administrator])),
+            Access::NotAllowed
+        );
         assert_eq!(table().check(GET, &caller(&[])), Access::NotAllowed);
     }
 
@@ -162,6 +184,15 @@ mod tests {
     #[test]
     #[should_panic(expected = "has two rows")]
     fn two_rows_for_one_method_are_refused() {
-        AccessTable::new(&[Row { method: GET, grants: &[] }, Row { method: GET, grants: &[] }]);
+        AccessTable::new(&[
+            Row {
+                method: GET,
+                grants: &[],
+            },
+            Row {
+                method: GET,
+                grants: &[],
+            },
+        ]);
     }
 }

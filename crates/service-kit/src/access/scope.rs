@@ -56,14 +56,22 @@ impl Scope {
     /// Whether `organization`, which stands below `ancestors`, is within reach as a whole: not only classes or
     /// students of it.
     pub fn covers_organization(&self, organization: Uuid, ancestors: &[Uuid]) -> bool {
-        self.everything || self.organization.is_some_and(|own| own == organization || ancestors.contains(&own))
+        self.everything
+            || self
+                .organization
+                .is_some_and(|own| own == organization || ancestors.contains(&own))
     }
 
     /// Whether `resource` is within reach.
     pub fn covers(&self, resource: &ResourceScope<'_>) -> bool {
         self.covers_organization(resource.organization, resource.ancestors)
-            || self.instructor.as_ref().is_some_and(|subject| resource.instructors.contains(subject))
-            || self.student.is_some_and(|student| resource.students.contains(&student))
+            || self
+                .instructor
+                .as_ref()
+                .is_some_and(|subject| resource.instructors.contains(subject))
+            || self
+                .student
+                .is_some_and(|student| resource.students.contains(&student))
     }
 }
 
@@ -79,17 +87,30 @@ mod tests {
     const ANCESTORS: [Uuid; 2] = [id(1), id(2)];
 
     fn caller(subject: &str, organization: Option<Uuid>, roles: &[Role]) -> Caller {
-        Caller { subject: subject.into(), issuer: "i".into(), organization, roles: roles.to_vec() }
+        Caller {
+            subject: subject.into(),
+            issuer: "i".into(),
+            organization,
+            roles: roles.to_vec(),
+        }
     }
 
     fn resource<'r>(instructors: &'r [String], students: &'r [Uuid]) -> ResourceScope<'r> {
-        ResourceScope { organization: id(10), ancestors: &ANCESTORS, instructors, students }
+        ResourceScope {
+            organization: id(10),
+            ancestors: &ANCESTORS,
+            instructors,
+            students,
+        }
     }
 
     #[test]
     fn an_organization_covers_itself_and_its_descendants() {
         let covers = |own| {
-            let scope = Scope::of(&caller("a", own, &[Role::Administrator]), [Reach::Organization]);
+            let scope = Scope::of(
+                &caller("a", own, &[Role::Administrator]),
+                [Reach::Organization],
+            );
             scope.covers(&resource(&[], &[]))
         };
         assert!(covers(Some(id(10))), "its own");
@@ -99,14 +120,20 @@ mod tests {
 
     #[test]
     fn without_an_organization_an_administrator_reaches_nothing() {
-        let scope = Scope::of(&caller("a", None, &[Role::Administrator]), [Reach::Organization]);
+        let scope = Scope::of(
+            &caller("a", None, &[Role::Administrator]),
+            [Reach::Organization],
+        );
         assert!(scope.is_empty());
         assert!(!scope.covers(&resource(&["a".into()], &[id(5)])));
     }
 
     #[test]
     fn an_instructor_reaches_the_classes_that_name_them() {
-        let scope = Scope::of(&caller("ann", Some(id(10)), &[Role::Instructor]), [Reach::OwnClasses]);
+        let scope = Scope::of(
+            &caller("ann", Some(id(10)), &[Role::Instructor]),
+            [Reach::OwnClasses],
+        );
         assert!(scope.covers(&resource(&["bob".into(), "ann".into()], &[])));
         assert!(!scope.covers(&resource(&["bob".into()], &[])));
         assert!(!scope.covers_organization(id(10), &[]));
@@ -115,7 +142,10 @@ mod tests {
     #[test]
     fn a_student_reaches_what_belongs_to_them() {
         let subject = id(5).to_string();
-        let scope = Scope::of(&caller(&subject, Some(id(10)), &[Role::Student]), [Reach::Myself]);
+        let scope = Scope::of(
+            &caller(&subject, Some(id(10)), &[Role::Student]),
+            [Reach::Myself],
+        );
         assert!(scope.covers(&resource(&[], &[id(4), id(5)])));
         assert!(!scope.covers(&resource(&[], &[id(4)])));
     }

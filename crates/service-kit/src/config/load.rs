@@ -19,7 +19,10 @@ pub enum ConfigError {
 }
 
 fn list(problems: &[String]) -> String {
-    format!("the configuration is wrong:\n  - {}", problems.join("\n  - "))
+    format!(
+        "the configuration is wrong:\n  - {}",
+        problems.join("\n  - ")
+    )
 }
 
 /// The problems found in a configuration so far.
@@ -52,7 +55,10 @@ pub trait Check {
 ///
 /// The variable `PREFIX__SECTION__FIELD` overrides `section.field`. Fields that `T` does not have are refused, in the
 /// file and in the environment, all of them by name; so are all problems that [`Check`] finds.
-pub fn from_file<T: DeserializeOwned + Check>(path: Option<&Path>, prefix: &str) -> Result<T, ConfigError> {
+pub fn from_file<T: DeserializeOwned + Check>(
+    path: Option<&Path>,
+    prefix: &str,
+) -> Result<T, ConfigError> {
     load(path.map(Path::to_path_buf), prefix, None)
 }
 
@@ -74,12 +80,20 @@ fn load<T: DeserializeOwned + Check>(
     if let Some(path) = path {
         builder = builder.add_source(File::from(path).format(FileFormat::Toml));
     }
-    let environment = Environment::with_prefix(prefix).separator("__").source(environment);
+    let environment = Environment::with_prefix(prefix)
+        .separator("__")
+        .source(environment);
     let merged = builder.add_source(environment).build()?;
 
     let mut unknown = Vec::new();
-    let loaded: T = serde_ignored::deserialize(merged, |path| unknown.push(format!("{path}: there is no such field")))?;
+    let loaded: T = serde_ignored::deserialize(merged, |path| {
+        unknown.push(format!("{path}: there is no such field"))
+    })?;
     let mut problems = Problems { found: unknown };
     loaded.check("", &mut problems);
-    if problems.found.is_empty() { Ok(loaded) } else { Err(ConfigError::Wrong(problems.found)) }
+    if problems.found.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(ConfigError::Wrong(problems.found))
+    }
 }

@@ -9,7 +9,8 @@ pub use load::{Check, ConfigError, Problems, from_file, from_sources};
 pub use redact::redacted;
 pub use secret::{SecretFile, SecretFileError};
 pub use sections::{
-    ClientConfig, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig, LogConfig, LogFormat, ShutdownConfig,
+    ClientConfig, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig, LogConfig, LogFormat,
+    ShutdownConfig,
 };
 
 #[cfg(test)]

@@ -35,5 +35,8 @@ pub(super) fn without_password(text: &str) -> Option<String> {
         Some(format!("{scheme}://{user}:***@{host}{path}"))
     });
     // libpq and sqlx also take the password as a parameter.
-    in_authority.or_else(|| path.contains("password=").then(|| format!("{scheme}://{authority}/***")))
+    in_authority.or_else(|| {
+        path.contains("password=")
+            .then(|| format!("{scheme}://{authority}/***"))
+    })
 }

@@ -41,8 +41,11 @@ impl SecretFile {
 
     /// Reads the secret, without the line break at its end.
     pub fn read(&self) -> Result<SecretString, SecretFileError> {
-        let text = std::fs::read_to_string(&self.0)
-            .map_err(|source| SecretFileError::Unreadable { path: self.0.clone(), source })?;
+        let text =
+            std::fs::read_to_string(&self.0).map_err(|source| SecretFileError::Unreadable {
+                path: self.0.clone(),
+                source,
+            })?;
         let secret = text.trim_end_matches(['\r', '\n']);
         if secret.is_empty() {
             return Err(SecretFileError::Empty(self.0.clone()));

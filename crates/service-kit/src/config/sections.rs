@@ -151,7 +151,10 @@ fn five_seconds() -> u64 {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
+        Self {
+            format: LogFormat::Text,
+            filter: "info".to_owned(),
+        }
     }
 }
 
@@ -175,7 +178,10 @@ impl Default for LimitsConfig {
 
 impl Default for ShutdownConfig {
     fn default() -> Self {
-        Self { notice_ms: 0, drain_ms: 10_000 }
+        Self {
+            notice_ms: 0,
+            drain_ms: 10_000,
+        }
     }
 }
 
@@ -208,15 +214,41 @@ impl Check for DatabaseConfig {
             }
             (None, Some(url)) => {
                 let open = without_password(url).is_some();
-                problems.check(&format!("{path}url"), !open, "has a password in it: put it in a file, as `url_file`");
+                problems.check(
+                    &format!("{path}url"),
+                    !open,
+                    "has a password in it: put it in a file, as `url_file`",
+                );
             }
-            (None, None) => problems.add(&format!("{path}url_file"), "must be set (or `url`, without a password)"),
-            (Some(_), Some(_)) => problems.add(&format!("{path}url"), "must not be set together with `url_file`"),
+            (None, None) => problems.add(
+                &format!("{path}url_file"),
+                "must be set (or `url`, without a password)",
+            ),
+            (Some(_), Some(_)) => problems.add(
+                &format!("{path}url"),
+                "must not be set together with `url_file`",
+            ),
         }
-        problems.check(&format!("{path}max_connections"), self.max_connections > 0, "must be at least 1");
-        problems.check(&format!("{path}acquire_timeout_ms"), self.acquire_timeout_ms > 0, "must be at least 1");
-        problems.check(&format!("{path}statement_timeout_ms"), self.statement_timeout_ms > 0, "must be at least 1");
-        problems.check(&format!("{path}lock_timeout_ms"), self.lock_timeout_ms > 0, "must be at least 1");
+        problems.check(
+            &format!("{path}max_connections"),
+            self.max_connections > 0,
+            "must be at least 1",
+        );
+        problems.check(
+            &format!("{path}acquire_timeout_ms"),
+            self.acquire_timeout_ms > 0,
+            "must be at least 1",
+        );
+        problems.check(
+            &format!("{path}statement_timeout_ms"),
+            self.statement_timeout_ms > 0,
+            "must be at least 1",
+        );
+        problems.check(
+            &format!("{path}lock_timeout_ms"),
+            self.lock_timeout_ms > 0,
+            "must be at least 1",
+        );
         problems.check(
             &format!("{path}idle_in_transaction_timeout_ms"),
             (1..=5_000).contains(&self.idle_in_transaction_timeout_ms),
@@ -228,10 +260,21 @@ impl Check for DatabaseConfig {
 impl Check for IdentityConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
         if let Err(error) = std::fs::metadata(&self.jwks_file) {
-            problems.add(&format!("{path}jwks_file"), format!("cannot read {}: {error}", self.jwks_file.display()));
+            problems.add(
+                &format!("{path}jwks_file"),
+                format!("cannot read {}: {error}", self.jwks_file.display()),
+            );
         }
-        problems.check(&format!("{path}issuer"), !self.issuer.is_empty(), "must be set");
-        problems.check(&format!("{path}audience"), !self.audience.is_empty(), "must be set");
+        problems.check(
+            &format!("{path}issuer"),
+            !self.issuer.is_empty(),
+            "must be set",
+        );
+        problems.check(
+            &format!("{path}audience"),
+            !self.audience.is_empty(),
+            "must be set",
+        );
     }
 }
 
@@ -246,11 +289,19 @@ impl Check for LogConfig {
 impl Check for LimitsConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
         let mut at_least = |field: &str, value: u64, least: u64| {
-            problems.check(&format!("{path}{field}"), value >= least, format_args!("must be at least {least}"));
+            problems.check(
+                &format!("{path}{field}"),
+                value >= least,
+                format_args!("must be at least {least}"),
+            );
         };
         at_least("max_calls", self.max_calls as u64, 1);
         at_least("max_connections", self.max_connections as u64, 1);
-        at_least("max_streams_per_connection", self.max_streams_per_connection.into(), 1);
+        at_least(
+            "max_streams_per_connection",
+            self.max_streams_per_connection.into(),
+            1,
+        );
         at_least("max_request_bytes", self.max_request_bytes as u64, 1_024);
         at_least("max_response_bytes", self.max_response_bytes as u64, 1_024);
         at_least("max_header_bytes", self.max_header_bytes.into(), 1_024);
@@ -258,7 +309,11 @@ impl Check for LimitsConfig {
         at_least("keepalive_interval_ms", self.keepalive_interval_ms, 1);
         at_least("keepalive_timeout_ms", self.keepalive_timeout_ms, 1);
         at_least("default_deadline_ms", self.default_deadline_ms, 1);
-        at_least("max_deadline_ms", self.max_deadline_ms, self.default_deadline_ms);
+        at_least(
+            "max_deadline_ms",
+            self.max_deadline_ms,
+            self.default_deadline_ms,
+        );
     }
 }
 
@@ -266,8 +321,20 @@ impl Check for ClientConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
         let uri = self.endpoint.parse::<http::Uri>();
         let good = uri.is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
-        problems.check(&format!("{path}endpoint"), good, "must be a URL such as http://127.0.0.1:7101");
-        problems.check(&format!("{path}connect_timeout_ms"), self.connect_timeout_ms > 0, "must be at least 1");
-        problems.check(&format!("{path}call_timeout_ms"), self.call_timeout_ms > 0, "must be at least 1");
+        problems.check(
+            &format!("{path}endpoint"),
+            good,
+            "must be a URL such as http://127.0.0.1:7101",
+        );
+        problems.check(
+            &format!("{path}connect_timeout_ms"),
+            self.connect_timeout_ms > 0,
+            "must be at least 1",
+        );
+        problems.check(
+            &format!("{path}call_timeout_ms"),
+            self.call_timeout_ms > 0,
+            "must be at least 1",
+        );
     }
 }

@@ -31,7 +31,9 @@ struct Files {
 
 impl Files {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn put(&self, name: &str, text: &str) -> PathBuf {
@@ -44,8 +46,10 @@ impl Files {
 fn load(toml: &str, environment: &[(&str, &str)]) -> Result<Whole, ConfigError> {
     let files = Files::new();
     let path = files.put("service.toml", toml);
-    let environment: HashMap<String, String> =
-        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let environment: HashMap<String, String> = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     from_sources(Some(&path), "LATCHKEY_TEST", environment)
 }
 
@@ -69,7 +73,13 @@ fn the_environment_overrides_the_file_and_the_rest_is_default() {
     assert_eq!(loaded.database.max_connections, 3);
     assert_eq!(loaded.log.format, LogFormat::Json);
     assert!(!loaded.listen.reflection);
-    assert_eq!(loaded.limits, LimitsConfig { max_calls: 7, ..LimitsConfig::default() });
+    assert_eq!(
+        loaded.limits,
+        LimitsConfig {
+            max_calls: 7,
+            ..LimitsConfig::default()
+        }
+    );
     assert_eq!(loaded.database.statement_timeout_ms, 5_000);
 }
 
@@ -87,7 +97,9 @@ fn all_unknown_fields_and_all_problems_are_named_at_once() {
         [log]
         filter = "a=b=c"
     "#;
-    let text = load(toml, &[("LATCHKEY_TEST__DATABASE__TYPO", "1")]).unwrap_err().to_string();
+    let text = load(toml, &[("LATCHKEY_TEST__DATABASE__TYPO", "1")])
+        .unwrap_err()
+        .to_string();
     for expected in [
         "nonsense: there is no such field",
         "listen.adress: there is no such field",
@@ -104,26 +116,36 @@ fn all_unknown_fields_and_all_problems_are_named_at_once() {
 
 #[test]
 fn a_wrong_type_names_its_field() {
-    let text = load(&GOOD.replace("127.0.0.1:0", "nowhere"), &[]).unwrap_err().to_string();
+    let text = load(&GOOD.replace("127.0.0.1:0", "nowhere"), &[])
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("listen.address"), "{text}");
 }
 
 #[test]
 fn a_missing_file_is_an_error_and_no_file_is_fine() {
-    let missing = from_sources::<Whole>(Some(&PathBuf::from("/nowhere/x.toml")), "P", HashMap::new());
+    let missing =
+        from_sources::<Whole>(Some(&PathBuf::from("/nowhere/x.toml")), "P", HashMap::new());
     assert!(missing.unwrap_err().to_string().contains("/nowhere/x.toml"));
     let environment = HashMap::from(
-        [("P__LISTEN__ADDRESS", "127.0.0.1:1"), ("P__DATABASE__URL", "postgres://u@h/d")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        [
+            ("P__LISTEN__ADDRESS", "127.0.0.1:1"),
+            ("P__DATABASE__URL", "postgres://u@h/d"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     from_sources::<Whole>(None, "P", environment).unwrap();
 }
 
 #[test]
 fn a_database_needs_exactly_one_url() {
-    let text = load(&GOOD.replace("url =", "# url ="), &[]).unwrap_err().to_string();
+    let text = load(&GOOD.replace("url =", "# url ="), &[])
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("database.url_file: must be set"), "{text}");
-    let text = load(GOOD, &[("LATCHKEY_TEST__DATABASE__URL_FILE", "/nowhere")]).unwrap_err().to_string();
+    let text = load(GOOD, &[("LATCHKEY_TEST__DATABASE__URL_FILE", "/nowhere")])
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("together"), "{text}");
 }
 
@@ -134,8 +156,14 @@ fn secrets_come_from_their_files_without_the_line_break() {
     let read = secret.read().unwrap();
     assert_eq!(read.expose_secret(), "hunter2");
     assert!(!format!("{read:?}{secret:?}").contains("hunter2"));
-    assert!(matches!(SecretFile::new(files.put("empty", "\n")).read(), Err(SecretFileError::Empty(_))));
-    assert!(matches!(SecretFile::new("/nowhere").read(), Err(SecretFileError::Unreadable { .. })));
+    assert!(matches!(
+        SecretFile::new(files.put("empty", "\n")).read(),
+        Err(SecretFileError::Empty(_))
+    ));
+    assert!(matches!(
+        SecretFile::new("/nowhere").read(),
+        Err(SecretFileError::Unreadable { .. })
+    ));
 }
 
 #[test]
@@ -143,11 +171,18 @@ fn a_printed_configuration_shows_no_password_and_can_be_loaded_again() {
     let loaded = load(GOOD, &[]).unwrap();
     assert_eq!(load(&redacted(&loaded).unwrap(), &[]).unwrap(), loaded);
 
-    for url in ["postgres://u:hunter2@h/d", "postgres://u:hun:ter2@h", "postgres://h/d?password=hunter2"] {
+    for url in [
+        "postgres://u:hunter2@h/d",
+        "postgres://u:hun:ter2@h",
+        "postgres://h/d?password=hunter2",
+    ] {
         let mut unchecked = load(GOOD, &[]).unwrap();
         unchecked.database.url = Some(url.to_owned());
         let printed = redacted(&unchecked).unwrap();
-        assert!(printed.contains("***") && !printed.contains("ter2"), "{printed}");
+        assert!(
+            printed.contains("***") && !printed.contains("ter2"),
+            "{printed}"
+        );
     }
 }
 
@@ -160,10 +195,17 @@ fn the_endpoint_of_another_service_must_be_a_plain_url() {
         ("127.0.0.1:7101", false),
         ("", false),
     ] {
-        let client =
-            ClientConfig { endpoint: endpoint.to_owned(), connect_timeout_ms: 1, call_timeout_ms: 1 };
+        let client = ClientConfig {
+            endpoint: endpoint.to_owned(),
+            connect_timeout_ms: 1,
+            call_timeout_ms: 1,
+        };
         let mut problems = Problems::default();
         client.check("keys.", &mut problems);
-        assert_eq!(format!("{problems:?}").contains("keys.endpoint"), !good, "{endpoint}");
+        assert_eq!(
+            format!("{problems:?}").contains("keys.endpoint"),
+            !good,
+            "{endpoint}"
+        );
     }
 }

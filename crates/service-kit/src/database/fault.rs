@@ -22,10 +22,15 @@ pub enum Fault {
 /// What kind of failure `error` is, by its SQLSTATE where it has one.
 pub fn classify(error: &Error) -> Fault {
     match error {
-        Error::Database(database) => database.code().as_deref().map_or(Fault::Other, classify_sqlstate),
-        Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => {
-            Fault::Unavailable
-        }
+        Error::Database(database) => database
+            .code()
+            .as_deref()
+            .map_or(Fault::Other, classify_sqlstate),
+        Error::Io(_)
+        | Error::Tls(_)
+        | Error::PoolTimedOut
+        | Error::PoolClosed
+        | Error::WorkerCrashed => Fault::Unavailable,
         // A connection cut in the middle of a message; or a server that is not Postgres, which will not get better,
         // but then readiness says so too.
         Error::Protocol(_) => Fault::Unavailable,

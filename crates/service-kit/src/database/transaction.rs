@@ -33,13 +33,17 @@ impl Transaction {
     pub async fn commit(mut self) -> Result<(), Error> {
         // In a failed transaction the first statement is refused (SQLSTATE 25P02), and the second is not run. Both go
         // in one message, so that this costs no round trip.
-        sqlx::raw_sql("SELECT 1; COMMIT").execute(&mut *self.connection).await?;
+        sqlx::raw_sql("SELECT 1; COMMIT")
+            .execute(&mut *self.connection)
+            .await?;
         Ok(())
     }
 
     /// Rolls back and waits for it, so that locks are gone when this returns.
     pub async fn rollback(mut self) -> Result<(), Error> {
-        sqlx::raw_sql("ROLLBACK").execute(&mut *self.connection).await?;
+        sqlx::raw_sql("ROLLBACK")
+            .execute(&mut *self.connection)
+            .await?;
         Ok(())
     }
 }

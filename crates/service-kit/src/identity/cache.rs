@@ -40,7 +40,10 @@ pub(super) fn key(token: &str) -> Key {
 impl TokenCache {
     /// The caller of the token with this digest, if it was verified before and has not expired at `now`.
     pub(super) fn get(&self, key: &Key, now: DateTime<Utc>) -> Option<Arc<Caller>> {
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = generations.young.get(key) {
             return (now < entry.not_after).then(|| Arc::clone(&entry.caller));
         }
@@ -55,7 +58,10 @@ impl TokenCache {
 
     /// Remembers a verified token until `not_after`.
     pub(super) fn put(&self, key: Key, caller: Arc<Caller>, not_after: DateTime<Utc>) {
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         generations.insert(key, Entry { caller, not_after });
     }
 }
@@ -74,7 +80,12 @@ mod tests {
     use super::*;
 
     fn caller() -> Arc<Caller> {
-        Arc::new(Caller { subject: "s".into(), issuer: "i".into(), organization: None, roles: vec![] })
+        Arc::new(Caller {
+            subject: "s".into(),
+            issuer: "i".into(),
+            organization: None,
+            roles: vec![],
+        })
     }
 
     fn at(seconds: i64) -> DateTime<Utc> {
@@ -102,6 +113,8 @@ mod tests {
         }
         let generations = cache.generations.lock().unwrap();
         assert!(generations.young.len() + generations.old.len() <= CAPACITY);
-        assert!(!generations.young.contains_key(&key("0")) && !generations.old.contains_key(&key("0")));
+        assert!(
+            !generations.young.contains_key(&key("0")) && !generations.old.contains_key(&key("0"))
+        );
     }
 }

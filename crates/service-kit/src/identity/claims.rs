@@ -52,7 +52,13 @@ impl Audience {
 
 impl Claims {
     /// Claims that hold from `now` on for `lifetime`.
-    pub fn new(issuer: &str, audience: &str, subject: &str, now: DateTime<Utc>, lifetime: TimeDelta) -> Self {
+    pub fn new(
+        issuer: &str,
+        audience: &str,
+        subject: &str,
+        now: DateTime<Utc>,
+        lifetime: TimeDelta,
+    ) -> Self {
         Self {
             iss: issuer.to_owned(),
             aud: Audience::One(audience.to_owned()),
@@ -84,13 +90,29 @@ impl Claims {
         if self.sub.is_empty() || self.sub.len() > 255 {
             return Err("sub");
         }
-        let organization = self.org.as_deref().map(Uuid::parse_str).transpose().map_err(|_| "org")?;
-        let roles = Role::ALL.into_iter().filter(|role| self.roles.iter().any(|name| name == role.name())).collect();
-        Ok(Caller { subject: self.sub, issuer: self.iss, organization, roles })
+        let organization = self
+            .org
+            .as_deref()
+            .map(Uuid::parse_str)
+            .transpose()
+            .map_err(|_| "org")?;
+        let roles = Role::ALL
+            .into_iter()
+            .filter(|role| self.roles.iter().any(|name| name == role.name()))
+            .collect();
+        Ok(Caller {
+            subject: self.sub,
+            issuer: self.iss,
+            organization,
+            roles,
+        })
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 stay exact in an f64 for millions of years")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds since 1970 stay exact in an f64 for millions of years"
+)]
 fn seconds(time: DateTime<Utc>) -> f64 {
     time.timestamp() as f64
 }

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// What stands before the 32 bytes of the private key in a PKCS#8 document (RFC 8410, section 7).
-const PKCS8_PREFIX: [u8; 16] =
-    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+const PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 
 /// Why a private key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,14 +33,20 @@ impl KeyPair {
         let mut seed = [0; 32];
         random.fill_bytes(&mut seed);
         der.extend_from_slice(&seed);
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(&der));
+        let pem = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            STANDARD.encode(&der)
+        );
         Self::from_pem(SecretString::from(pem))
     }
 
     /// The key pair of a private key in PKCS#8 PEM form.
     pub fn from_pem(private_pem: SecretString) -> Result<Self, KeyPairError> {
         let public = public_key(&encoding_key(&private_pem)?)?;
-        Ok(Self { private_pem, public })
+        Ok(Self {
+            private_pem,
+            public,
+        })
     }
 
     /// The private key, to be written to a file that only its owner can read.
@@ -71,9 +78,14 @@ pub(super) fn encoding_key(private_pem: &SecretString) -> Result<EncodingKey, Ke
 
 /// The public key, base64url, as a JWK has it in `x`.
 pub(super) fn public_key(key: &EncodingKey) -> Result<String, KeyPairError> {
-    match Jwk::from_encoding_key(key, Algorithm::EdDSA).map_err(KeyPairError)?.algorithm {
+    match Jwk::from_encoding_key(key, Algorithm::EdDSA)
+        .map_err(KeyPairError)?
+        .algorithm
+    {
         AlgorithmParameters::OctetKeyPair(parameters) => Ok(parameters.x),
-        _ => Err(KeyPairError(jsonwebtoken::errors::ErrorKind::InvalidEddsaKey.into())),
+        _ => Err(KeyPairError(
+            jsonwebtoken::errors::ErrorKind::InvalidEddsaKey.into(),
+        )),
     }
 }
 
@@ -93,7 +105,10 @@ mod tests {
     #[test]
     fn the_thumbprint_of_the_example_in_rfc_8037() {
         let expected = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
-        assert_eq!(kid("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"), expected[..16]);
+        assert_eq!(
+            kid("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"),
+            expected[..16]
+        );
     }
 
     #[test]

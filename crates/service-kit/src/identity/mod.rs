@@ -92,7 +92,11 @@ impl Caller {
 
     /// The student that the caller is, when the caller is one.
     pub fn student(&self) -> Option<Uuid> {
-        if self.has(Role::Student) { Uuid::parse_str(&self.subject).ok() } else { None }
+        if self.has(Role::Student) {
+            Uuid::parse_str(&self.subject).ok()
+        } else {
+            None
+        }
     }
 
     /// The names of the roles, for audit rows.

@@ -52,7 +52,10 @@ struct Current {
 
 impl std::fmt::Debug for TokenSigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenSigner").field("kid", &self.kid).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("TokenSigner")
+            .field("kid", &self.kid)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,7 +69,13 @@ impl TokenSigner {
     ) -> Result<Self, KeyPairError> {
         let key = keypair::encoding_key(private_pem)?;
         let kid = keypair::kid(&keypair::public_key(&key)?);
-        Ok(Self { key, kid, options, clock, current: Mutex::new(None) })
+        Ok(Self {
+            key,
+            kid,
+            options,
+            clock,
+            current: Mutex::new(None),
+        })
     }
 
     /// A token with the claims of this signer's options: the last one while it is fresh, else a new one.
@@ -77,12 +86,23 @@ impl TokenSigner {
             return Ok(Arc::clone(&current.token));
         }
         let options = &self.options;
-        let mut claims = Claims::new(&options.issuer, &options.audience, &options.subject, now, options.lifetime)
-            .with_roles(&options.roles);
-        claims.org = options.organization.map(|organization| organization.to_string());
+        let mut claims = Claims::new(
+            &options.issuer,
+            &options.audience,
+            &options.subject,
+            now,
+            options.lifetime,
+        )
+        .with_roles(&options.roles);
+        claims.org = options
+            .organization
+            .map(|organization| organization.to_string());
         let token: Arc<str> = self.sign(&claims)?.into();
         let renew_at = now + options.lifetime - options.lifetime / RENEW_SHARE;
-        *current = Some(Current { token: Arc::clone(&token), renew_at });
+        *current = Some(Current {
+            token: Arc::clone(&token),
+            renew_at,
+        });
         Ok(token)
     }
 

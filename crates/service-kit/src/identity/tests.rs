@@ -29,7 +29,13 @@ fn world() -> World {
     let clock = Arc::new(ManualClock::at(now()));
     let pair = KeyPair::generate(&mut os_random()).unwrap();
     let jwks = jwks_document([&pair]);
-    let verifier = TokenVerifier::new(&jwks, vec![ISSUER.into()], AUDIENCE, Arc::clone(&clock) as _).unwrap();
+    let verifier = TokenVerifier::new(
+        &jwks,
+        vec![ISSUER.into()],
+        AUDIENCE,
+        Arc::clone(&clock) as _,
+    )
+    .unwrap();
     let options = SignerOptions {
         issuer: ISSUER.into(),
         audience: AUDIENCE.into(),
@@ -39,31 +45,48 @@ fn world() -> World {
         lifetime: TimeDelta::minutes(10),
     };
     let signer = TokenSigner::new(pair.private_pem(), options, Arc::clone(&clock) as _).unwrap();
-    World { clock, pair, verifier, signer }
+    World {
+        clock,
+        pair,
+        verifier,
+        signer,
+    }
 }
 
 fn claims() -> Claims {
-    Claims::new(ISSUER, AUDIENCE, "someone", now(), TimeDelta::minutes(5)).with_roles(&[Role::Administrator])
+    Claims::new(ISSUER, AUDIENCE, "someone", now(), TimeDelta::minutes(5))
+        .with_roles(&[Role::Administrator])
 }
 
 /// A token put together by hand, with the parts as JSON and any signature.
 fn forged(header: &serde_json::Value, claims: &Claims, signature: &[u8]) -> String {
     let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let claims = serde_json::to_vec(claims).unwrap();
-    format!("{}.{}.{}", part(header.to_string().as_bytes()), part(&claims), part(signature))
+    format!(
+        "{}.{}.{}",
+        part(header.to_string().as_bytes()),
+        part(&claims),
+        part(signature)
+    )
 }
 
 #[test]
 fn a_good_token_proves_its_caller() {
     let world = world();
     let organization = Uuid::from_u128(7);
-    let claims = claims().with_organization(organization).with_roles(&[Role::Operator]);
+    let claims = claims()
+        .with_organization(organization)
+        .with_roles(&[Role::Operator]);
     let token = world.signer.sign(&claims).unwrap();
     let caller = world.verifier.verify(&token).unwrap();
     assert_eq!(caller.subject, "someone");
     assert_eq!(caller.organization, Some(organization));
     assert_eq!(caller.roles, [Role::Operator, Role::Administrator]);
-    assert_eq!(world.verifier.verify(&token).unwrap(), caller, "from memory");
+    assert_eq!(
+        world.verifier.verify(&token).unwrap(),
+        caller,
+        "from memory"
+    );
 }
 
 #[test]
@@ -72,7 +95,10 @@ fn unknown_roles_are_ignored_and_one_of_several_audiences_is_enough() {
     let mut claims = claims();
     claims.roles.push("root".into());
     claims.aud = claims::Audience::Many(vec!["other".into(), AUDIENCE.into()]);
-    let caller = world.verifier.verify(&world.signer.sign(&claims).unwrap()).unwrap();
+    let caller = world
+        .verifier
+        .verify(&world.signer.sign(&claims).unwrap())
+        .unwrap();
     assert_eq!(caller.roles, [Role::Administrator]);
 }
 
@@ -82,7 +108,10 @@ fn alg_none_is_refused() {
     for alg in ["none", "None", "NONE", ""] {
         let header = json!({"alg": alg, "typ": "JWT", "kid": world.pair.kid()});
         let token = forged(&header, &claims(), b"");
-        assert!(matches!(world.verifier.verify(&token), Err(TokenError::Malformed)), "{alg:?}");
+        assert!(
+            matches!(world.verifier.verify(&token), Err(TokenError::Malformed)),
+            "{alg:?}"
+        );
     }
 }
 
@@ -91,11 +120,19 @@ fn hs256_keyed_with_the_public_key_is_refused() {
     let world = world();
     let public = world.pair.public_jwk()["x"].as_str().unwrap().to_owned();
     let raw = URL_SAFE_NO_PAD.decode(&public).unwrap();
-    for secret in [raw.as_slice(), public.as_bytes(), jwks_document([&world.pair]).as_bytes()] {
+    for secret in [
+        raw.as_slice(),
+        public.as_bytes(),
+        jwks_document([&world.pair]).as_bytes(),
+    ] {
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(world.pair.kid());
-        let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(secret)).unwrap();
-        assert!(matches!(world.verifier.verify(&token), Err(TokenError::WrongAlgorithm)));
+        let token =
+            jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(secret)).unwrap();
+        assert!(matches!(
+            world.verifier.verify(&token),
+            Err(TokenError::WrongAlgorithm)
+        ));
     }
 }
 
@@ -108,34 +145,51 @@ fn another_kid_no_kid_and_a_key_in_the_header_are_refused() {
     for kid in [Some(other.kid()), None] {
         header.kid = kid;
         let token = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
-        assert!(matches!(world.verifier.verify(&token), Err(TokenError::UnknownKey)));
+        assert!(matches!(
+            world.verifier.verify(&token),
+            Err(TokenError::UnknownKey)
+        ));
     }
     // The right kid, signed by another key that the header brings along.
     header.kid = Some(world.pair.kid());
     header.jwk = Some(serde_json::from_value(other.public_jwk()).unwrap());
     let token = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
-    assert!(matches!(world.verifier.verify(&token), Err(TokenError::Invalid(_))));
+    assert!(matches!(
+        world.verifier.verify(&token),
+        Err(TokenError::Invalid(_))
+    ));
 }
 
 #[test]
 fn a_changed_claim_breaks_the_signature() {
     let world = world();
     let good = world.signer.sign(&claims()).unwrap();
-    let signature = URL_SAFE_NO_PAD.decode(good.rsplit('.').next().unwrap()).unwrap();
+    let signature = URL_SAFE_NO_PAD
+        .decode(good.rsplit('.').next().unwrap())
+        .unwrap();
     let header = json!({"alg": "EdDSA", "typ": "JWT", "kid": world.pair.kid()});
     let changed = claims().with_roles(&[Role::Operator]);
-    assert!(matches!(world.verifier.verify(&forged(&header, &changed, &signature)), Err(TokenError::Invalid(_))));
+    assert!(matches!(
+        world
+            .verifier
+            .verify(&forged(&header, &changed, &signature)),
+        Err(TokenError::Invalid(_))
+    ));
 }
 
 #[test]
 fn a_critical_extension_is_refused() {
     let world = world();
-    let key = EncodingKey::from_ed_pem(world.pair.private_pem().expose_secret().as_bytes()).unwrap();
+    let key =
+        EncodingKey::from_ed_pem(world.pair.private_pem().expose_secret().as_bytes()).unwrap();
     let mut header = Header::new(Algorithm::EdDSA);
     header.kid = Some(world.pair.kid());
     header.crit = Some(vec!["b64".into()]);
     let token = jsonwebtoken::encode(&header, &claims(), &key).unwrap();
-    assert!(matches!(world.verifier.verify(&token), Err(TokenError::WrongAlgorithm)));
+    assert!(matches!(
+        world.verifier.verify(&token),
+        Err(TokenError::WrongAlgorithm)
+    ));
 }
 
 #[test]
@@ -149,14 +203,29 @@ fn claims_that_do_not_hold_here_are_refused() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(refused(&|claims| claims.iss = "https://evil.test".into()), "iss");
-    assert_eq!(refused(&|claims| claims.aud = claims::Audience::One("other".into())), "aud");
-    assert_eq!(refused(&|claims| claims.aud = claims::Audience::Many(vec![])), "aud");
+    assert_eq!(
+        refused(&|claims| claims.iss = "https://evil.test".into()),
+        "iss"
+    );
+    assert_eq!(
+        refused(&|claims| claims.aud = claims::Audience::One("other".into())),
+        "aud"
+    );
+    assert_eq!(
+        refused(&|claims| claims.aud = claims::Audience::Many(vec![])),
+        "aud"
+    );
     assert_eq!(refused(&|claims| claims.exp -= 300.0 + 5.0), "exp");
     assert_eq!(refused(&|claims| claims.exp = -1.0), "exp");
     assert_eq!(refused(&|claims| claims.exp = 1e300), "exp");
-    assert_eq!(refused(&|claims| claims.nbf = Some(claims.exp - 300.0 + 6.0)), "nbf");
-    assert_eq!(refused(&|claims| claims.org = Some("not a uuid".into())), "org");
+    assert_eq!(
+        refused(&|claims| claims.nbf = Some(claims.exp - 300.0 + 6.0)),
+        "nbf"
+    );
+    assert_eq!(
+        refused(&|claims| claims.org = Some("not a uuid".into())),
+        "org"
+    );
     assert_eq!(refused(&|claims| claims.sub = String::new()), "sub");
 }
 
@@ -167,7 +236,10 @@ fn a_token_expires_with_a_small_leeway_even_when_remembered() {
     world.clock.advance(TimeDelta::seconds(304));
     world.verifier.verify(&token).unwrap();
     world.clock.advance(TimeDelta::seconds(1));
-    assert!(matches!(world.verifier.verify(&token), Err(TokenError::Claim("exp"))));
+    assert!(matches!(
+        world.verifier.verify(&token),
+        Err(TokenError::Claim("exp"))
+    ));
 }
 
 #[test]
@@ -183,7 +255,10 @@ fn hostile_texts_are_malformed() {
 fn a_signer_reuses_its_token_until_it_is_near_its_end() {
     let world = world();
     let first = world.signer.token().unwrap();
-    assert_eq!(world.verifier.verify(&first).unwrap().roles, [Role::EnrollmentService]);
+    assert_eq!(
+        world.verifier.verify(&first).unwrap().roles,
+        [Role::EnrollmentService]
+    );
     world.clock.advance(TimeDelta::seconds(449));
     assert_eq!(world.signer.token().unwrap(), first);
     world.clock.advance(TimeDelta::seconds(1));
@@ -197,7 +272,9 @@ fn key_sets_that_are_not_safe_are_refused() {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now()));
     let fault = |keys: serde_json::Value| {
         let document = json!({ "keys": keys }).to_string();
-        TokenVerifier::new(&document, vec![ISSUER.into()], AUDIENCE, Arc::clone(&clock)).unwrap_err().to_string()
+        TokenVerifier::new(&document, vec![ISSUER.into()], AUDIENCE, Arc::clone(&clock))
+            .unwrap_err()
+            .to_string()
     };
     let pair = KeyPair::generate(&mut os_random()).unwrap();
     let mut nameless = pair.public_jwk();
@@ -206,8 +283,13 @@ fn key_sets_that_are_not_safe_are_refused() {
     encryption["use"] = json!("enc");
     assert!(fault(json!([{"kty": "oct", "kid": "a", "k": "c2VjcmV0"}])).contains("symmetric"));
     assert!(fault(json!([{"kty": "RSA", "kid": "a", "n": "AQAB", "e": "AQAB"}])).contains("2048"));
-    assert!(fault(json!([{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AA"}])).contains("Ed25519"));
-    assert!(fault(json!([{"kty": "EC", "crv": "P-256", "kid": "a", "x": "AA", "y": "AA"}])).contains("P-256"));
+    assert!(
+        fault(json!([{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AA"}])).contains("Ed25519")
+    );
+    assert!(
+        fault(json!([{"kty": "EC", "crv": "P-256", "kid": "a", "x": "AA", "y": "AA"}]))
+            .contains("P-256")
+    );
     assert!(fault(json!([nameless])).contains("no kid"));
     assert!(fault(json!([pair.public_jwk(), pair.public_jwk()])).contains("another key"));
     assert!(fault(json!([encryption])).contains("no usable"));
@@ -220,24 +302,36 @@ fn an_es256_token_is_verified_by_its_own_key() {
     let jwk = json!({"kty": "EC", "crv": "P-256", "kid": "ec",
         "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
         "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
-    let d = URL_SAFE_NO_PAD.decode("jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI").unwrap();
+    let d = URL_SAFE_NO_PAD
+        .decode("jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI")
+        .unwrap();
     let clock = Arc::new(ManualClock::at(now()));
     let document = json!({"keys": [jwk]}).to_string();
-    let verifier = TokenVerifier::new(&document, vec![ISSUER.into()], AUDIENCE, clock as _).unwrap();
+    let verifier =
+        TokenVerifier::new(&document, vec![ISSUER.into()], AUDIENCE, clock as _).unwrap();
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some("ec".into());
-    let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_ec_der(&p256_pkcs8(&d))).unwrap();
+    let token = jsonwebtoken::encode(
+        &header,
+        &claims(),
+        &EncodingKey::from_ec_der(&p256_pkcs8(&d)),
+    )
+    .unwrap();
     assert_eq!(verifier.verify(&token).unwrap().subject, "someone");
     let mut broken = token.clone();
     broken.replace_range(token.len() - 4.., "AAAA");
-    assert!(matches!(verifier.verify(&broken), Err(TokenError::Invalid(_))));
+    assert!(matches!(
+        verifier.verify(&broken),
+        Err(TokenError::Invalid(_))
+    ));
 }
 
 /// A P-256 private key as PKCS#8 (RFC 5915 inside RFC 5208), without its public half.
 fn p256_pkcs8(d: &[u8]) -> Vec<u8> {
     let mut der = vec![
-        0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
-        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01, 0x01, 0x04, 0x20,
+        0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
+        0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25,
+        0x02, 0x01, 0x01, 0x04, 0x20,
     ];
     der.extend_from_slice(d);
     der

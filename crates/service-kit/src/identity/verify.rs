@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::cache::{self, TokenCache};
@@ -101,15 +103,28 @@ impl TokenVerifier {
         let set: JwkSet = serde_json::from_str(jwks).map_err(JwksError::Malformed)?;
         let mut keys = HashMap::new();
         for (position, jwk) in set.keys.iter().enumerate() {
-            let name = jwk.common.key_id.clone().unwrap_or_else(|| format!("#{position}"));
-            let fault = |fault| JwksError::Key { key: name.clone(), fault };
+            let name = jwk
+                .common
+                .key_id
+                .clone()
+                .unwrap_or_else(|| format!("#{position}"));
+            let fault = |fault| JwksError::Key {
+                key: name.clone(),
+                fault,
+            };
             let Some(algorithm) = usable_algorithm(jwk).map_err(fault)? else {
                 tracing::warn!(key = %name, "skipped a key that cannot verify tokens");
                 continue;
             };
-            let Some(kid) = jwk.common.key_id.clone() else { return Err(fault("has no kid")) };
+            let Some(kid) = jwk.common.key_id.clone() else {
+                return Err(fault("has no kid"));
+            };
             let key = DecodingKey::from_jwk(jwk).map_err(|_| fault("cannot be decoded"))?;
-            let entry = VerifyingKey { key, validation: validation(algorithm), algorithm };
+            let entry = VerifyingKey {
+                key,
+                validation: validation(algorithm),
+                algorithm,
+            };
             if keys.insert(kid, entry).is_some() {
                 return Err(fault("has the kid of another key"));
             }
@@ -117,7 +132,13 @@ impl TokenVerifier {
         if keys.is_empty() {
             return Err(JwksError::Empty);
         }
-        Ok(Self { keys, issuers, audience: audience.into(), clock, cache: TokenCache::default() })
+        Ok(Self {
+            keys,
+            issuers,
+            audience: audience.into(),
+            clock,
+            cache: TokenCache::default(),
+        })
     }
 
     /// The caller that `token` proves.
@@ -152,7 +173,11 @@ impl TokenVerifier {
     }
 
     /// Checks issuer, audience and time; the end of the token's life as it counts here.
-    fn check_claims(&self, claims: &Claims, now: DateTime<Utc>) -> Result<DateTime<Utc>, TokenError> {
+    fn check_claims(
+        &self,
+        claims: &Claims,
+        now: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, TokenError> {
         if !self.issuers.contains(&claims.iss) {
             return Err(TokenError::Claim("iss"));
         }
@@ -161,17 +186,24 @@ impl TokenVerifier {
         }
         let leeway = TimeDelta::seconds(LEEWAY_SECONDS);
         let not_after = instant(claims.exp).and_then(|exp| exp.checked_add_signed(leeway));
-        let not_after = not_after.filter(|not_after| now < *not_after).ok_or(TokenError::Claim("exp"))?;
+        let not_after = not_after
+            .filter(|not_after| now < *not_after)
+            .ok_or(TokenError::Claim("exp"))?;
         if let Some(nbf) = claims.nbf {
             let not_before = instant(nbf).and_then(|nbf| nbf.checked_sub_signed(leeway));
-            not_before.filter(|not_before| *not_before <= now).ok_or(TokenError::Claim("nbf"))?;
+            not_before
+                .filter(|not_before| *not_before <= now)
+                .ok_or(TokenError::Claim("nbf"))?;
         }
         Ok(not_after)
     }
 }
 
 /// A moment given in seconds since 1970, if it lies in a calendar.
-#[expect(clippy::cast_possible_truncation, reason = "a cast to i64 saturates, and then no calendar has the moment")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a cast to i64 saturates, and then no calendar has the moment"
+)]
 fn instant(seconds: f64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds.floor() as i64, 0)
 }
@@ -193,7 +225,9 @@ fn usable_algorithm(jwk: &Jwk) -> Result<Option<Algorithm>, &'static str> {
     }
     let decoded_len = |text: &str| {
         use base64::Engine;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).map_or(0, |bytes| bytes.len())
+        base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(text)
+            .map_or(0, |bytes| bytes.len())
     };
     let (algorithm, stated) = match &jwk.algorithm {
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
@@ -215,7 +249,9 @@ fn usable_algorithm(jwk: &Jwk) -> Result<Option<Algorithm>, &'static str> {
             }
             (Algorithm::RS256, KeyAlgorithm::RS256)
         }
-        AlgorithmParameters::OctetKey(_) => return Err("is symmetric: whoever verifies could also forge"),
+        AlgorithmParameters::OctetKey(_) => {
+            return Err("is symmetric: whoever verifies could also forge");
+        }
         _ => return Ok(None),
     };
     match jwk.common.key_algorithm {

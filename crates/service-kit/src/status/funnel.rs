@@ -37,7 +37,9 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }
 
@@ -47,12 +49,19 @@ impl From<ApiError> for Status {
         let code = super::code(parts.reason);
         // Whatever text or metadata an internal failure was given, callers get none of it.
         let hidden = code == Code::Internal;
-        let mut metadata: HashMap<String, String> =
-            if hidden { HashMap::new() } else { parts.metadata.into_iter().collect() };
+        let mut metadata: HashMap<String, String> = if hidden {
+            HashMap::new()
+        } else {
+            parts.metadata.into_iter().collect()
+        };
         if hidden && let Some(id) = RequestId::current() {
             metadata.insert("request_id".to_owned(), id.to_string());
         }
-        let message = if hidden { INTERNAL_TEXT.to_owned() } else { parts.message };
+        let message = if hidden {
+            INTERNAL_TEXT.to_owned()
+        } else {
+            parts.message
+        };
 
         let mut details = ErrorDetails::new();
         details.set_error_info(name(parts.reason), DOMAIN, metadata);
@@ -75,7 +84,10 @@ impl From<ApiError> for Status {
             }
         }
         let mut status = Status::with_error_details(code, message, details);
-        status.set_source(Arc::new(Failure { reason: parts.reason, source: parts.source }));
+        status.set_source(Arc::new(Failure {
+            reason: parts.reason,
+            source: parts.source,
+        }));
         status
     }
 }

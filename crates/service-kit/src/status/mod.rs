@@ -96,7 +96,12 @@ impl ApiError {
     pub fn invalid(violations: Vec<FieldViolation>) -> Self {
         let message = match violations.as_slice() {
             [one] => format!("{}: {}", one.field, one.description),
-            [one, rest @ ..] => format!("{}: {} (and {} more)", one.field, one.description, rest.len()),
+            [one, rest @ ..] => format!(
+                "{}: {} (and {} more)",
+                one.field,
+                one.description,
+                rest.len()
+            ),
             [] => "The request breaks a rule.".to_owned(),
         };
         let mut error = Self::new(ErrorReason::FieldInvalid, message);
@@ -106,7 +111,10 @@ impl ApiError {
 
     /// `FIELD_INVALID` with a single violation.
     pub fn invalid_field(field: impl Into<String>, description: impl Into<String>) -> Self {
-        Self::invalid(vec![FieldViolation { field: field.into(), description: description.into() }])
+        Self::invalid(vec![FieldViolation {
+            field: field.into(),
+            description: description.into(),
+        }])
     }
 
     /// A resource that does not exist, or not for this caller's eyes: the words are the same.
@@ -123,20 +131,30 @@ impl ApiError {
     }
 
     /// A state that forbids the call. `subject` is what the condition is about, as `type/id`.
-    pub fn precondition(reason: ErrorReason, subject: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn precondition(
+        reason: ErrorReason,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         let message = message.into();
         Self::new(reason, message.clone()).with_precondition(subject, message)
     }
 
     /// `TOKEN_MISSING`.
     pub fn token_missing() -> Self {
-        Self::new(ErrorReason::TokenMissing, "The call carries no bearer token: send `authorization: Bearer <JWT>`.")
+        Self::new(
+            ErrorReason::TokenMissing,
+            "The call carries no bearer token: send `authorization: Bearer <JWT>`.",
+        )
     }
 
     /// `TOKEN_INVALID`. The caller is not told what is wrong with the token; `source` is for the log.
     pub fn token_invalid(source: impl Error + Send + Sync + 'static) -> Self {
-        Self::new(ErrorReason::TokenInvalid, "The bearer token is not valid here, or no longer: get a new one.")
-            .with_source(source)
+        Self::new(
+            ErrorReason::TokenInvalid,
+            "The bearer token is not valid here, or no longer: get a new one.",
+        )
+        .with_source(source)
     }
 
     /// `NOT_ALLOWED`: visible, but none of the caller's roles may do it. `message` says what is not allowed.
@@ -155,14 +173,20 @@ impl ApiError {
 
     /// `CONFLICT`: others kept changing the same rows, and the bounded retries ran out. Nothing was done.
     pub fn conflict() -> Self {
-        Self::new(ErrorReason::Conflict, "Others are changing the same things: nothing was done, call again.")
-            .with_retry_after(RETRY_SOON)
+        Self::new(
+            ErrorReason::Conflict,
+            "Others are changing the same things: nothing was done, call again.",
+        )
+        .with_retry_after(RETRY_SOON)
     }
 
     /// `OVERLOADED`: too many calls are waiting. Nothing was done.
     pub fn overloaded() -> Self {
-        Self::new(ErrorReason::Overloaded, "Too many calls are waiting: nothing was done, call again a little later.")
-            .with_retry_after(RETRY_SOON)
+        Self::new(
+            ErrorReason::Overloaded,
+            "Too many calls are waiting: nothing was done, call again a little later.",
+        )
+        .with_retry_after(RETRY_SOON)
     }
 
     /// `DEPENDENCY_UNAVAILABLE`: what the answer depends on cannot be reached; the outcome may be unknown.
@@ -185,7 +209,10 @@ impl ApiError {
 
     /// `METHOD_UNKNOWN`: the service has no such method, or none that anybody may call.
     pub fn method_unknown(path: &str) -> Self {
-        Self::new(ErrorReason::MethodUnknown, format!("This service has no method {path}."))
+        Self::new(
+            ErrorReason::MethodUnknown,
+            format!("This service has no method {path}."),
+        )
     }
 
     /// `INTERNAL`: a fault of ours. The caller gets a fixed text and the request id; `source` goes to the log.
@@ -199,14 +226,24 @@ impl ApiError {
     }
 
     /// Adds a condition that does not hold.
-    pub fn with_precondition(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
-        self.0.preconditions.push(Precondition { subject: subject.into(), description: description.into() });
+    pub fn with_precondition(
+        mut self,
+        subject: impl Into<String>,
+        description: impl Into<String>,
+    ) -> Self {
+        self.0.preconditions.push(Precondition {
+            subject: subject.into(),
+            description: description.into(),
+        });
         self
     }
 
     /// Names the resource the failure is about.
     pub fn with_resource(mut self, kind: &str, name: impl ToString) -> Self {
-        self.0.resource = Some(Resource { kind: kind.to_owned(), name: name.to_string() });
+        self.0.resource = Some(Resource {
+            kind: kind.to_owned(),
+            name: name.to_string(),
+        });
         self
     }
 
@@ -274,7 +311,10 @@ impl fmt::Display for ApiError {
 
 impl Error for ApiError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }
 

@@ -22,7 +22,10 @@ pub fn reason_with_name(name: &str) -> Option<ErrorReason> {
 
 /// The metadata of the `google.rpc.ErrorInfo` that `status` carries; empty without one.
 pub fn metadata_of(status: &Status) -> HashMap<String, String> {
-    status.get_details_error_info().map(|info| info.metadata).unwrap_or_default()
+    status
+        .get_details_error_info()
+        .map(|info| info.metadata)
+        .unwrap_or_default()
 }
 
 /// How long `status` asks its reader to wait before the next call.

@@ -1,0 +1,227 @@
+//! The gate that every call passes. The order of its steps, and the reasons, stand at [`super::GrpcServer::serve`].
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Request, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinError;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Service, ServiceExt};
+use tracing::Instrument;
+
+use super::admission;
+use super::call_log::CallLog;
+use super::deadline::Deadlines;
+use super::foreign;
+use crate::access::AccessTable;
+use crate::body::DeadlineBody;
+use crate::config::LimitsConfig;
+use crate::context::{REQUEST_ID_HEADER, RequestId};
+use crate::identity::TokenVerifier;
+use crate::ids::Ids;
+use crate::status::ApiError;
+
+/// What all calls of a server share.
+pub(super) struct Shared {
+    access: AccessTable,
+    verifier: Arc<TokenVerifier>,
+    ids: Arc<dyn Ids>,
+    /// One permit a call in progress, for the whole process: limits per connection bound nothing.
+    permits: Arc<Semaphore>,
+    deadlines: Deadlines,
+    tasks: TaskTracker,
+}
+
+impl Shared {
+    pub(super) fn new(
+        access: AccessTable,
+        verifier: Arc<TokenVerifier>,
+        ids: Arc<dyn Ids>,
+        limits: &LimitsConfig,
+    ) -> Self {
+        Self {
+            access,
+            verifier,
+            ids,
+            permits: Arc::new(Semaphore::new(limits.max_calls.min(Semaphore::MAX_PERMITS))),
+            deadlines: Deadlines::new(limits),
+            tasks: TaskTracker::new(),
+        }
+    }
+}
+
+/// The gate in front of `inner`.
+pub(super) struct Gate<S> {
+    shared: Arc<Shared>,
+    inner: S,
+}
+
+impl<S: Clone> Clone for Gate<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            inner: self.inner.clone(),
+        }
+    }
+}
+
+impl<S> Gate<S> {
+    pub(super) fn new(inner: S, shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+            inner,
+        }
+    }
+
+    /// The handlers at work.
+    pub(super) fn tasks(&self) -> TaskTracker {
+        self.shared.tasks.clone()
+    }
+}
+
+impl<S> Service<Request<Body>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { Ok(this.serve(request).await) })
+    }
+}
+
+impl<S> Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    /// Steps 1 and 2: request id and log.
+    async fn serve(self, request: Request<Body>) -> Response<Body> {
+        let arrival = Instant::now();
+        let id = self.request_id(&request);
+        let exempt = admission::is_exempt(request.uri().path());
+        let mut log = CallLog::begin(&request, id.clone(), arrival, exempt);
+        let header = HeaderValue::from_str(id.as_str());
+        let answer = async {
+            if exempt {
+                return call(self.inner, request).await;
+            }
+            let answered = self.answer(request, &id, arrival, &mut log).await;
+            foreign::adopt(answered.unwrap_or_else(|error| Status::from(error).into_http()))
+        };
+        let mut response = id.clone().scope(answer).await;
+        if let Ok(header) = header {
+            response.headers_mut().insert(REQUEST_ID_HEADER, header);
+        }
+        log.end_with(response)
+    }
+
+    /// Steps 3 to 5: load shedding, identity and access, deadline.
+    async fn answer(
+        self,
+        mut request: Request<Body>,
+        id: &RequestId,
+        arrival: Instant,
+        log: &mut CallLog,
+    ) -> Result<Response<Body>, ApiError> {
+        let permit = Arc::clone(&self.shared.permits)
+            .try_acquire_owned()
+            .map_err(|_| ApiError::overloaded())?;
+        let admitted = admission::admit(
+            &request,
+            &self.shared.access,
+            &self.shared.verifier,
+            |caller| {
+                log.caller_is(&caller.subject);
+            },
+        )?;
+        let deadline = self.shared.deadlines.of(&request, arrival)?;
+        let context = admitted.into_context(&request, id.clone(), deadline);
+        request.extensions_mut().insert(context);
+        let request = request.map(|body| DeadlineBody::wrap(body, deadline));
+        match timeout_at(deadline, self.detached(request, id.clone(), permit)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(task_failure(error)),
+            Err(_) => Err(ApiError::deadline_exceeded()),
+        }
+    }
+
+    /// Step 6: the handler, in a task of its own. The permit is given back when it ends, not when its caller leaves.
+    fn detached(
+        self,
+        request: Request<Body>,
+        id: RequestId,
+        permit: OwnedSemaphorePermit,
+    ) -> impl Future<Output = Result<Response<Body>, JoinError>> {
+        let span = tracing::info_span!("call", request.id = %id, rpc.method = request.uri().path());
+        let inner = self.inner;
+        let work = async move {
+            let response = call(inner, request).await;
+            drop(permit);
+            response
+        };
+        self.shared.tasks.spawn(id.scope(work).instrument(span))
+    }
+
+    fn request_id(&self, request: &Request<Body>) -> RequestId {
+        let given = request
+            .headers()
+            .get(REQUEST_ID_HEADER)
+            .and_then(|value| value.to_str().ok());
+        given
+            .and_then(RequestId::accept)
+            .unwrap_or_else(|| RequestId::generate(self.shared.ids.as_ref()))
+    }
+}
+
+async fn call<S>(inner: S, request: Request<Body>) -> Response<Body>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    match inner.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn task_failure(error: JoinError) -> ApiError {
+    match error.try_into_panic() {
+        Ok(panic) => ApiError::bug(format!(
+            "the handler panicked: {}",
+            panic_text(panic.as_ref())
+        )),
+        // The runtime ends: the process is going away.
+        Err(cancelled) => ApiError::unavailable(cancelled),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no text)")
+}
+
+#[cfg(test)]
+mod tests;
