@@ -138,8 +138,14 @@ impl Service<Request<Body>> for ServiceChannel {
 }
 
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .any(|error| error.is::<TimeoutExpired>())
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<TimeoutExpired>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// A failed call to another service as a failure of the call that needed it: `DEPENDENCY_UNAVAILABLE` when the other
