@@ -1,1 +1,3 @@
 //! Calls to the other service.
+
+pub mod keys;

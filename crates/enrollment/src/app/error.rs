@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use latchkey_service_kit::database::{Fault, classify};
 
+use crate::clients::keys::KeysError;
 use crate::domain::refusal::Refusal;
 
 /// One field of a request that breaks a rule which only the use case knows.
@@ -75,6 +76,21 @@ impl From<sqlx::Error> for Error {
             Fault::Conflict => Self::Conflict,
             Fault::Unavailable => Self::unavailable(error),
             Fault::Data | Fault::Other => Self::internal(error),
+        }
+    }
+}
+
+/// What the keys service refuses is passed on where the caller can do something about it.
+impl From<KeysError> for Error {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::CodeTaken => Self::Refused(Refusal::CodeTaken),
+            KeysError::Unavailable(_) => Self::unavailable(error),
+            KeysError::RequestIdReused
+            | KeysError::ClassCancelled
+            | KeysError::Invalid(_)
+            | KeysError::Refused(_)
+            | KeysError::Senseless { .. } => Self::internal(error),
         }
     }
 }

@@ -1,0 +1,286 @@
+//! Messages of the keys service to types of the domain and back.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use latchkey_proto::errors::v1::{Warning as WarningMessage, WarningReason};
+use latchkey_proto::keys::v1 as proto;
+use prost_types::Timestamp;
+use uuid::Uuid;
+
+use super::KeysError;
+use crate::domain::event_key::{EventKey, EventKeyChange};
+use crate::domain::grant::{Grant, GrantStatus};
+use crate::domain::key::{KeyCount, KeyKind, KeyUse, Mark, ResolvedKey};
+use crate::domain::organization::Organization;
+use crate::domain::warning::Warning;
+
+fn stamp(time: DateTime<Utc>) -> Timestamp {
+    let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0);
+    Timestamp {
+        seconds: time.timestamp(),
+        nanos,
+    }
+}
+
+fn time(
+    method: &'static str,
+    field: &'static str,
+    stamp: &Timestamp,
+) -> Result<DateTime<Utc>, KeysError> {
+    u32::try_from(stamp.nanos)
+        .ok()
+        .and_then(|nanos| DateTime::from_timestamp(stamp.seconds, nanos))
+        .ok_or_else(|| KeysError::senseless(method, field))
+}
+
+fn optional_time(
+    method: &'static str,
+    field: &'static str,
+    stamp: Option<&Timestamp>,
+) -> Result<Option<DateTime<Utc>>, KeysError> {
+    stamp.map(|stamp| time(method, field, stamp)).transpose()
+}
+
+fn id(method: &'static str, field: &'static str, text: &str) -> Result<Uuid, KeysError> {
+    Uuid::parse_str(text).map_err(|_| KeysError::senseless(method, field))
+}
+
+pub(super) fn ids(
+    method: &'static str,
+    field: &'static str,
+    texts: &[String],
+) -> Result<Vec<Uuid>, KeysError> {
+    texts.iter().map(|text| id(method, field, text)).collect()
+}
+
+fn span(duration: Duration) -> prost_types::Duration {
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    prost_types::Duration {
+        seconds,
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
+    }
+}
+
+pub(super) fn resolved_key(key: proto::ResolvedKey) -> Result<ResolvedKey, KeysError> {
+    const METHOD: &str = "ResolveCodes";
+    let kind = match key.kind() {
+        proto::KeyKind::Enrollment => KeyKind::Enrollment,
+        proto::KeyKind::Event => KeyKind::Event,
+        proto::KeyKind::Unspecified => return Err(KeysError::senseless(METHOD, "kind")),
+    };
+    let live_use = match &key.r#use {
+        Some(found) => Some(KeyUse {
+            redemption_id: id(METHOD, "use.redemption_id", &found.redemption_id)?,
+            student_id: id(METHOD, "use.student_id", &found.student_id)?,
+        }),
+        None => None,
+    };
+    Ok(ResolvedKey {
+        key_id: id(METHOD, "key_id", &key.key_id)?,
+        kind,
+        organization_id: id(METHOD, "organization_id", &key.organization_id)?,
+        class_id: id(METHOD, "class_id", &key.class_id)?,
+        generation: key.generation,
+        code_valid_until: optional_time(METHOD, "code_valid_until", key.code_valid_until.as_ref())?,
+        revoked: key.revoked,
+        live_use,
+    })
+}
+
+pub(super) fn mark(mark: &Mark) -> proto::Mark {
+    proto::Mark {
+        redemption_id: mark.redemption_id.to_string(),
+        key_id: mark.key_id.to_string(),
+        student_id: mark.student_id.to_string(),
+        generation: mark.generation,
+        redeem_time: Some(stamp(mark.redeemed_at)),
+        release_time: None,
+    }
+}
+
+pub(super) fn release(given_up: &Mark) -> Option<proto::Release> {
+    let released_at = given_up.released_at?;
+    Some(proto::Release {
+        mark: Some(mark(given_up)),
+        release_time: Some(stamp(released_at)),
+    })
+}
+
+pub(super) fn read_mark(mark: proto::Mark) -> Result<Mark, KeysError> {
+    const METHOD: &str = "ListMarks";
+    let redeemed = mark
+        .redeem_time
+        .ok_or_else(|| KeysError::senseless(METHOD, "redeem_time"))?;
+    Ok(Mark {
+        redemption_id: id(METHOD, "redemption_id", &mark.redemption_id)?,
+        key_id: id(METHOD, "key_id", &mark.key_id)?,
+        student_id: id(METHOD, "student_id", &mark.student_id)?,
+        generation: mark.generation,
+        redeemed_at: time(METHOD, "redeem_time", &redeemed)?,
+        released_at: optional_time(METHOD, "release_time", mark.release_time.as_ref())?,
+    })
+}
+
+pub(super) fn key_count(count: proto::KeyCount) -> Result<KeyCount, KeysError> {
+    Ok(KeyCount {
+        class_id: id("CountKeys", "class_id", &count.class_id)?,
+        generated: count.generated,
+        redeemed: count.redeemed,
+        revoked: count.revoked,
+        expired: count.expired,
+        available: count.available,
+    })
+}
+
+pub(super) fn organization(organization: &Organization) -> proto::OrganizationCopy {
+    proto::OrganizationCopy {
+        organization_id: organization.id.to_string(),
+        ancestor_ids: organization
+            .ancestor_ids
+            .iter()
+            .map(Uuid::to_string)
+            .collect(),
+        version: organization.version,
+    }
+}
+
+pub(super) fn grant(grant: &Grant) -> proto::Grant {
+    let status = match grant.status {
+        GrantStatus::Creating => proto::GrantStatus::Creating,
+        GrantStatus::Open => proto::GrantStatus::Open,
+        GrantStatus::Cancelled => proto::GrantStatus::Cancelled,
+    };
+    proto::Grant {
+        class_id: grant.class_id.to_string(),
+        organization_id: grant.organization_id.to_string(),
+        name: grant.name.clone(),
+        instructors: grant.instructors.clone(),
+        start_time: Some(stamp(grant.starts_at)),
+        end_time: Some(stamp(grant.ends_at)),
+        event_key_until: Some(stamp(grant.event_key_until)),
+        time_zone: grant.time_zone.name().to_owned(),
+        status: status.into(),
+        maximum_keys: grant.maximum_keys,
+        maximum_is_default: grant.maximum_is_default,
+        version: grant.version,
+    }
+}
+
+pub(super) fn event_key_change(change: &EventKeyChange) -> proto::EventKeyChange {
+    let mut message = proto::EventKeyChange::default();
+    match change {
+        EventKeyChange::Off => message.off = Some(proto::EventKeyOff {}),
+        EventKeyChange::Generated { grace } => {
+            message.generated = Some(proto::EventKeyGenerated {
+                grace: Some(span(*grace)),
+            });
+        }
+        EventKeyChange::OwnCode { text, grace } => {
+            message.own_code = Some(proto::EventKeyOwnCode {
+                text: text.to_string(),
+                grace: Some(span(*grace)),
+            });
+        }
+    }
+    message
+}
+
+pub(super) fn event_key(key: proto::EventKey) -> Result<EventKey, KeysError> {
+    const METHOD: &str = "PutEventKey";
+    Ok(EventKey {
+        class_id: id(METHOD, "class_id", &key.class_id)?,
+        key_id: id(METHOD, "key_id", &key.key_id)?,
+        enabled: key.enabled,
+        generation: key.generation,
+        masked_code: key.masked_code,
+        own_code: key.own_code,
+        previous_code_valid_until: optional_time(
+            METHOD,
+            "previous_code_valid_until",
+            key.previous_code_valid_until.as_ref(),
+        )?,
+        redeemable_until: optional_time(METHOD, "redeemable_until", key.redeemable_until.as_ref())?,
+        use_count: key.use_count,
+        etag: key.etag,
+    })
+}
+
+/// The warnings of a new event key that this service passes on.
+pub(super) fn warning(warning: &WarningMessage) -> Option<Warning> {
+    match warning.reason() {
+        WarningReason::MaximumIsDefault => Some(Warning::MaximumIsDefault),
+        WarningReason::CodeGuessable => Some(Warning::CodeGuessable),
+        WarningReason::ClassNearEnd
+        | WarningReason::KeysExceedSeats
+        | WarningReason::Unspecified => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved() -> proto::ResolvedKey {
+        proto::ResolvedKey {
+            key_id: Uuid::from_u128(1).to_string(),
+            kind: proto::KeyKind::Event.into(),
+            organization_id: Uuid::from_u128(2).to_string(),
+            class_id: Uuid::from_u128(3).to_string(),
+            generation: 2,
+            code_valid_until: Some(Timestamp {
+                seconds: 7,
+                nanos: 5_000,
+            }),
+            revoked: false,
+            r#use: None,
+        }
+    }
+
+    #[test]
+    fn a_resolved_key_is_read_whole() {
+        let key = resolved_key(resolved()).unwrap();
+        assert_eq!(
+            (key.kind, key.generation, key.live_use),
+            (KeyKind::Event, 2, None)
+        );
+        assert_eq!(key.code_valid_until, DateTime::from_timestamp(7, 5_000));
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_is_refused_by_field() {
+        let mut no_kind = resolved();
+        no_kind.kind = 0;
+        let mut no_time = resolved();
+        no_time.code_valid_until = Some(Timestamp {
+            seconds: 0,
+            nanos: -1,
+        });
+        for (message, wanted) in [(no_kind, "kind"), (no_time, "code_valid_until")] {
+            let error = resolved_key(message).unwrap_err();
+            assert!(
+                matches!(error, KeysError::Senseless { field, .. } if field == wanted),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mark_comes_back_the_same() {
+        let made = Mark {
+            redemption_id: Uuid::from_u128(1),
+            key_id: Uuid::from_u128(2),
+            student_id: Uuid::from_u128(3),
+            generation: 4,
+            redeemed_at: DateTime::from_timestamp(1_700_000_000, 123_456_000).unwrap(),
+            released_at: None,
+        };
+        assert_eq!(read_mark(mark(&made)).unwrap(), made);
+        assert!(release(&made).is_none(), "nothing was given up");
+        let given_up = Mark {
+            released_at: DateTime::from_timestamp(1_700_000_001, 0),
+            ..made
+        };
+        assert!(release(&given_up).is_some());
+    }
+}

@@ -1,0 +1,73 @@
+//! How a call to the keys service fails.
+
+use latchkey_service_kit::status::{ErrorReason, reason_of};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// Why the keys service did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// It could not be reached, or not in time, or is overloaded. The outcome is unknown.
+    #[error("the keys service is unavailable")]
+    Unavailable(#[source] Box<Status>),
+    /// Another key has the code.
+    #[error("the code is taken")]
+    CodeTaken,
+    /// The request id was used before with other content.
+    #[error("the request id was used before")]
+    RequestIdReused,
+    /// The class was cancelled.
+    #[error("the class was cancelled")]
+    ClassCancelled,
+    /// Fields of the request break rules that only the keys service knows: path and description of each.
+    #[error("the keys service finds the request invalid")]
+    Invalid(Vec<(String, String)>),
+    /// It refused what it never should have been asked.
+    #[error("the keys service refused")]
+    Refused(#[source] Box<Status>),
+    /// Its answer makes no sense.
+    #[error("the answer of {method} makes no sense: {field}")]
+    Senseless {
+        /// The method.
+        method: &'static str,
+        /// The field at fault.
+        field: &'static str,
+    },
+}
+
+impl KeysError {
+    pub(super) fn senseless(method: &'static str, field: &'static str) -> Self {
+        Self::Senseless { method, field }
+    }
+}
+
+impl From<Status> for KeysError {
+    fn from(status: Status) -> Self {
+        match reason_of(&status) {
+            Some(ErrorReason::CodeTaken) => return Self::CodeTaken,
+            Some(ErrorReason::RequestIdReused) => return Self::RequestIdReused,
+            Some(ErrorReason::ClassCancelled) => return Self::ClassCancelled,
+            Some(ErrorReason::FieldInvalid) => {
+                let violations = status
+                    .get_details_bad_request()
+                    .map(|found| found.field_violations);
+                if let Some(violations) = violations {
+                    let pairs = violations
+                        .into_iter()
+                        .map(|violation| (violation.field, violation.description));
+                    return Self::Invalid(pairs.collect());
+                }
+            }
+            _ => {}
+        }
+        match status.code() {
+            Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::ResourceExhausted
+            | Code::Aborted
+            | Code::Unknown => Self::Unavailable(Box::new(status)),
+            _ => Self::Refused(Box::new(status)),
+        }
+    }
+}
