@@ -12,7 +12,7 @@ use tonic::body::Body;
 
 use crate::status::ApiError;
 
-/// A body that fails with DEADLINE_EXCEEDED when it has to be waited for past its deadline: so that a peer who stops
+/// A body that fails with `DEADLINE_EXCEEDED` when it has to be waited for past its deadline: so that a peer who stops
 /// sending holds nothing for longer than the call may last.
 pub(crate) struct DeadlineBody {
     inner: Body,

@@ -42,7 +42,7 @@ pub struct ClientError {
 ///
 /// Each call carries a bearer token of this service's signer, the request id of the call that the present task serves,
 /// and a `grpc-timeout`: the caller's own (`tonic::Request::set_timeout`) where it is shorter than the configured one.
-/// The time-out is also enforced here, over the whole answer, with the status DEADLINE_EXCEEDED. Connects when first
+/// The time-out is also enforced here, over the whole answer, with the status `DEADLINE_EXCEEDED`. Connects when first
 /// used and reconnects by itself; while it cannot connect, calls fail UNAVAILABLE.
 #[derive(Debug, Clone)]
 pub struct ServiceChannel {

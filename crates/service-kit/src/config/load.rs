@@ -63,6 +63,10 @@ pub fn from_file<T: DeserializeOwned + Check>(
 }
 
 /// Like [`from_file`], with an environment given as an argument.
+#[expect(
+    clippy::implicit_hasher,
+    reason = "the configuration library takes no other map"
+)]
 pub fn from_sources<T: DeserializeOwned + Check>(
     path: Option<&Path>,
     prefix: &str,
@@ -87,7 +91,7 @@ fn load<T: DeserializeOwned + Check>(
 
     let mut unknown = Vec::new();
     let loaded: T = serde_ignored::deserialize(merged, |path| {
-        unknown.push(format!("{path}: there is no such field"))
+        unknown.push(format!("{path}: there is no such field"));
     })?;
     let mut problems = Problems { found: unknown };
     loaded.check("", &mut problems);

@@ -26,14 +26,14 @@ pub fn classify(error: &Error) -> Fault {
             .code()
             .as_deref()
             .map_or(Fault::Other, classify_sqlstate),
-        Error::Io(_)
+        // `Protocol`: a connection cut in the middle of a message; or a server that is not Postgres, which will not get better,
+        // but then readiness says so too.
+        Error::Protocol(_)
+        | Error::Io(_)
         | Error::Tls(_)
         | Error::PoolTimedOut
         | Error::PoolClosed
         | Error::WorkerCrashed => Fault::Unavailable,
-        // A connection cut in the middle of a message; or a server that is not Postgres, which will not get better,
-        // but then readiness says so too.
-        Error::Protocol(_) => Fault::Unavailable,
         Error::Encode(_) | Error::InvalidArgument(_) => Fault::Data,
         _ => Fault::Other,
     }
@@ -41,10 +41,9 @@ pub fn classify(error: &Error) -> Fault {
 
 fn classify_sqlstate(code: &str) -> Fault {
     match code {
-        // Unique, exclusion, foreign key and check violations: what was read before does not hold any more.
-        "23505" | "23P01" | "23503" | "23514" => Fault::Conflict,
-        // Serialization failure, deadlock, lock not available (that is how `lock_timeout` shows).
-        "40001" | "40P01" | "55P03" => Fault::Conflict,
+        // Unique, exclusion, foreign key and check violations: what was read before does not hold any more. Then
+        // serialization failure, deadlock, lock not available (that is how `lock_timeout` shows).
+        "23505" | "23P01" | "23503" | "23514" | "40001" | "40P01" | "55P03" => Fault::Conflict,
         // Not null; a statement that touches one row twice.
         "23502" | "21000" => Fault::Data,
         // A statement cancelled by its time-out, a transaction ended for standing idle, a server that became a standby.

@@ -110,7 +110,7 @@ impl CallLog {
         match code {
             _ if self.quiet => line!(debug, self, code, reason, cause),
             Code::Internal | Code::Unknown | Code::DataLoss => {
-                line!(error, self, code, reason, cause)
+                line!(error, self, code, reason, cause);
             }
             Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => {
                 line!(warn, self, code, reason, cause);

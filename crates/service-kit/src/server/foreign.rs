@@ -4,7 +4,7 @@ use http::{HeaderMap, Response};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::status::ApiError;
+use crate::status::{ApiError, ErrorReason};
 
 /// The field that a request is refused for when it cannot be read at all.
 const WHOLE_MESSAGE: &str = "(message)";
@@ -40,10 +40,8 @@ pub(super) fn adopt(response: Response<Body>) -> Response<Body> {
 
 fn ours(code: Code, text: String) -> Option<ApiError> {
     match code {
-        // The caller went away: nobody will read it.
-        Code::Cancelled => None,
         Code::Unimplemented => Some(ApiError::new(
-            crate::status::ErrorReason::MethodUnknown,
+            ErrorReason::MethodUnknown,
             if text.is_empty() {
                 "This service has no such method.".to_owned()
             } else {
@@ -61,8 +59,8 @@ fn ours(code: Code, text: String) -> Option<ApiError> {
             ))
         }
         Code::DeadlineExceeded => Some(ApiError::deadline_exceeded()),
-        // A body that broke off while it was read.
-        Code::Unknown | Code::Unavailable => None,
+        // The caller went away, or a body broke off while it was read: nobody will read the answer.
+        Code::Cancelled | Code::Unknown | Code::Unavailable => None,
         _ => Some(ApiError::bug(format!(
             "a handler answered {code:?} past the funnel: {text}"
         ))),
@@ -79,7 +77,7 @@ pub(super) fn status_code(headers: &HeaderMap) -> Option<Code> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{ErrorReason, reason_of};
+    use crate::status::reason_of;
 
     fn adopted(status: Status) -> (Code, Option<ErrorReason>) {
         let response = adopt(status.into_http());

@@ -17,7 +17,7 @@ use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 use crate::config::LimitsConfig;
 
 /// How long a connection stands idle before the operating system asks whether the other end is there.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+const TCP_KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// How long accepting pauses after an error such as "too many open files", which would come back at once.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);

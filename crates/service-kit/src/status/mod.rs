@@ -120,6 +120,10 @@ impl ApiError {
     /// A resource that does not exist, or not for this caller's eyes: the words are the same.
     ///
     /// `kind` is its type (`class`), `name` its id as the caller gave it; empty when the caller gave a secret.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "so that ids, numbers and texts can be given as they are"
+    )]
     pub fn not_found(reason: ErrorReason, kind: &str, name: impl ToString) -> Self {
         let name = name.to_string();
         let message = if name.is_empty() {
@@ -239,6 +243,10 @@ impl ApiError {
     }
 
     /// Names the resource the failure is about.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "so that ids, numbers and texts can be given as they are"
+    )]
     pub fn with_resource(mut self, kind: &str, name: impl ToString) -> Self {
         self.0.resource = Some(Resource {
             kind: kind.to_owned(),
@@ -254,6 +262,10 @@ impl ApiError {
     }
 
     /// Adds a figure or name that callers may read, under a key that the reason's documentation names.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "so that ids, numbers and texts can be given as they are"
+    )]
     pub fn with_metadata(mut self, key: &str, value: impl ToString) -> Self {
         self.0.metadata.insert(key.to_owned(), value.to_string());
         self

@@ -70,7 +70,7 @@ async fn a_call_carries_identity_deadline_and_request_id() {
     );
     assert_ne!(context.request_id, id, "outside of that call");
 
-    soon(call(channel, "Echo", Some(Duration::from_secs(3_600))))
+    soon(call(channel, "Echo", Some(Duration::from_hours(1))))
         .await
         .unwrap();
     let context = soon(world.entered.recv()).await.unwrap();
