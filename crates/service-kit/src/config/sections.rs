@@ -53,9 +53,14 @@ pub struct IdentityConfig {
     pub jwks_file: PathBuf,
     /// The `iss` that tokens must have.
     pub issuer: String,
-    /// Another `iss` that is accepted: that of services that sign their own tokens.
+    /// Another `iss` that is accepted: that of services that sign their own tokens. They are believed to be services
+    /// and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_issuer: Option<String>,
+    /// A JSON Web Key Set with those services' public keys. With it, neither issuer's keys can speak for the other;
+    /// without it, they are looked for in `jwks_file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_jwks_file: Option<PathBuf>,
     /// The `aud` that tokens must have.
     pub audience: String,
 }
@@ -259,12 +264,25 @@ impl Check for DatabaseConfig {
 
 impl Check for IdentityConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
-        if let Err(error) = std::fs::metadata(&self.jwks_file) {
-            problems.add(
-                &format!("{path}jwks_file"),
-                format!("cannot read {}: {error}", self.jwks_file.display()),
-            );
+        let service_file = self.service_jwks_file.as_ref();
+        let files = [
+            ("jwks_file", Some(&self.jwks_file)),
+            ("service_jwks_file", service_file),
+        ];
+        for (field, file) in files {
+            if let Some(file) = file
+                && let Err(error) = std::fs::metadata(file)
+            {
+                let problem = format!("cannot read {}: {error}", file.display());
+                problems.add(&format!("{path}{field}"), problem);
+            }
         }
+        let lonely = service_file.is_some() && self.service_issuer.is_none();
+        problems.check(
+            &format!("{path}service_jwks_file"),
+            !lonely,
+            "needs `service_issuer`",
+        );
         problems.check(
             &format!("{path}issuer"),
             !self.issuer.is_empty(),
@@ -274,6 +292,12 @@ impl Check for IdentityConfig {
             &format!("{path}audience"),
             !self.audience.is_empty(),
             "must be set",
+        );
+        let same = self.service_issuer.as_ref() == Some(&self.issuer);
+        problems.check(
+            &format!("{path}service_issuer"),
+            !same,
+            "must not be the same as `issuer`",
         );
     }
 }

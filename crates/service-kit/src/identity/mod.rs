@@ -3,6 +3,7 @@
 mod cache;
 mod claims;
 mod keypair;
+mod keyset;
 mod sign;
 mod verify;
 
@@ -12,8 +13,9 @@ use uuid::Uuid;
 
 pub use claims::Claims;
 pub use keypair::{KeyPair, KeyPairError, jwks_document};
+pub use keyset::JwksError;
 pub use sign::{SignerOptions, SigningError, TokenSigner};
-pub use verify::{JwksError, TokenError, TokenVerifier};
+pub use verify::{IdentityError, TokenError, TokenVerifier};
 
 /// What a caller may be. A token carries any number of them; names that are not known here are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

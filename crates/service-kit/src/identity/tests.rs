@@ -267,6 +267,99 @@ fn a_signer_reuses_its_token_until_it_is_near_its_end() {
     world.verifier.verify(&second).unwrap();
 }
 
+const SERVICES: &str = "https://services.test";
+
+/// The roles that a token with all roles proves, or the claim it is refused for.
+fn proven(
+    verifier: &TokenVerifier,
+    signer: &TokenSigner,
+    issuer: &str,
+) -> Result<Vec<Role>, &'static str> {
+    let claims =
+        Claims::new(issuer, AUDIENCE, "x", now(), TimeDelta::minutes(5)).with_roles(&Role::ALL);
+    match verifier.verify(&signer.sign(&claims).unwrap()) {
+        Ok(caller) => Ok(caller.roles.clone()),
+        Err(TokenError::Claim(claim)) => Err(claim),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_services_own_issuer_is_believed_to_be_a_service_only() {
+    let world = world();
+    assert_eq!(proven(&world.verifier, &world.signer, SERVICES), Err("iss"));
+    let verifier = world.verifier.with_service_issuer(SERVICES);
+    assert_eq!(
+        proven(&verifier, &world.signer, SERVICES),
+        Ok(vec![Role::EnrollmentService])
+    );
+    assert_eq!(
+        proven(&verifier, &world.signer, ISSUER),
+        Ok(Role::ALL.to_vec())
+    );
+}
+
+#[test]
+fn with_keys_of_their_own_neither_issuer_speaks_for_the_other() {
+    let (people, services) = (world(), world());
+    let jwks = jwks_document([&services.pair]);
+    let verifier = people
+        .verifier
+        .with_separate_service_issuer(SERVICES, &jwks)
+        .unwrap();
+    let only_service = Ok(vec![Role::EnrollmentService]);
+    assert_eq!(proven(&verifier, &services.signer, SERVICES), only_service);
+    assert_eq!(proven(&verifier, &services.signer, ISSUER), Err("iss"));
+    assert_eq!(proven(&verifier, &people.signer, SERVICES), Err("iss"));
+    assert_eq!(
+        proven(&verifier, &people.signer, ISSUER),
+        Ok(Role::ALL[..6].to_vec())
+    );
+
+    let same = jwks_document([&people.pair]);
+    let again = verifier
+        .with_separate_service_issuer("https://third.test", &same)
+        .unwrap_err();
+    assert!(again.to_string().contains("other issuer"), "{again}");
+}
+
+#[test]
+fn a_verifier_is_made_of_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("jwks.json");
+    let world = world();
+    let mut config = crate::config::IdentityConfig {
+        jwks_file: file.clone(),
+        issuer: ISSUER.into(),
+        service_issuer: Some(SERVICES.into()),
+        service_jwks_file: None,
+        audience: AUDIENCE.into(),
+    };
+    let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
+    let load = |config: &_| TokenVerifier::from_config(config, Arc::clone(&clock));
+    assert!(matches!(
+        load(&config),
+        Err(IdentityError::Unreadable { .. })
+    ));
+    std::fs::write(&file, "{}").unwrap();
+    assert!(matches!(load(&config), Err(IdentityError::Unusable { .. })));
+    std::fs::write(&file, jwks_document([&world.pair])).unwrap();
+    let verifier = load(&config).unwrap();
+    assert_eq!(
+        proven(&verifier, &world.signer, SERVICES),
+        Ok(vec![Role::EnrollmentService])
+    );
+
+    let services = KeyPair::generate(&mut os_random()).unwrap();
+    let service_file = dir.path().join("services.json");
+    std::fs::write(&service_file, jwks_document([&services])).unwrap();
+    config.service_jwks_file = Some(service_file);
+    assert_eq!(
+        proven(&load(&config).unwrap(), &world.signer, SERVICES),
+        Err("iss")
+    );
+}
+
 #[test]
 fn key_sets_that_are_not_safe_are_refused() {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now()));

@@ -1,17 +1,15 @@
-//! Verifying bearer tokens against a set of public keys.
+//! Verifying bearer tokens.
 
-use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse,
-};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::cache::{self, TokenCache};
-use super::{Caller, Claims};
+use super::keyset::{JwksError, KeySet, VerifyingKey};
+use super::{Caller, Claims, Role};
 use crate::clock::Clock;
+use crate::config::IdentityConfig;
 
 /// How far the clocks of an issuer and a service may differ, in seconds. Both keep their clocks by NTP; five seconds
 /// are generous and do not make a stolen token live noticeably longer.
@@ -19,9 +17,6 @@ const LEEWAY_SECONDS: i64 = 5;
 
 /// The longest token that is looked at, in bytes. A token of ours has about 400.
 const MAX_TOKEN_LEN: usize = 8 * 1024;
-
-/// The shortest RSA modulus that is accepted, in bytes: 2048 bits, the least that NIST SP 800-131A allows.
-const MIN_RSA_MODULUS_LEN: usize = 256;
 
 /// Why a token is refused. For the log; the caller only learns that it is not valid.
 #[derive(Debug, thiserror::Error)]
@@ -43,37 +38,61 @@ pub enum TokenError {
     Claim(&'static str),
 }
 
-/// Why a key set cannot be used.
+/// Why there is no verifier.
 #[derive(Debug, thiserror::Error)]
-pub enum JwksError {
-    /// The document is no JWKS.
-    #[error("the document is not a JSON Web Key Set")]
-    Malformed(#[source] serde_json::Error),
-    /// A key lacks what it needs, or is not safe.
-    #[error("key {key:?}: {fault}")]
-    Key {
-        /// The key's `kid`, or its position.
-        key: String,
-        /// What is wrong with it.
-        fault: &'static str,
+pub enum IdentityError {
+    /// The file with the keys cannot be read.
+    #[error("cannot read the key set {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        #[source]
+        source: std::io::Error,
     },
-    /// There is no key to verify tokens with.
-    #[error("the key set holds no usable signing key")]
-    Empty,
+    /// The file's content cannot be used.
+    #[error("cannot use the key set {path}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: JwksError,
+    },
 }
 
-struct VerifyingKey {
-    key: DecodingKey,
-    validation: Validation,
-    algorithm: Algorithm,
+/// What is believed of an issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Belief {
+    /// Every role.
+    All,
+    /// Every role but that of a service: services have an issuer and keys of their own.
+    People,
+    /// Only the role of a service.
+    Services,
+}
+
+impl Belief {
+    fn accepts(self, role: Role) -> bool {
+        match self {
+            Self::All => true,
+            Self::People => role != Role::EnrollmentService,
+            Self::Services => role == Role::EnrollmentService,
+        }
+    }
+}
+
+struct Trust {
+    issuer: String,
+    keys: Arc<KeySet>,
+    belief: Belief,
 }
 
 /// Verifies tokens: signature by the key that the token's `kid` names and with that key's own algorithm (EdDSA, ES256
 /// or RS256), issuer, audience, and time with a small leeway. Tokens once verified are remembered until they expire;
-/// the memory belongs to the key set and goes with it.
+/// the memory belongs to the keys and goes with them.
 pub struct TokenVerifier {
-    keys: HashMap<String, VerifyingKey>,
-    issuers: Vec<String>,
+    trusts: Vec<Trust>,
     audience: String,
     clock: Arc<dyn Clock>,
     cache: TokenCache,
@@ -81,9 +100,11 @@ pub struct TokenVerifier {
 
 impl std::fmt::Debug for TokenVerifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let issuers = self.trusts.iter().map(|trust| &trust.issuer);
+        let kids = self.trusts.iter().flat_map(|trust| trust.keys.kids());
         f.debug_struct("TokenVerifier")
-            .field("kids", &self.keys.keys().collect::<Vec<_>>())
-            .field("issuers", &self.issuers)
+            .field("issuers", &issuers.collect::<Vec<_>>())
+            .field("kids", &kids.collect::<Vec<_>>())
             .field("audience", &self.audience)
             .finish_non_exhaustive()
     }
@@ -100,45 +121,84 @@ impl TokenVerifier {
         audience: impl Into<String>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, JwksError> {
-        let set: JwkSet = serde_json::from_str(jwks).map_err(JwksError::Malformed)?;
-        let mut keys = HashMap::new();
-        for (position, jwk) in set.keys.iter().enumerate() {
-            let name = jwk
-                .common
-                .key_id
-                .clone()
-                .unwrap_or_else(|| format!("#{position}"));
-            let fault = |fault| JwksError::Key {
-                key: name.clone(),
-                fault,
-            };
-            let Some(algorithm) = usable_algorithm(jwk).map_err(fault)? else {
-                tracing::warn!(key = %name, "skipped a key that cannot verify tokens");
-                continue;
-            };
-            let Some(kid) = jwk.common.key_id.clone() else {
-                return Err(fault("has no kid"));
-            };
-            let key = DecodingKey::from_jwk(jwk).map_err(|_| fault("cannot be decoded"))?;
-            let entry = VerifyingKey {
-                key,
-                validation: validation(algorithm),
-                algorithm,
-            };
-            if keys.insert(kid, entry).is_some() {
-                return Err(fault("has the kid of another key"));
-            }
-        }
-        if keys.is_empty() {
-            return Err(JwksError::Empty);
-        }
+        let keys = Arc::new(KeySet::parse(jwks)?);
+        let trust = |issuer| Trust {
+            issuer,
+            keys: Arc::clone(&keys),
+            belief: Belief::All,
+        };
         Ok(Self {
-            keys,
-            issuers,
+            trusts: issuers.into_iter().map(trust).collect(),
             audience: audience.into(),
             clock,
             cache: TokenCache::default(),
         })
+    }
+
+    /// The verifier that `config` describes, its files read.
+    pub fn from_config(
+        config: &IdentityConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, IdentityError> {
+        let unusable = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| IdentityError::Unusable { path, source }
+        };
+        let jwks = read(&config.jwks_file)?;
+        let issuers = vec![config.issuer.clone()];
+        let verifier = Self::new(&jwks, issuers, config.audience.clone(), clock)
+            .map_err(unusable(&config.jwks_file))?;
+        match (&config.service_issuer, &config.service_jwks_file) {
+            (None, _) => Ok(verifier),
+            (Some(issuer), None) => Ok(verifier.with_service_issuer(issuer)),
+            (Some(issuer), Some(file)) => {
+                let jwks = read(file)?;
+                verifier
+                    .with_separate_service_issuer(issuer, &jwks)
+                    .map_err(unusable(file))
+            }
+        }
+    }
+
+    /// Also accepts services that sign their own tokens, with `issuer` for their `iss` and a key of the same set. They
+    /// are believed to be services and nothing else.
+    #[must_use]
+    pub fn with_service_issuer(mut self, issuer: &str) -> Self {
+        if let Some(first) = self.trusts.first() {
+            let keys = Arc::clone(&first.keys);
+            self.trusts.push(Trust {
+                issuer: issuer.to_owned(),
+                keys,
+                belief: Belief::Services,
+            });
+        }
+        self
+    }
+
+    /// Like [`Self::with_service_issuer`], with keys of their own in `jwks`: then neither can a service sign for the
+    /// issuer of people's tokens, nor that issuer for a service.
+    pub fn with_separate_service_issuer(
+        mut self,
+        issuer: &str,
+        jwks: &str,
+    ) -> Result<Self, JwksError> {
+        let keys = KeySet::parse(jwks)?;
+        if let Some(kid) = keys.kids().find(|kid| self.key(kid).is_some()) {
+            return Err(JwksError::Key {
+                key: kid.to_owned(),
+                fault: "is also a key of the other issuer",
+            });
+        }
+        for trust in &mut self.trusts {
+            trust.belief = Belief::People;
+        }
+        let keys = Arc::new(keys);
+        self.trusts.push(Trust {
+            issuer: issuer.to_owned(),
+            keys,
+            belief: Belief::Services,
+        });
+        Ok(self)
     }
 
     /// The caller that `token` proves.
@@ -151,36 +211,47 @@ impl TokenVerifier {
         if let Some(caller) = self.cache.get(&cache_key, now) {
             return Ok(caller);
         }
-        let claims = self.signed_claims(token)?;
+        let (kid, claims) = self.signed_claims(token)?;
+        // A key speaks for its own issuers only.
+        let trust = |trust: &&Trust| trust.issuer == claims.iss && trust.keys.get(&kid).is_some();
+        let belief = self
+            .trusts
+            .iter()
+            .find(trust)
+            .ok_or(TokenError::Claim("iss"))?
+            .belief;
         let not_after = self.check_claims(&claims, now)?;
-        let caller = Arc::new(claims.into_caller().map_err(TokenError::Claim)?);
+        let mut caller = claims.into_caller().map_err(TokenError::Claim)?;
+        caller.roles.retain(|role| belief.accepts(*role));
+        let caller = Arc::new(caller);
         self.cache.put(cache_key, Arc::clone(&caller), not_after);
         Ok(caller)
     }
 
-    /// The claims of `token`, once its signature is known to be good.
-    fn signed_claims(&self, token: &str) -> Result<Claims, TokenError> {
+    fn key(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.trusts.iter().find_map(|trust| trust.keys.get(kid))
+    }
+
+    /// The `kid` and the claims of `token`, once its signature is known to be good.
+    fn signed_claims(&self, token: &str) -> Result<(String, Claims), TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
-        let kid = header.kid.as_deref().ok_or(TokenError::UnknownKey)?;
-        let key = self.keys.get(kid).ok_or(TokenError::UnknownKey)?;
+        let kid = header.kid.ok_or(TokenError::UnknownKey)?;
+        let key = self.key(&kid).ok_or(TokenError::UnknownKey)?;
         // RFC 7515, section 4.1.11: a token with a critical extension that is not understood must be refused.
         if header.alg != key.algorithm || header.crit.is_some() {
             return Err(TokenError::WrongAlgorithm);
         }
         jsonwebtoken::decode::<Claims>(token, &key.key, &key.validation)
-            .map(|data| data.claims)
+            .map(|data| (kid, data.claims))
             .map_err(TokenError::Invalid)
     }
 
-    /// Checks issuer, audience and time; the end of the token's life as it counts here.
+    /// Checks audience and time; the end of the token's life as it counts here.
     fn check_claims(
         &self,
         claims: &Claims,
         now: DateTime<Utc>,
     ) -> Result<DateTime<Utc>, TokenError> {
-        if !self.issuers.contains(&claims.iss) {
-            return Err(TokenError::Claim("iss"));
-        }
         if !claims.aud.contains(&self.audience) {
             return Err(TokenError::Claim("aud"));
         }
@@ -208,54 +279,9 @@ fn instant(seconds: f64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds.floor() as i64, 0)
 }
 
-/// Only the signature is checked by the library: claims are checked here, by the clock of this process.
-fn validation(algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    validation.required_spec_claims.clear();
-    validation
-}
-
-/// The algorithm that a key verifies with; `None` for a key of another use or kind.
-fn usable_algorithm(jwk: &Jwk) -> Result<Option<Algorithm>, &'static str> {
-    if matches!(&jwk.common.public_key_use, Some(usage) if *usage != PublicKeyUse::Signature) {
-        return Ok(None);
-    }
-    let decoded_len = |text: &str| {
-        use base64::Engine;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .decode(text)
-            .map_or(0, |bytes| bytes.len())
-    };
-    let (algorithm, stated) = match &jwk.algorithm {
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            // The library slices the key without looking at its length.
-            if decoded_len(&key.x) != 32 {
-                return Err("has no valid Ed25519 public key");
-            }
-            (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
-        }
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            if decoded_len(&key.x) != 32 || decoded_len(&key.y) != 32 {
-                return Err("has no valid P-256 point");
-            }
-            (Algorithm::ES256, KeyAlgorithm::ES256)
-        }
-        AlgorithmParameters::RSA(key) => {
-            if decoded_len(&key.n) < MIN_RSA_MODULUS_LEN {
-                return Err("is an RSA key of less than 2048 bits");
-            }
-            (Algorithm::RS256, KeyAlgorithm::RS256)
-        }
-        AlgorithmParameters::OctetKey(_) => {
-            return Err("is symmetric: whoever verifies could also forge");
-        }
-        _ => return Ok(None),
-    };
-    match jwk.common.key_algorithm {
-        Some(other) if other != stated => Ok(None),
-        _ => Ok(Some(algorithm)),
-    }
+fn read(path: &Path) -> Result<String, IdentityError> {
+    std::fs::read_to_string(path).map_err(|source| IdentityError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })
 }

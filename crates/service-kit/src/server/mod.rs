@@ -140,7 +140,7 @@ impl GrpcServer {
         }
     }
 
-    /// Adds a service: a generated server with its [`limited!`] limits.
+    /// Adds a service: a generated server with its [`limited!`](crate::limited) limits.
     #[must_use]
     pub fn service<S>(mut self, service: S) -> Self
     where
