@@ -7,6 +7,7 @@ CREATE TABLE keys.organizations (
     ancestor_ids    uuid[] NOT NULL,          -- nearest first
     version         bigint NOT NULL CHECK (version >= 1)
 );
+CREATE INDEX organizations_ancestors ON keys.organizations USING gin (ancestor_ids);
 
 CREATE TABLE keys.grants (
     class_id           uuid PRIMARY KEY,
@@ -40,7 +41,9 @@ CREATE TABLE keys.training_keys (
     revoked_at      timestamptz,              -- for an event key: turned off
     revoked_by      text,
     revoke_reason   text,
-    version         bigint NOT NULL DEFAULT 1
+    version         bigint NOT NULL DEFAULT 1 CHECK (version >= 1), -- of an event key: one more with each change
+    CHECK (kind = 'event' OR (generation = 1 AND NOT own_code)),
+    CHECK ((revoked_at IS NULL) = (revoked_by IS NULL))
 );
 CREATE UNIQUE INDEX training_keys_event ON keys.training_keys (class_id) WHERE kind = 'event';
 CREATE INDEX training_keys_class ON keys.training_keys (class_id, key_id);
@@ -49,41 +52,48 @@ CREATE INDEX training_keys_batch ON keys.training_keys (batch_id, key_id);
 
 -- Every code ever issued, one row each. Only reveal reads `sealed_code`.
 CREATE TABLE keys.codes (
-    key_id       uuid NOT NULL REFERENCES keys.training_keys,
-    generation   integer NOT NULL,
-    hash         bytea NOT NULL CHECK (octet_length(hash) = 32),
-    hash_version smallint NOT NULL,
-    sealed_code  bytea NOT NULL,
-    seal_version smallint NOT NULL,
-    issued_at    timestamptz NOT NULL,
-    valid_until  timestamptz,                 -- set when replaced: end of the grace period
-    retired_at   timestamptz,                 -- the hash may be issued again
+    key_id          uuid NOT NULL REFERENCES keys.training_keys,
+    generation      integer NOT NULL,
+    organization_id uuid NOT NULL,
+    hash            bytea NOT NULL CHECK (octet_length(hash) = 32),
+    hash_version    smallint NOT NULL,
+    sealed_code     bytea NOT NULL,
+    seal_version    smallint NOT NULL,
+    issued_at       timestamptz NOT NULL,
+    valid_until     timestamptz,              -- set when replaced or turned off: the end of the grace period
+    retired_at      timestamptz,              -- the hash may be issued again
     PRIMARY KEY (key_id, generation)
 );
+-- Two indexes instead of one over everything: the second stays small, and each code stands in one of them only.
 CREATE UNIQUE INDEX codes_unretired_hash ON keys.codes (hash) WHERE retired_at IS NULL;
-CREATE INDEX codes_hash ON keys.codes (hash);
+CREATE INDEX codes_retired_hash ON keys.codes (hash, issued_at) WHERE retired_at IS NOT NULL;
 
 -- A copy of each use that enrollment decided. Inserted, never moved: a released pair is never live again.
 CREATE TABLE keys.marks (
-    redemption_id uuid NOT NULL,
-    key_id        uuid NOT NULL,
-    student_id    uuid NOT NULL,
-    generation    integer NOT NULL,
-    redeemed_at   timestamptz NOT NULL,
-    released_at   timestamptz,
+    redemption_id   uuid NOT NULL,
+    key_id          uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    student_id      uuid NOT NULL,
+    generation      integer NOT NULL,
+    redeemed_at     timestamptz NOT NULL,
+    released_at     timestamptz,
     PRIMARY KEY (redemption_id, key_id)
 );
-CREATE INDEX marks_live_key ON keys.marks (key_id) WHERE released_at IS NULL;
+CREATE INDEX marks_key ON keys.marks (key_id);
 CREATE INDEX marks_live_student ON keys.marks (student_id) WHERE released_at IS NULL;
 
 -- One row per creating or changing request: the same id again is answered from it.
 CREATE TABLE keys.requests (
-    request_id  uuid PRIMARY KEY,
-    method      text NOT NULL,
-    fingerprint bytea NOT NULL,               -- keyed digest of what was asked
-    result      jsonb NOT NULL,               -- what is needed to answer again; never a code
-    decided_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+    request_id          uuid PRIMARY KEY,
+    organization_id     uuid NOT NULL,
+    class_id            uuid NOT NULL,
+    method              text NOT NULL,
+    fingerprint         bytea NOT NULL,       -- keyed digest of what was asked
+    fingerprint_version smallint NOT NULL,
+    result              jsonb NOT NULL,       -- what is needed to answer again; never a code
+    decided_at          timestamptz NOT NULL
 );
+CREATE INDEX requests_class ON keys.requests (class_id);
 
 CREATE TABLE keys.audit_events (
     event_id        uuid PRIMARY KEY,         -- UUIDv7
@@ -103,3 +113,19 @@ CREATE TABLE keys.audit_events (
 );
 CREATE INDEX audit_events_organization ON keys.audit_events (organization_id, event_id);
 CREATE INDEX audit_events_resource ON keys.audit_events (resource_id, event_id);
+
+-- Where a key stands at `at_time`: the first that applies of redeemed, revoked, expired, available. The one statement of
+-- this rule in SQL; `domain::key::Standing` states it in Rust, and `verify` compares both over every combination.
+-- `in_use`: an enrollment key has a live mark (an event key is never redeemed).
+CREATE FUNCTION keys.key_state(
+    kind text, in_use boolean, revoked_at timestamptz, grant_status text,
+    ends_at timestamptz, event_key_until timestamptz, at_time timestamptz
+) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN kind = 'enrollment' AND in_use THEN 'redeemed'
+        WHEN revoked_at IS NOT NULL THEN 'revoked'
+        WHEN grant_status = 'cancelled' THEN 'expired'
+        WHEN at_time >= CASE WHEN kind = 'event' THEN event_key_until ELSE ends_at END THEN 'expired'
+        ELSE 'available'
+    END
+$$;

@@ -1,0 +1,137 @@
+//! The audit trail: who did what, for whom, when, from where.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Who did something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The token's subject.
+    pub subject: String,
+    /// The token's issuer.
+    pub issuer: String,
+    /// The roles the token carried, by name.
+    pub roles: Vec<String>,
+    /// The organization the token carried, if any.
+    pub organization_id: Option<Uuid>,
+}
+
+/// What was done. The names are part of the contract: audit lists are filtered by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Enrollment keys were generated: one event per call; the resource is the class.
+    Generate,
+    /// A code of an enrollment key was shown: one event per key.
+    Reveal,
+    /// A key was found by its code.
+    LookUp,
+    /// An enrollment key was revoked: one event per key.
+    Revoke,
+    /// An event key was turned on or off, or got a new code.
+    SetEventKey,
+    /// The code of an event key was shown.
+    RevealEventKey,
+    /// An event key was removed with what an abandoned creation of a class left behind.
+    RetireEventKey,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 7] = [
+        Self::Generate,
+        Self::Reveal,
+        Self::LookUp,
+        Self::Revoke,
+        Self::SetEventKey,
+        Self::RevealEventKey,
+        Self::RetireEventKey,
+    ];
+
+    /// The action's name, for example `training_key.reveal`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generate => "training_key.generate",
+            Self::Reveal => "training_key.reveal",
+            Self::LookUp => "training_key.look_up",
+            Self::Revoke => "training_key.revoke",
+            Self::SetEventKey => "event_key.set",
+            Self::RevealEventKey => "event_key.reveal",
+            Self::RetireEventKey => "event_key.retire",
+        }
+    }
+
+    /// The type of what it is done to.
+    pub fn resource_type(self) -> &'static str {
+        match self {
+            Self::Generate => "class",
+            Self::Reveal | Self::LookUp | Self::Revoke => "training_key",
+            Self::SetEventKey | Self::RevealEventKey | Self::RetireEventKey => "event_key",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What happened to one resource, still without who did it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deed {
+    /// What was done.
+    pub action: Action,
+    /// The organization that owns the resource.
+    pub organization_id: Uuid,
+    /// The resource: a class for [`Action::Generate`], else a key.
+    pub resource_id: Uuid,
+    /// What changed, as a JSON object; never a code.
+    pub details: Value,
+}
+
+/// One row of the trail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its id.
+    pub event_id: Uuid,
+    /// When it happened, by the database's clock.
+    pub occurred_at: DateTime<Utc>,
+    /// Who did it.
+    pub actor: Actor,
+    /// The organization that owns what was changed.
+    pub organization_id: Uuid,
+    /// What was done, by name: also of actions that this release does not know.
+    pub action: String,
+    /// The type of what was changed.
+    pub resource_type: String,
+    /// Its id.
+    pub resource_id: Uuid,
+    /// The student it was done for, if it concerns one.
+    pub student_id: Option<Uuid>,
+    /// From where.
+    pub peer: String,
+    /// The id of the call.
+    pub request_id: String,
+    /// What changed.
+    pub details: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_action_has_a_name_of_its_own_that_begins_with_its_kind_of_resource() {
+        let names: HashSet<&str> = Action::ALL.iter().map(|action| action.name()).collect();
+        assert_eq!(names.len(), Action::ALL.len());
+        for action in Action::ALL {
+            let (kind, _) = action.name().split_once('.').unwrap();
+            assert!(kind == action.resource_type() || action == Action::Generate, "{action}");
+        }
+    }
+}

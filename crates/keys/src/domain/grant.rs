@@ -1,0 +1,121 @@
+//! Grants: what keys open, as far as keys must know it. A copy of a class that the enrollment service owns.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use uuid::Uuid;
+
+use super::key::KeyKind;
+
+/// The state of what a grant stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GrantStatus {
+    /// The class is being created: its event key may be set, and for everybody else it does not exist.
+    Creating,
+    /// The class is tentative, scheduled or guaranteed to run.
+    Open,
+    /// The class was cancelled.
+    Cancelled,
+}
+
+impl GrantStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Creating, Self::Open, Self::Cancelled];
+
+    /// The status as the database keeps it.
+    pub fn as_text(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Open => "open",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status that the database keeps as `text`.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_text() == text)
+    }
+}
+
+/// A copy of a class: for visibility, for the generation limit, and for showing keys as expired. Never for admitting a
+/// student.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The class.
+    pub class_id: Uuid,
+    /// The organization that owns it.
+    pub organization_id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Subjects of its instructors.
+    pub instructors: Vec<String>,
+    /// When it starts.
+    pub starts_at: DateTime<Utc>,
+    /// When it ends.
+    pub ends_at: DateTime<Utc>,
+    /// Until when its event key can be redeemed.
+    pub event_key_until: DateTime<Utc>,
+    /// Its time zone.
+    pub zone: Tz,
+    /// Its state.
+    pub status: GrantStatus,
+    /// The most live enrollment keys it may have.
+    pub maximum_keys: i32,
+    /// True while the maximum is only a default.
+    pub maximum_is_default: bool,
+    /// Grows with every change; 0 while the class is being created.
+    pub version: i64,
+}
+
+impl Grant {
+    /// The first instant at which a key of `kind` can be redeemed no more: windows are half-open.
+    pub fn redeemable_until(&self, kind: KeyKind) -> DateTime<Utc> {
+        match kind {
+            KeyKind::Enrollment => self.ends_at,
+            KeyKind::Event => self.event_key_until,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+
+    /// A class in Berlin on 1 March 2030, 8:00 to 16:00 UTC, with 30 seats.
+    pub(crate) fn grant() -> Grant {
+        let at = |text: &str| text.parse().expect("a time");
+        Grant {
+            class_id: Uuid::from_u128(0xc1),
+            organization_id: Uuid::from_u128(0x01),
+            name: "Rust in a day".to_owned(),
+            instructors: vec!["ann".to_owned()],
+            starts_at: at("2030-03-01T08:00:00Z"),
+            ends_at: at("2030-03-01T16:00:00Z"),
+            event_key_until: at("2030-08-28T15:00:00Z"),
+            zone: chrono_tz::Europe::Berlin,
+            status: GrantStatus::Open,
+            maximum_keys: 30,
+            maximum_is_default: false,
+            version: 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_comes_back_from_its_text() {
+        for status in GrantStatus::ALL {
+            assert_eq!(GrantStatus::from_text(status.as_text()), Some(status));
+        }
+        assert_eq!(GrantStatus::from_text("Open"), None);
+    }
+
+    #[test]
+    fn an_enrollment_key_ends_with_the_class_and_an_event_key_by_its_setting() {
+        let grant = sample::grant();
+        assert_eq!(grant.redeemable_until(KeyKind::Enrollment), grant.ends_at);
+        assert_eq!(grant.redeemable_until(KeyKind::Event), grant.event_key_until);
+    }
+}

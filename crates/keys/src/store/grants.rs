@@ -1,0 +1,291 @@
+//! `keys.grants`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use latchkey_service_kit::access::Scope;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::grant::{Grant, GrantStatus};
+
+struct GrantRow {
+    class_id: Uuid,
+    organization_id: Uuid,
+    name: String,
+    instructors: Vec<String>,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+    event_key_until: DateTime<Utc>,
+    time_zone: String,
+    status: String,
+    maximum_keys: i32,
+    maximum_is_default: bool,
+    version: i64,
+}
+
+impl TryFrom<GrantRow> for Grant {
+    type Error = StoreError;
+
+    fn try_from(row: GrantRow) -> Result<Self, StoreError> {
+        let bad = |column| StoreError::bad_row("keys.grants", column, row.class_id);
+        Ok(Self {
+            zone: row.time_zone.parse().map_err(|_| bad("time_zone"))?,
+            status: GrantStatus::from_text(&row.status).ok_or_else(|| bad("status"))?,
+            class_id: row.class_id,
+            organization_id: row.organization_id,
+            name: row.name,
+            instructors: row.instructors,
+            starts_at: row.starts_at,
+            ends_at: row.ends_at,
+            event_key_until: row.event_key_until,
+            maximum_keys: row.maximum_keys,
+            maximum_is_default: row.maximum_is_default,
+            version: row.version,
+        })
+    }
+}
+
+/// The classes among `grants` whose stored grant is a draft of another organization: they are locked.
+///
+/// A creation that was given up may be taken up again by the same request id with other content.
+pub async fn lock_foreign_drafts(connection: &mut PgConnection, grants: &[Grant]) -> Result<Vec<Uuid>, StoreError> {
+    let ids: Vec<Uuid> = grants.iter().map(|grant| grant.class_id).collect();
+    let organizations: Vec<Uuid> = grants.iter().map(|grant| grant.organization_id).collect();
+    let drafts = sqlx::query_scalar!(
+        r#"
+        SELECT g.class_id
+        FROM unnest($1::uuid[], $2::uuid[]) AS n (class_id, organization_id)
+        JOIN keys.grants g ON g.class_id = n.class_id
+        WHERE g.status = 'creating' AND g.organization_id <> n.organization_id
+        ORDER BY g.class_id
+        FOR UPDATE OF g
+        "#,
+        &ids,
+        &organizations,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(drafts)
+}
+
+/// Copies grants, each at most once; a version that is not newer than the stored one changes nothing, except that a
+/// draft takes the place of a draft. The organization of a class never changes.
+pub async fn put(connection: &mut PgConnection, grants: &[Grant]) -> Result<(), StoreError> {
+    let column = Columns::of(grants);
+    sqlx::query!(
+        r#"
+        INSERT INTO keys.grants AS g (
+            class_id, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
+            maximum_keys, maximum_is_default, version
+        )
+        SELECT n.class_id, n.organization_id, n.name, coalesce(i.subjects, '{}'), n.starts_at, n.ends_at,
+            n.event_key_until, n.time_zone, n.status, n.maximum_keys, n.maximum_is_default, n.version
+        FROM unnest(
+            $1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[],
+            $8::text[], $9::int[], $10::bool[], $11::bigint[]
+        ) WITH ORDINALITY AS n (
+            class_id, organization_id, name, starts_at, ends_at, event_key_until, time_zone, status, maximum_keys,
+            maximum_is_default, version, place
+        )
+        LEFT JOIN (
+            SELECT f.owner, array_agg(f.subject ORDER BY f.rank) AS subjects
+            FROM unnest($12::bigint[], $13::text[]) WITH ORDINALITY AS f (owner, subject, rank)
+            GROUP BY f.owner
+        ) i ON i.owner = n.place
+        ORDER BY n.class_id
+        ON CONFLICT (class_id) DO UPDATE
+        SET name = excluded.name, instructors = excluded.instructors, starts_at = excluded.starts_at,
+            ends_at = excluded.ends_at, event_key_until = excluded.event_key_until, time_zone = excluded.time_zone,
+            status = excluded.status, maximum_keys = excluded.maximum_keys,
+            maximum_is_default = excluded.maximum_is_default, version = excluded.version, put_at = excluded.put_at
+        WHERE g.version < excluded.version OR (g.status = 'creating' AND excluded.status = 'creating')
+        "#,
+        &column.class_ids,
+        &column.organization_ids,
+        &column.names as _,
+        &column.starts_at,
+        &column.ends_at,
+        &column.event_key_until,
+        &column.zones as _,
+        &column.statuses as _,
+        &column.maximum_keys,
+        &column.maximum_is_default,
+        &column.versions,
+        &column.instructor_owners,
+        &column.instructors as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Grants as the arrays that a set-wise insert takes.
+struct Columns<'g> {
+    class_ids: Vec<Uuid>,
+    organization_ids: Vec<Uuid>,
+    names: Vec<&'g str>,
+    starts_at: Vec<DateTime<Utc>>,
+    ends_at: Vec<DateTime<Utc>>,
+    event_key_until: Vec<DateTime<Utc>>,
+    zones: Vec<&'static str>,
+    statuses: Vec<&'static str>,
+    maximum_keys: Vec<i32>,
+    maximum_is_default: Vec<bool>,
+    versions: Vec<i64>,
+    instructor_owners: Vec<i64>,
+    instructors: Vec<&'g str>,
+}
+
+impl<'g> Columns<'g> {
+    fn of(grants: &'g [Grant]) -> Self {
+        let instructors = grants.iter().zip(1_i64..);
+        let (instructor_owners, instructors) = instructors
+            .flat_map(|(grant, place)| grant.instructors.iter().map(move |subject| (place, subject.as_str())))
+            .unzip();
+        Self {
+            class_ids: grants.iter().map(|grant| grant.class_id).collect(),
+            organization_ids: grants.iter().map(|grant| grant.organization_id).collect(),
+            names: grants.iter().map(|grant| grant.name.as_str()).collect(),
+            starts_at: grants.iter().map(|grant| grant.starts_at).collect(),
+            ends_at: grants.iter().map(|grant| grant.ends_at).collect(),
+            event_key_until: grants.iter().map(|grant| grant.event_key_until).collect(),
+            zones: grants.iter().map(|grant| grant.zone.name()).collect(),
+            statuses: grants.iter().map(|grant| grant.status.as_text()).collect(),
+            maximum_keys: grants.iter().map(|grant| grant.maximum_keys).collect(),
+            maximum_is_default: grants.iter().map(|grant| grant.maximum_is_default).collect(),
+            versions: grants.iter().map(|grant| grant.version).collect(),
+            instructor_owners,
+            instructors,
+        }
+    }
+}
+
+/// Which grants a caller may name.
+#[derive(Debug, Clone, Copy)]
+pub enum Admission<'s> {
+    /// Those of classes that exist, within a scope.
+    Within(&'s Scope),
+    /// Every one, those of classes that are being created included: for the enrollment service.
+    Every,
+}
+
+/// Locks the grant of a class against every other change, and returns it as it is under the lock. `None` if there is
+/// none, or not for this caller.
+pub async fn lock(
+    connection: &mut PgConnection,
+    class_id: Uuid,
+    admission: Admission<'_>,
+) -> Result<Option<Grant>, StoreError> {
+    let nowhere = Scope::default();
+    let (every, scope) = match admission {
+        Admission::Within(scope) => (false, scope),
+        Admission::Every => (true, &nowhere),
+    };
+    let row = sqlx::query_as!(
+        GrantRow,
+        r#"
+        SELECT g.class_id, g.organization_id, g.name, g.instructors, g.starts_at, g.ends_at, g.event_key_until,
+            g.time_zone, g.status, g.maximum_keys, g.maximum_is_default, g.version
+        FROM keys.grants g
+        LEFT JOIN keys.organizations o ON o.organization_id = g.organization_id
+        WHERE g.class_id = $1
+          AND ($2 OR (g.status <> 'creating'
+            AND ($3 OR g.organization_id = $4 OR $4 = ANY (o.ancestor_ids) OR $5 = ANY (g.instructors))))
+        FOR NO KEY UPDATE OF g
+        "#,
+        class_id,
+        every,
+        scope.everything,
+        scope.organization,
+        scope.instructor,
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(Grant::try_from).transpose()
+}
+
+/// Locks, of these classes, the grants that are still drafts; returns their classes.
+pub async fn lock_drafts(connection: &mut PgConnection, class_ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    let drafts = sqlx::query_scalar!(
+        r#"
+        SELECT class_id FROM keys.grants
+        WHERE class_id = ANY ($1) AND status = 'creating'
+        ORDER BY class_id
+        FOR UPDATE
+        "#,
+        class_ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(drafts)
+}
+
+/// An event key that was removed with its draft.
+#[derive(Debug, Clone, Copy)]
+pub struct Removed {
+    /// The key.
+    pub key_id: Uuid,
+    /// The class it would have opened.
+    pub class_id: Uuid,
+    /// The organization that owned it.
+    pub organization_id: Uuid,
+}
+
+/// Removes drafts, which the caller has locked, with their keys, codes and requests; returns the keys.
+pub async fn remove_drafts(connection: &mut PgConnection, drafts: &[Uuid]) -> Result<Vec<Removed>, StoreError> {
+    sqlx::query!(
+        r#"
+        DELETE FROM keys.codes c USING keys.training_keys k
+        WHERE k.class_id = ANY ($1) AND c.key_id = k.key_id
+        "#,
+        drafts
+    )
+    .execute(&mut *connection)
+    .await?;
+    let removed = sqlx::query_as!(
+        Removed,
+        "DELETE FROM keys.training_keys WHERE class_id = ANY ($1) RETURNING key_id, class_id, organization_id",
+        drafts
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM keys.requests WHERE class_id = ANY ($1)", drafts).execute(&mut *connection).await?;
+    sqlx::query!("DELETE FROM keys.grants WHERE class_id = ANY ($1)", drafts).execute(&mut *connection).await?;
+    Ok(removed)
+}
+
+/// Classes that have been drafts for longer than `age`, the oldest first, at most `limit`.
+pub async fn stale_drafts(
+    connection: &mut PgConnection,
+    age: TimeDelta,
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    let stale = sqlx::query_scalar!(
+        r#"
+        SELECT class_id FROM keys.grants
+        WHERE status = 'creating' AND put_at < statement_timestamp() - make_interval(secs => $1)
+        ORDER BY put_at, class_id
+        LIMIT $2
+        "#,
+        age.as_seconds_f64(),
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(stale)
+}
+
+/// Every grant, by class.
+pub async fn all(pool: &PgPool) -> Result<Vec<Grant>, StoreError> {
+    let rows = sqlx::query_as!(
+        GrantRow,
+        r#"
+        SELECT class_id, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
+            maximum_keys, maximum_is_default, version
+        FROM keys.grants ORDER BY class_id
+        "#
+    )
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(Grant::try_from).collect()
+}

@@ -1,0 +1,106 @@
+//! Lists of keys, newest first.
+//!
+//! Each way into the table is a statement of its own, because plans are generic: one statement with optional filters
+//! would scan for all of them. All filters stand in each statement; the way in repeats one of them in a form that an
+//! index serves.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::StoreError;
+use super::view::{KeyViewRow, key_views};
+use crate::domain::key::{KeyKind, KeyState, TrainingKey};
+
+/// Which keys to list. Filters are joined with AND; an unset one lets everything through.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only keys of these organizations.
+    pub organization_ids: Vec<Uuid>,
+    /// Only keys of this class.
+    pub class_id: Option<Uuid>,
+    /// Only keys in use by this student.
+    pub student_id: Option<Uuid>,
+    /// Only keys made by this request.
+    pub batch_id: Option<Uuid>,
+    /// Only keys of this kind.
+    pub kind: Option<KeyKind>,
+    /// Only keys in this state, by the database's clock.
+    pub state: Option<KeyState>,
+}
+
+/// The rows of one page. `$before` and `$after` stand around the statement that selects the ids, `$from` and `$where` are
+/// its way into the table.
+macro_rules! listed {
+    ($pool:expr, $filter:expr, $after_id:expr, $limit:expr, $before:literal, $from:literal, $where:literal, $after:literal) => {
+        key_views!(
+            [
+                $before
+                "SELECT k.key_id FROM "
+                $from
+                r#"
+                JOIN keys.grants g ON g.class_id = k.class_id
+                WHERE "#
+                $where
+                r#" AND g.status <> 'creating'
+                  AND k.organization_id = ANY ($1::uuid[])
+                  AND k.key_id < $2
+                  AND ($4::text IS NULL OR k.kind = $4)
+                  AND ($5::text IS NULL OR $5 = keys.key_state(
+                        k.kind, EXISTS (SELECT FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
+                        k.revoked_at, g.status, g.ends_at, g.event_key_until, statement_timestamp()))
+                  AND ($6::uuid IS NULL OR k.class_id = $6)
+                  AND ($7::uuid IS NULL OR k.batch_id = $7)
+                  AND ($8::uuid IS NULL OR EXISTS (
+                        SELECT FROM keys.marks m
+                        WHERE m.key_id = k.key_id AND m.student_id = $8 AND m.released_at IS NULL))
+                ORDER BY k.key_id DESC LIMIT $3
+                "#
+                $after
+            ],
+            &$filter.organization_ids,
+            $after_id,
+            $limit,
+            $filter.kind.map(KeyKind::as_text) as _,
+            $filter.state.map(KeyState::as_text) as _,
+            $filter.class_id as _,
+            $filter.batch_id as _,
+            $filter.student_id as _,
+        )
+        .fetch_all($pool)
+        .await?
+    };
+}
+
+/// Keys that pass `filter`, the newest first, older than the key `after`, at most `limit`.
+pub async fn page(
+    pool: &PgPool,
+    filter: &Filter,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<TrainingKey>, StoreError> {
+    let after = after.unwrap_or(Uuid::max());
+    let rows: Vec<KeyViewRow> = if filter.student_id.is_some() {
+        listed!(
+            pool, filter, after, limit,
+            "",
+            "(SELECT DISTINCT n.key_id FROM keys.marks n WHERE n.student_id = $8 AND n.released_at IS NULL) s
+             JOIN keys.training_keys k ON k.key_id = s.key_id",
+            "true",
+            ""
+        )
+    } else if filter.batch_id.is_some() {
+        listed!(pool, filter, after, limit, "", "keys.training_keys k", "k.batch_id = $7", "")
+    } else if filter.class_id.is_some() {
+        listed!(pool, filter, after, limit, "", "keys.training_keys k", "k.class_id = $6", "")
+    } else {
+        // The newest of each organization, then the newest of those.
+        listed!(
+            pool, filter, after, limit,
+            "SELECT w.key_id FROM unnest($1::uuid[]) AS r (organization_id) CROSS JOIN LATERAL (",
+            "keys.training_keys k",
+            "k.organization_id = r.organization_id",
+            ") w ORDER BY w.key_id DESC LIMIT $3"
+        )
+    };
+    rows.into_iter().map(TrainingKey::try_from).collect()
+}

@@ -1,0 +1,93 @@
+//! What codes are: the hot path of every redemption. One statement for a whole batch, and no write.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::key::{KeyKind, KeyUse};
+use crate::domain::keyring::HASH_LENGTH;
+
+/// The facts about a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resolved {
+    /// The key.
+    pub key_id: Uuid,
+    /// Its kind.
+    pub kind: KeyKind,
+    /// The organization that owns it.
+    pub organization_id: Uuid,
+    /// The class it opens.
+    pub class_id: Uuid,
+    /// The generation of the code.
+    pub generation: i32,
+    /// When the code ends, if it was replaced by a newer one.
+    pub replaced_until: Option<DateTime<Utc>>,
+    /// Whether the key is revoked, or an event key that is off.
+    pub revoked: bool,
+    /// The live use of an enrollment key, if there is one.
+    pub key_use: Option<KeyUse>,
+    /// Whether the code is still this key's alone; a retired code may have been issued to another key since.
+    pub unretired: bool,
+    /// When the code was issued.
+    pub issued_at: DateTime<Utc>,
+}
+
+/// For each hash that has a key: its place in `hashes`, counted from 0, and what it is. Of several keys that had a code,
+/// the one that has it still, else the last one.
+///
+/// `LATERAL … LIMIT 1` keeps each look-up an index look-up whatever the statistics say.
+pub async fn resolve(pool: &PgPool, hashes: &[[u8; HASH_LENGTH]]) -> Result<Vec<(usize, Resolved)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT n.place AS "place!", k.key_id, k.kind, k.organization_id, k.class_id, c.generation AS "generation!",
+            CASE WHEN c.generation < k.generation THEN c.valid_until END AS replaced_until,
+            k.revoked_at IS NOT NULL AS "revoked!", c.unretired AS "unretired!", c.issued_at AS "issued_at!",
+            u.redemption_id AS "redemption_id?", u.student_id AS "student_id?", u.generation AS "use_generation?",
+            u.redeemed_at AS "redeemed_at?"
+        FROM unnest($1::bytea[]) WITH ORDINALITY AS n (hash, place)
+        JOIN LATERAL (
+            (SELECT key_id, generation, valid_until, issued_at, true AS unretired
+             FROM keys.codes WHERE hash = n.hash AND retired_at IS NULL)
+            UNION ALL
+            (SELECT key_id, generation, valid_until, issued_at, false
+             FROM keys.codes WHERE hash = n.hash AND retired_at IS NOT NULL ORDER BY issued_at DESC LIMIT 1)
+            ORDER BY unretired DESC LIMIT 1
+        ) c ON true
+        JOIN LATERAL (SELECT t.* FROM keys.training_keys t WHERE t.key_id = c.key_id LIMIT 1) k ON true
+        LEFT JOIN LATERAL (
+            SELECT m.redemption_id, m.student_id, m.generation, m.redeemed_at FROM keys.marks m
+            WHERE k.kind = 'enrollment' AND m.key_id = c.key_id AND m.released_at IS NULL
+            ORDER BY m.redeemed_at DESC LIMIT 1
+        ) u ON true
+        "#,
+        hashes as _,
+    )
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let bad = |column| StoreError::bad_row("keys.training_keys", column, row.key_id);
+            let key_use = match (row.redemption_id, row.student_id, row.use_generation, row.redeemed_at) {
+                (Some(redemption_id), Some(student_id), Some(generation), Some(redeemed_at)) => {
+                    Some(KeyUse { redemption_id, student_id, generation, redeemed_at })
+                }
+                _ => None,
+            };
+            let place = usize::try_from(row.place - 1).map_err(|_| bad("key_id"))?;
+            let resolved = Resolved {
+                key_id: row.key_id,
+                kind: KeyKind::from_text(&row.kind).ok_or_else(|| bad("kind"))?,
+                organization_id: row.organization_id,
+                class_id: row.class_id,
+                generation: row.generation,
+                replaced_until: row.replaced_until,
+                revoked: row.revoked,
+                key_use,
+                unretired: row.unretired,
+                issued_at: row.issued_at,
+            };
+            Ok((place, resolved))
+        })
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! A key as people see it: its row, its grant and its live uses, read by one statement at one instant.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::grant::GrantStatus;
+use crate::domain::key::{KeyKind, KeyUse, Revocation, Standing, TrainingKey};
+
+/// What [`key_views`] selects.
+pub(super) struct KeyViewRow {
+    pub(super) key_id: Uuid,
+    pub(super) kind: String,
+    pub(super) organization_id: Uuid,
+    pub(super) class_id: Uuid,
+    pub(super) class_name: String,
+    pub(super) masked_code: String,
+    pub(super) generation: i32,
+    pub(super) batch_id: Uuid,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) created_by: String,
+    pub(super) revoked_at: Option<DateTime<Utc>>,
+    pub(super) revoked_by: Option<String>,
+    pub(super) revoke_reason: Option<String>,
+    pub(super) grant_status: String,
+    pub(super) ends_at: DateTime<Utc>,
+    pub(super) event_key_until: DateTime<Utc>,
+    pub(super) now: DateTime<Utc>,
+    pub(super) redemption_id: Option<Uuid>,
+    pub(super) student_id: Option<Uuid>,
+    pub(super) use_generation: Option<i32>,
+    pub(super) redeemed_at: Option<DateTime<Utc>>,
+    pub(super) use_count: i64,
+}
+
+/// Selects [`KeyViewRow`]s of the keys whose ids come out of a subquery, the newest first.
+///
+/// `$wanted` is the text of that subquery, with one column `key_id`; it may come in pieces.
+macro_rules! key_views {
+    ([$($wanted:literal)+], $($argument:expr),* $(,)?) => {
+        sqlx::query_as!(
+            $crate::store::view::KeyViewRow,
+            r#"
+            SELECT k.key_id, k.kind, k.organization_id, k.class_id, g.name AS class_name, k.masked_code, k.generation,
+                k.batch_id, k.created_at, k.created_by, k.revoked_at, k.revoked_by, k.revoke_reason,
+                g.status AS grant_status, g.ends_at, g.event_key_until, statement_timestamp() AS "now!",
+                u.redemption_id AS "redemption_id?", u.student_id AS "student_id?", u.generation AS "use_generation?",
+                u.redeemed_at AS "redeemed_at?",
+                CASE k.kind WHEN 'event' THEN c.uses ELSE (u.redemption_id IS NOT NULL)::int END AS "use_count!"
+            FROM ("# $(+ $wanted)+ + r#") AS wanted
+            JOIN LATERAL (SELECT t.* FROM keys.training_keys t WHERE t.key_id = wanted.key_id LIMIT 1) k ON true
+            JOIN keys.grants g ON g.class_id = k.class_id
+            LEFT JOIN LATERAL (
+                SELECT m.redemption_id, m.student_id, m.generation, m.redeemed_at FROM keys.marks m
+                WHERE k.kind = 'enrollment' AND m.key_id = k.key_id AND m.released_at IS NULL
+                ORDER BY m.redeemed_at DESC LIMIT 1
+            ) u ON true
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS uses FROM keys.marks m
+                WHERE k.kind = 'event' AND m.key_id = k.key_id AND m.released_at IS NULL
+            ) c
+            ORDER BY k.key_id DESC
+            "#,
+            $($argument),*
+        )
+    };
+}
+pub(super) use key_views;
+
+impl TryFrom<KeyViewRow> for TrainingKey {
+    type Error = StoreError;
+
+    fn try_from(row: KeyViewRow) -> Result<Self, StoreError> {
+        let bad = |column| StoreError::bad_row("keys.training_keys", column, row.key_id);
+        let kind = KeyKind::from_text(&row.kind).ok_or_else(|| bad("kind"))?;
+        let grant = GrantStatus::from_text(&row.grant_status)
+            .ok_or_else(|| StoreError::bad_row("keys.grants", "status", row.class_id))?;
+        let redeemable_until = match kind {
+            KeyKind::Enrollment => row.ends_at,
+            KeyKind::Event => row.event_key_until,
+        };
+        let in_use = row.use_count > 0;
+        let standing = Standing { kind, in_use, revoked: row.revoked_at.is_some(), grant, redeemable_until };
+        let key_use = match (row.redemption_id, row.student_id, row.use_generation, row.redeemed_at) {
+            (Some(redemption_id), Some(student_id), Some(generation), Some(redeemed_at)) => {
+                Some(KeyUse { redemption_id, student_id, generation, redeemed_at })
+            }
+            _ => None,
+        };
+        Ok(Self {
+            key_id: row.key_id,
+            kind,
+            organization_id: row.organization_id,
+            class_id: row.class_id,
+            class_name: row.class_name,
+            state: standing.state(row.now),
+            masked_code: row.masked_code,
+            generation: row.generation,
+            redeemable_until,
+            key_use,
+            use_count: row.use_count,
+            batch_id: row.batch_id,
+            created_at: row.created_at,
+            created_by: row.created_by,
+            revocation: row.revoked_at.map(|at| Revocation {
+                at,
+                by: row.revoked_by.unwrap_or_default(),
+                reason: row.revoke_reason.unwrap_or_default(),
+            }),
+        })
+    }
+}
