@@ -124,12 +124,24 @@ fn of_file(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (prefix, closed) in STRANGERS {
         if source.path.starts_with(prefix) {
-            closed_paths(source, closed, "it knows nothing of keys and classes", &mut findings);
+            closed_paths(
+                source,
+                closed,
+                "it knows nothing of keys and classes",
+                &mut findings,
+            );
         }
     }
-    for (service, other) in [("keys", "latchkey_enrollment"), ("enrollment", "latchkey_keys")] {
+    for (service, other) in [
+        ("keys", "latchkey_enrollment"),
+        ("enrollment", "latchkey_keys"),
+    ] {
         if let Some(inside) = source.path.strip_prefix(&format!("crates/{service}/src/")) {
-            let place = inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs");
+            let place = inside
+                .split('/')
+                .next()
+                .unwrap_or(inside)
+                .trim_end_matches(".rs");
             in_service(source, place, &mut findings);
             let rule = "the services know each other by the contract alone";
             closed_paths(source, &[other], rule, &mut findings);
@@ -143,7 +155,12 @@ fn in_service(source: &Source, place: &str, findings: &mut Vec<Finding>) {
     if let Some(room) = ROOMS.iter().find(|room| room.name == place) {
         closed_paths(source, room.closed, room.rule, findings);
     } else if !ASSEMBLY.contains(&place) {
-        closed_paths(source, &TRANSPORT, "only rpc and clients see the transport", findings);
+        closed_paths(
+            source,
+            &TRANSPORT,
+            "only rpc and clients see the transport",
+            findings,
+        );
     }
     if place == "domain" {
         for line in tokens::lines_with(tokens::lex(&source.path, &source.text), "async") {

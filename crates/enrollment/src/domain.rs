@@ -10,6 +10,7 @@ pub mod fingerprint;
 pub mod grant;
 pub mod key;
 pub mod organization;
+pub mod password;
 pub mod refusal;
 pub mod student;
 pub mod warning;

@@ -250,6 +250,9 @@ async fn each_role_has_its_own_schema_and_no_more() {
         "the second time there is nothing to make"
     );
 
+    let copy = own.copy("copy").await.expect("copied");
+    check_rights(&copy).await;
+
     // Another stack on the same server, which is not its own: roles keep their passwords, and it gets members of them.
     let other = provisioning(cluster.admin(), "other", false);
     let second = other.provision().await.expect("provisioned");

@@ -23,7 +23,7 @@ use crate::progress::Progress;
 pub const SUPERUSER: &str = "latchkey_admin";
 
 /// How long the guard may take to report: longer than it waits itself for Postgres.
-const REPORT_WITHIN: Duration = Duration::from_secs(180);
+const REPORT_WITHIN: Duration = Duration::from_mins(3);
 /// How long the guard may take to stop Postgres: longer than its own bounds together.
 const STOP_WITHIN: Duration = Duration::from_secs(45);
 

@@ -29,7 +29,7 @@ const FAST_STOP: Duration = Duration::from_secs(30);
 /// How long an immediate shutdown may take before the process is killed.
 const IMMEDIATE_STOP: Duration = Duration::from_secs(5);
 /// How long the start may take; recovery after a crash is part of it.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 /// How often a state that nobody announces is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
 /// A free port can be taken by someone else before Postgres binds it: so often another is tried.

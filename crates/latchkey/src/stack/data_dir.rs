@@ -13,6 +13,8 @@ use nix::unistd::geteuid;
 pub struct DataDir {
     path: PathBuf,
     ephemeral: bool,
+    /// Whether it goes when this goes: it is ephemeral, and no guard of a Postgres in it will see to that.
+    remove: bool,
     /// Holds the lock; the operating system gives it back when the process ends, however it ends.
     _lock: File,
 }
@@ -89,6 +91,7 @@ impl DataDir {
         Ok(Self {
             path,
             ephemeral,
+            remove: ephemeral,
             _lock: lock,
         })
     }
@@ -103,6 +106,11 @@ impl DataDir {
         self.ephemeral
     }
 
+    /// Says that the guard of a Postgres in it removes it, once that has stopped.
+    pub fn leave_to_guard(&mut self) {
+        self.remove = false;
+    }
+
     /// A directory in it that is closed to other accounts; made if need be.
     ///
     /// # Errors
@@ -114,6 +122,15 @@ impl DataDir {
             .mode(0o700)
             .create(&path)?;
         Ok(path)
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        if self.remove {
+            // Nobody is left to be told of a failure, and what is left is in the directory for such things.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
     }
 }
 
@@ -139,6 +156,22 @@ mod tests {
         assert!(refusal.contains("--data-dir"), "{refusal}");
         drop(first);
         DataDir::take(&path).expect("free again");
+    }
+
+    #[test]
+    fn an_ephemeral_directory_goes_with_its_owner_unless_a_guard_has_it() {
+        let ephemeral = DataDir::ephemeral().expect("made");
+        let path = ephemeral.path().to_owned();
+        assert!(path.exists());
+        drop(ephemeral);
+        assert!(!path.exists());
+
+        let mut guarded = DataDir::ephemeral().expect("made");
+        guarded.leave_to_guard();
+        let path = guarded.path().to_owned();
+        drop(guarded);
+        assert!(path.exists());
+        std::fs::remove_dir_all(path).expect("removed");
     }
 
     #[test]

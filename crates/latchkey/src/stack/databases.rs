@@ -97,12 +97,35 @@ impl Provisioning {
         })
     }
 
+    /// Makes the database `name` as a copy of this one, to which nobody may be connected meanwhile, for the same roles.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn copy(&self, name: &str) -> anyhow::Result<Provisioned> {
+        let mut connection = self.connect(self.maintenance()).await?;
+        let statement = format!(
+            "CREATE DATABASE {} TEMPLATE {}",
+            quoted(name),
+            quoted(&self.database)
+        );
+        execute(&mut connection, &statement).await?;
+        let copy = Self {
+            database: name.to_owned(),
+            ..self.clone()
+        };
+        Ok(Provisioned {
+            keys_url: copy.url_of(Service::Keys.role(), Service::Keys),
+            enrollment_url: copy.url_of(Service::Enrollment.role(), Service::Enrollment),
+            made: vec![format!("database {name}")],
+        })
+    }
+
     /// Drops the database, and the roles that only this stack uses.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses.
     pub async fn drop_database(&self) -> anyhow::Result<()> {
-        let mut connection = self.connect("postgres").await?;
+        let mut connection = self.connect(self.maintenance()).await?;
         execute(
             &mut connection,
             &format!(
@@ -131,6 +154,14 @@ impl Provisioning {
         })
     }
 
+    /// A database that is there although ours may not be: the one that the administrator named, else the server's own.
+    fn maintenance(&self) -> &str {
+        let named = self.admin.get_database();
+        named
+            .filter(|named| *named != self.database)
+            .unwrap_or("postgres")
+    }
+
     fn place(&self) -> String {
         format!("{}:{}", self.admin.get_host(), self.admin.get_port())
     }
@@ -151,7 +182,7 @@ impl Provisioning {
             }
         };
         if missing {
-            let mut connection = self.connect("postgres").await?;
+            let mut connection = self.connect(self.maintenance()).await?;
             execute(
                 &mut connection,
                 &format!("CREATE DATABASE {}", quoted(&self.database)),

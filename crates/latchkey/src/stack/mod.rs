@@ -14,7 +14,7 @@ pub mod tokens;
 use sqlx::migrate::Migrator;
 
 pub use running::{Stack, StackOptions, token_request};
-pub use server::{DatabaseChoice, Server};
+pub use server::{DatabaseChoice, Place, Server, private_cluster};
 
 /// The two services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]

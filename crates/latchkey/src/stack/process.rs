@@ -140,25 +140,21 @@ impl Process {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         drop(self.leash.take());
         let name = self.service.name();
-        match timeout(STOP_WITHIN, self.child.wait()).await {
-            Ok(status) => {
-                let status = status?;
-                if !status.success() {
-                    bail!(
-                        "the {name} service ended with {status}; {}",
-                        self.last_words()
-                    );
-                }
-                Ok(())
-            }
-            Err(_) => {
-                self.child.kill().await?;
+        if let Ok(status) = timeout(STOP_WITHIN, self.child.wait()).await {
+            let status = status?;
+            if !status.success() {
                 bail!(
-                    "the {name} service did not stop in {} s and was killed",
-                    STOP_WITHIN.as_secs()
-                )
+                    "the {name} service ended with {status}; {}",
+                    self.last_words()
+                );
             }
+            return Ok(());
         }
+        self.child.kill().await?;
+        bail!(
+            "the {name} service did not stop in {} s and was killed",
+            STOP_WITHIN.as_secs()
+        )
     }
 
     /// Kills it with SIGKILL, as a crash would, and waits until it is gone.

@@ -63,7 +63,7 @@ impl Stack {
     ///
     /// # Errors
     /// When a part does not start; what had started is stopped again.
-    pub async fn start(options: StackOptions) -> anyhow::Result<Self> {
+    pub async fn start(mut options: StackOptions) -> anyhow::Result<Self> {
         // What can be seen without doing anything comes first.
         claim(Service::Keys, options.keys_address)?;
         claim(Service::Enrollment, options.enrollment_address)?;
@@ -76,6 +76,9 @@ impl Stack {
         };
         let server =
             Server::start(options.database.clone(), place, &secrets, &options.progress).await?;
+        if server.has_guard() {
+            options.data_dir.leave_to_guard();
+        }
         let services = async {
             let files = SharedFiles::make(&secrets, server.database())?;
             let (keys, keys_address) =
@@ -221,10 +224,6 @@ impl Stack {
             self.keys.stop().await,
             self.server.stop().await,
         ];
-        if self.data_dir.is_ephemeral() {
-            // A private server's guard has done that already.
-            let _ = std::fs::remove_dir_all(self.data_dir.path());
-        }
         let problems: Vec<String> = results
             .into_iter()
             .filter_map(Result::err)

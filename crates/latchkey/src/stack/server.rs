@@ -110,15 +110,20 @@ impl Server {
             stack_id,
             passwords: passwords(secrets)?,
         };
-        let provisioned = provisioning
-            .provision()
-            .await
-            .context("cannot use the server that DATABASE_URL names")?;
-        Ok(Self {
-            cluster: None,
-            drop_at_end: place.ephemeral.then_some(provisioning),
-            database: provisioned,
-        })
+        let drop_at_end = place.ephemeral.then(|| provisioning.clone());
+        match provisioning.provision().await {
+            Ok(database) => Ok(Self {
+                cluster: None,
+                drop_at_end,
+                database,
+            }),
+            Err(error) => {
+                if let Some(provisioning) = drop_at_end {
+                    let _ = provisioning.drop_database().await;
+                }
+                Err(error).context("cannot use the server that DATABASE_URL names")
+            }
+        }
     }
 
     async fn private(
@@ -159,6 +164,11 @@ impl Server {
     /// The database.
     pub fn database(&self) -> &Provisioned {
         &self.database
+    }
+
+    /// Whether a guard of its own stops it, and then removes what was not to be kept.
+    pub fn has_guard(&self) -> bool {
+        self.cluster.is_some()
     }
 
     /// Returns when the server has ended by itself, which only a private one can.

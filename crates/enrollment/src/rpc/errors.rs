@@ -1,0 +1,218 @@
+//! The one place where a failed use case becomes a failed call: reason, words, details.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use latchkey_service_kit::status::{ApiError, ErrorReason, FieldViolation, reason_with_name};
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::app::{Error, Source};
+use crate::domain::refusal::Refusal;
+
+/// A failed use case as the status of its call.
+pub fn status(error: Error) -> Status {
+    api_error(error).into()
+}
+
+/// A failed use case as a failure of its call.
+pub fn api_error(error: Error) -> ApiError {
+    match error {
+        Error::Refused(refusal) => refused(&refusal),
+        Error::Invalid(problems) => ApiError::invalid(
+            problems
+                .into_iter()
+                .map(|problem| FieldViolation {
+                    field: problem.field,
+                    description: problem.description,
+                })
+                .collect(),
+        ),
+        Error::NotAllowed => ApiError::not_allowed("None of your roles may do this."),
+        Error::DependencyUnavailable(source) => ApiError::unavailable(Kept(source)),
+        Error::Conflict => ApiError::conflict(),
+        Error::Overloaded => ApiError::overloaded(),
+        Error::DeadlineExceeded => ApiError::deadline_exceeded(),
+        Error::Internal(source) => ApiError::internal(Kept(source)),
+    }
+}
+
+/// The reason of a refusal, as the contract numbers it.
+pub fn reason(refusal: &Refusal) -> ErrorReason {
+    reason_with_name(refusal.reason()).unwrap_or(ErrorReason::Internal)
+}
+
+/// A shared error as an error of its own.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Kept(Source);
+
+fn refused(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::KeyNotFound
+        | Refusal::ClassNotFound { .. }
+        | Refusal::StudentNotFound { .. }
+        | Refusal::OrganizationNotFound { .. }
+        | Refusal::EnrollmentNotFound { .. }
+        | Refusal::RedemptionNotFound { .. } => not_found(refusal),
+        Refusal::ClassCancelled { .. }
+        | Refusal::ClassNotScheduled { .. }
+        | Refusal::ClassStarted { .. }
+        | Refusal::ClassFull { .. }
+        | Refusal::MaximumBelowSeatsTaken { .. }
+        | Refusal::WindowClosed { .. } => of_class(refusal),
+        Refusal::KeyMalformed
+        | Refusal::KeyAlreadyRedeemed { .. }
+        | Refusal::KeyRevoked { .. }
+        | Refusal::CodeReplaced { .. }
+        | Refusal::StudentBlocked { .. }
+        | Refusal::StudentInactive { .. }
+        | Refusal::OrganizationMismatch
+        | Refusal::SelfRegistrationDisabled { .. } => of_key_or_student(refusal),
+        Refusal::CredentialsInvalid
+        | Refusal::RequestIdReused { .. }
+        | Refusal::EmailTaken
+        | Refusal::IdentityTaken
+        | Refusal::CodeTaken
+        | Refusal::EtagMismatch { .. } => of_request(refusal),
+    }
+}
+
+fn not_found(refusal: &Refusal) -> ApiError {
+    let (kind, name) = match refusal {
+        Refusal::ClassNotFound { class_id } => ("class", class_id.to_string()),
+        Refusal::StudentNotFound { student_id } => ("student", student_id.to_string()),
+        Refusal::OrganizationNotFound { organization_id } => {
+            ("organization", organization_id.to_string())
+        }
+        Refusal::EnrollmentNotFound { enrollment_id } => ("enrollment", enrollment_id.to_string()),
+        Refusal::RedemptionNotFound { redemption_id } => ("redemption", redemption_id.to_string()),
+        // A code is a secret, and a guess learns nothing.
+        _ => ("training key", String::new()),
+    };
+    ApiError::not_found(reason(refusal), kind, name)
+}
+
+fn of_class(refusal: &Refusal) -> ApiError {
+    let on_class = |class_id: &Uuid, text: String| precondition(refusal, "class", class_id, text);
+    match refusal {
+        Refusal::ClassCancelled { class_id } => {
+            on_class(class_id, "The class was cancelled; that is final.".to_owned())
+        }
+        Refusal::ClassNotScheduled { class_id } => {
+            let text = "The class is still tentative: keys open it once it is scheduled or guaranteed to run.";
+            on_class(class_id, text.to_owned())
+        }
+        Refusal::ClassStarted { class_id, starts_at, time_zone } => {
+            let began = in_words(*starts_at, *time_zone);
+            on_class(class_id, format!("The class began on {began}; from then on only an operations manager does this."))
+        }
+        Refusal::ClassFull { class_id, maximum_students } => on_class(
+            class_id,
+            format!(
+                "All {maximum_students} seats of the class are taken. An administrator can raise the maximum or free a \
+                 seat."
+            ),
+        ),
+        Refusal::MaximumBelowSeatsTaken { class_id, seats_taken, maximum_students } => on_class(
+            class_id,
+            format!(
+                "{seats_taken} seats are taken, so the maximum cannot be {maximum_students}. Cancel enrollments first, \
+                 or choose at least {seats_taken}."
+            ),
+        )
+        .with_metadata("seats_taken", seats_taken)
+        .with_metadata("maximum_students", maximum_students),
+        Refusal::WindowClosed { class_id, closed_at, time_zone } => {
+            let closed = in_words(*closed_at, *time_zone);
+            on_class(class_id, format!("This was possible until {closed}, the local time of the class."))
+                .with_metadata("closed_at", closed_at.with_timezone(time_zone).to_rfc3339())
+                .with_metadata("time_zone", time_zone.name())
+        }
+        other => ApiError::bug(format!("{} is not about a class", other.reason())),
+    }
+}
+
+fn of_key_or_student(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::KeyMalformed => ApiError::new(
+            reason(refusal),
+            "This cannot be a training key's code: please check it and type it again.",
+        ),
+        Refusal::KeyAlreadyRedeemed { key_id } => {
+            precondition(refusal, "training_key", key_id, "This key was used by another student.".to_owned())
+        }
+        Refusal::KeyRevoked { key_id } => {
+            precondition(refusal, "training_key", key_id, "This key was revoked or turned off.".to_owned())
+        }
+        Refusal::CodeReplaced { key_id } => precondition(
+            refusal,
+            "training_key",
+            key_id,
+            "This code was replaced by a newer one: ask for the new code.".to_owned(),
+        ),
+        Refusal::StudentBlocked { student_id, .. } => precondition(
+            refusal,
+            "student",
+            student_id,
+            "Staff removed this student from the class, so its event key does not let them in again. Staff can lift \
+             this by enrolling the student directly."
+                .to_owned(),
+        ),
+        Refusal::StudentInactive { student_id } => {
+            precondition(refusal, "student", student_id, "The student's account is deactivated.".to_owned())
+        }
+        Refusal::OrganizationMismatch => {
+            ApiError::new(reason(refusal), "This is not for students of this organization.")
+        }
+        Refusal::SelfRegistrationDisabled { organization_id } => precondition(
+            refusal,
+            "organization",
+            organization_id,
+            "Students of this organization do not register themselves: ask the organization for an account.".to_owned(),
+        ),
+        other => ApiError::bug(format!("{} is not about a key or a student", other.reason())),
+    }
+}
+
+fn of_request(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::EtagMismatch { resource_type, id } => ApiError::etag_mismatch(resource_type, id),
+        Refusal::CredentialsInvalid => ApiError::new(
+            reason(refusal),
+            "E-mail and password do not fit an active account.",
+        ),
+        Refusal::RequestIdReused { id } => ApiError::new(
+            reason(refusal),
+            format!("The id {id} was used before with other content: a new wish takes a new id."),
+        ),
+        Refusal::EmailTaken => ApiError::new(
+            reason(refusal),
+            "Another account of the organization has this e-mail address: sign in and redeem instead.",
+        ),
+        Refusal::IdentityTaken => ApiError::new(
+            reason(refusal),
+            "Another account has this external identity: sign in and redeem instead.",
+        ),
+        Refusal::CodeTaken => ApiError::new(
+            reason(refusal),
+            "This text is the code of another key: choose another.",
+        ),
+        other => ApiError::bug(format!("{} is not about the request", other.reason())),
+    }
+}
+
+fn precondition(refusal: &Refusal, kind: &str, id: &Uuid, text: String) -> ApiError {
+    ApiError::precondition(reason(refusal), format!("{kind}/{id}"), text)
+}
+
+/// An instant as people read it where the class takes place: `2 June 2026, 17:00 (Europe/Berlin)`.
+fn in_words(instant: DateTime<Utc>, zone: Tz) -> String {
+    format!(
+        "{} ({})",
+        instant.with_timezone(&zone).format("%-d %B %Y, %H:%M"),
+        zone.name()
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+use latchkey_service_kit::status::metadata_of;
+use tonic::Code;
+use tonic_types::StatusExt;
+
+use super::*;
+
+fn every_refusal() -> Vec<Refusal> {
+    let id = Uuid::from_u128(7);
+    let time: DateTime<Utc> = "2026-06-02T15:00:00Z".parse().unwrap();
+    let zone = Tz::Europe__Berlin;
+    vec![
+        Refusal::KeyMalformed,
+        Refusal::KeyNotFound,
+        Refusal::CredentialsInvalid,
+        Refusal::ClassNotFound { class_id: id },
+        Refusal::StudentNotFound { student_id: id },
+        Refusal::OrganizationNotFound {
+            organization_id: id,
+        },
+        Refusal::EnrollmentNotFound { enrollment_id: id },
+        Refusal::RedemptionNotFound { redemption_id: id },
+        Refusal::ClassCancelled { class_id: id },
+        Refusal::ClassNotScheduled { class_id: id },
+        Refusal::ClassStarted {
+            class_id: id,
+            starts_at: time,
+            time_zone: zone,
+        },
+        Refusal::ClassFull {
+            class_id: id,
+            maximum_students: 30,
+        },
+        Refusal::MaximumBelowSeatsTaken {
+            class_id: id,
+            seats_taken: 12,
+            maximum_students: 10,
+        },
+        Refusal::WindowClosed {
+            class_id: id,
+            closed_at: time,
+            time_zone: zone,
+        },
+        Refusal::KeyAlreadyRedeemed { key_id: id },
+        Refusal::KeyRevoked { key_id: id },
+        Refusal::CodeReplaced { key_id: id },
+        Refusal::StudentBlocked {
+            class_id: id,
+            student_id: id,
+        },
+        Refusal::StudentInactive { student_id: id },
+        Refusal::OrganizationMismatch,
+        Refusal::SelfRegistrationDisabled {
+            organization_id: id,
+        },
+        Refusal::RequestIdReused { id },
+        Refusal::EmailTaken,
+        Refusal::IdentityTaken,
+        Refusal::CodeTaken,
+        Refusal::EtagMismatch {
+            resource_type: "class".into(),
+            id,
+        },
+    ]
+}
+
+#[test]
+fn every_refusal_has_its_reason_code_and_words() {
+    for refusal in every_refusal() {
+        let error = api_error(refusal.clone().into());
+        assert_ne!(
+            error.reason(),
+            ErrorReason::Internal,
+            "{}",
+            refusal.reason()
+        );
+        assert_eq!(
+            latchkey_service_kit::status::name(error.reason()),
+            refusal.reason()
+        );
+        assert_ne!(error.code(), Code::Internal, "{}", refusal.reason());
+        assert!(error.message().len() > 10, "{}", refusal.reason());
+    }
+}
+
+#[test]
+fn a_closed_window_is_told_in_the_zone_of_the_class() {
+    let closed_at = "2026-06-02T15:00:00Z".parse().unwrap();
+    let refusal = Refusal::WindowClosed {
+        class_id: Uuid::from_u128(7),
+        closed_at,
+        time_zone: Tz::Europe__Berlin,
+    };
+    let status = status(refusal.into());
+    assert!(
+        status
+            .message()
+            .contains("2 June 2026, 17:00 (Europe/Berlin)"),
+        "{}",
+        status.message()
+    );
+    let metadata = metadata_of(&status);
+    assert_eq!(metadata["closed_at"], "2026-06-02T17:00:00+02:00");
+    assert_eq!(metadata["time_zone"], "Europe/Berlin");
+    let violations = status
+        .get_details_precondition_failure()
+        .unwrap()
+        .violations;
+    assert_eq!(violations[0].r#type, "WINDOW_CLOSED");
+    assert_eq!(
+        violations[0].subject,
+        format!("class/{}", Uuid::from_u128(7))
+    );
+}
+
+#[test]
+fn a_wrong_guess_learns_nothing() {
+    for refusal in [Refusal::OrganizationMismatch, Refusal::KeyNotFound] {
+        let status = status(refusal.into());
+        assert!(metadata_of(&status).is_empty());
+        assert!(status.get_details_precondition_failure().is_none());
+        let named = status
+            .get_details_resource_info()
+            .map(|info| info.resource_name)
+            .unwrap_or_default();
+        assert_eq!(named, "");
+    }
+}
+
+#[test]
+fn a_fault_of_ours_tells_callers_nothing() {
+    let secret = std::io::Error::other("password=hunter2");
+    let status = status(Error::internal(secret));
+    assert_eq!(status.code(), Code::Internal);
+    assert!(!format!("{} {:?}", status.message(), status.get_error_details()).contains("hunter2"));
+}

@@ -1,0 +1,128 @@
+//! What must be true of a stack's data whatever happened before, read from both schemas by SQL of the tests' own.
+
+use std::fmt::Write as _;
+
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::{Stack, eventually};
+
+/// Each query returns what breaks one invariant, as text.
+const BROKEN: [(&str, &str); 12] = [
+    (
+        "seats taken are the enrolled students",
+        "SELECT c.class_id || ' has ' || c.seats_taken || ' seats taken and ' || count(e.*) || ' students' AS broken
+         FROM enrollment.classes c
+         LEFT JOIN enrollment.enrollments e ON e.class_id = c.class_id AND e.status = 'enrolled'
+         GROUP BY c.class_id HAVING c.seats_taken <> count(e.*)",
+    ),
+    (
+        "a class never has more students than its maximum",
+        "SELECT class_id || '' AS broken FROM enrollment.classes WHERE seats_taken > maximum_students",
+    ),
+    (
+        "a student is in a class once",
+        "SELECT class_id || ' ' || student_id AS broken FROM enrollment.enrollments WHERE status = 'enrolled'
+         GROUP BY class_id, student_id HAVING count(*) > 1",
+    ),
+    (
+        "an enrollment key has one live use",
+        "SELECT key_id || '' AS broken FROM enrollment.enrollments WHERE holds_key AND key_kind = 'enrollment'
+         GROUP BY key_id HAVING count(*) > 1",
+    ),
+    (
+        "nobody is in a cancelled class",
+        "SELECT e.enrollment_id || '' AS broken FROM enrollment.enrollments e JOIN enrollment.classes c USING (class_id)
+         WHERE c.status = 'cancelled' AND e.status = 'enrolled'",
+    ),
+    (
+        "every redemption that enrolled has its enrollment",
+        "SELECT r.redemption_id || '' AS broken FROM enrollment.redemptions r
+         LEFT JOIN enrollment.enrollments e ON e.enrollment_id = r.redemption_id
+         WHERE r.outcome = 'enrolled' AND (e.enrollment_id IS NULL OR e.student_id <> r.student_id
+            OR e.key_id <> r.key_id OR e.class_id <> r.class_id OR r.enrollment_id <> r.redemption_id)",
+    ),
+    (
+        "every enrollment by a key has its redemption, every other its request",
+        "SELECT e.enrollment_id || '' AS broken FROM enrollment.enrollments e
+         LEFT JOIN enrollment.redemptions r ON r.redemption_id = e.enrollment_id AND r.outcome = 'enrolled'
+         LEFT JOIN enrollment.requests q ON q.request_id = e.enrollment_id
+         WHERE (e.key_id IS NOT NULL AND r.redemption_id IS NULL) OR (e.key_id IS NULL AND q.request_id IS NULL)",
+    ),
+    (
+        "an enrollment is of the organization of its class",
+        "SELECT e.enrollment_id || '' AS broken FROM enrollment.enrollments e JOIN enrollment.classes c USING (class_id)
+         WHERE e.organization_id <> c.organization_id",
+    ),
+    (
+        "live enrollment keys do not exceed what was allowed when they were generated, one code each",
+        "SELECT k.key_id || '' AS broken FROM keys.training_keys k
+         WHERE (SELECT count(*) FROM keys.codes c WHERE c.key_id = k.key_id) <> k.generation",
+    ),
+    (
+        "a class has one event key at most",
+        "SELECT class_id || '' AS broken FROM keys.training_keys WHERE kind = 'event' GROUP BY class_id HAVING count(*) > 1",
+    ),
+    (
+        "what is shown of a code does not give it away",
+        "SELECT key_id || ' ' || masked_code AS broken FROM keys.training_keys WHERE masked_code NOT LIKE '%••••%'",
+    ),
+    (
+        "nothing is audited without an actor",
+        "SELECT event_id || '' AS broken FROM keys.audit_events WHERE actor_subject = ''
+         UNION ALL SELECT event_id || '' FROM enrollment.audit_events WHERE actor_subject = ''",
+    ),
+];
+
+/// What keys must have been told, against what it was told. Empty once nothing is owed.
+const OWED: [(&str, &str); 3] = [
+    (
+        "marks equal live uses",
+        "SELECT coalesce(e.enrollment_id, m.redemption_id) || CASE WHEN m.redemption_id IS NULL THEN ' has no mark'
+             WHEN e.enrollment_id IS NULL THEN ' is marked and holds no key' ELSE ' differs' END AS broken
+         FROM (SELECT * FROM enrollment.enrollments WHERE holds_key) e
+         FULL JOIN (SELECT * FROM keys.marks WHERE released_at IS NULL) m
+             ON m.redemption_id = e.enrollment_id AND m.key_id = e.key_id
+         WHERE e.enrollment_id IS NULL OR m.redemption_id IS NULL OR e.student_id <> m.student_id
+             OR e.generation <> m.generation OR e.enrolled_at <> m.redeemed_at",
+    ),
+    (
+        "organizations are copied",
+        "SELECT o.organization_id || '' AS broken FROM enrollment.organizations o
+         LEFT JOIN keys.organizations k USING (organization_id)
+         WHERE k.organization_id IS NULL OR k.ancestor_ids <> o.ancestor_ids",
+    ),
+    (
+        "classes are copied",
+        "SELECT c.class_id || '' AS broken FROM enrollment.classes c LEFT JOIN keys.grants g USING (class_id)
+         WHERE g.class_id IS NULL OR g.organization_id <> c.organization_id OR g.name <> c.name
+            OR g.instructors <> c.instructors OR g.starts_at <> c.starts_at OR g.ends_at <> c.ends_at
+            OR g.maximum_keys <> c.maximum_students OR g.maximum_is_default <> c.maximum_is_default
+            OR (g.status = 'cancelled') <> (c.status = 'cancelled') OR g.status = 'creating'",
+    ),
+];
+
+/// Fails unless everything holds; what is owed to keys is given time to arrive.
+pub(crate) async fn hold(stack: &Stack) {
+    let mut connection = stack.database().await;
+    let broken = findings(&mut connection, &BROKEN).await;
+    assert!(broken.is_empty(), "{broken}");
+    eventually("all told to keys", async || {
+        let mut connection = stack.database().await;
+        let owed = findings(&mut connection, &OWED).await;
+        if owed.is_empty() { Ok(()) } else { Err(owed) }
+    })
+    .await;
+}
+
+async fn findings(connection: &mut PgConnection, queries: &[(&str, &'static str)]) -> String {
+    let mut text = String::new();
+    for (invariant, query) in queries {
+        let rows = sqlx::query(query).fetch_all(&mut *connection).await.unwrap_or_else(|error| panic!("{invariant}: {error}"));
+        for row in rows {
+            let broken: String = row.get("broken");
+            writeln!(text, "{invariant}: {broken}").expect("text");
+        }
+    }
+    text
+}

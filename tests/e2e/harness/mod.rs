@@ -1,0 +1,22 @@
+//! What end-to-end tests stand on: a private Postgres for the run, stacks of real service processes, callers of every
+//! role, and the making of what a test needs.
+
+pub(crate) mod callers;
+pub(crate) mod cluster;
+pub(crate) mod dynamic;
+pub(crate) mod invariants;
+pub(crate) mod logs;
+pub(crate) mod refusals;
+pub(crate) mod site;
+pub(crate) mod stack;
+pub(crate) mod time;
+pub(crate) mod waiting;
+pub(crate) mod world;
+
+pub(crate) use callers::Caller;
+pub(crate) use refusals::{reason_of, refused};
+pub(crate) use site::Options;
+pub(crate) use stack::Stack;
+pub(crate) use time::{at, ids, new_id, now};
+pub(crate) use waiting::eventually;
+pub(crate) use world::{ClassDraft, Organization};

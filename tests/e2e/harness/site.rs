@@ -1,0 +1,182 @@
+//! The service processes of a stack, their files and their database.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use latchkey::stack::Service;
+use latchkey::stack::config_files::{ISSUER_KEY, SharedFiles};
+use latchkey::stack::process::{ANY_PORT, Process, ProcessOptions, claim};
+use latchkey::stack::secrets::Secrets;
+use latchkey::stack::tokens::Issuer;
+use toml::{Table, Value};
+
+use super::cluster::{TestDatabase, cluster, executable};
+
+/// How often another free port is tried when someone took it before the service bound it.
+const PORT_TRIES: u32 = 5;
+
+/// How a stack differs from the usual.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// How many processes of each service; each of enrollment calls the one of keys with its number.
+    pub(crate) replicas: usize,
+    /// Settings of every keys process, as TOML.
+    pub(crate) keys: &'static str,
+    /// Settings of every enrollment process, as TOML.
+    pub(crate) enrollment: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { replicas: 1, keys: "", enrollment: "" }
+    }
+}
+
+/// Settings of every process of a test: few connections, because many stacks share one server; logs for machines.
+const USUAL: &str = r#"
+[database]
+max_connections = 6
+[log]
+format = "json"
+filter = "info"
+"#;
+
+/// One process.
+pub(crate) struct Replica {
+    pub(crate) service: Service,
+    pub(crate) address: SocketAddr,
+    pub(crate) log: PathBuf,
+    config: PathBuf,
+    process: Option<Process>,
+}
+
+/// The processes of a stack and what they stand on.
+pub(crate) struct Site {
+    pub(crate) database: TestDatabase,
+    pub(crate) issuer: Issuer,
+    pub(crate) keys: Vec<Replica>,
+    pub(crate) enrollment: Vec<Replica>,
+}
+
+impl Site {
+    /// Makes a database and starts the processes on it.
+    pub(crate) async fn start(options: &Options) -> Self {
+        let database = cluster().database().await;
+        let secrets_directory = database.directory.join("secrets");
+        std::fs::create_dir(&secrets_directory).expect("a directory for secrets");
+        let secrets = Secrets::in_directory(secrets_directory);
+        let issuer = Issuer::new(&secrets.key_pair(ISSUER_KEY).expect("a key pair")).expect("an issuer");
+        let files = SharedFiles::make(&secrets, &database.services).expect("the services' files");
+        let (mut keys, mut enrollment) = (Vec::new(), Vec::new());
+        for number in 0..options.replicas {
+            let replica = Replica::start(Service::Keys, number, &database, &files, ANY_PORT, options.keys).await;
+            let keys_address = replica.address;
+            keys.push(replica);
+            let settings = options.enrollment;
+            let replica =
+                Replica::start(Service::Enrollment, number, &database, &files, keys_address, settings).await;
+            enrollment.push(replica);
+        }
+        Self { database, issuer, keys, enrollment }
+    }
+
+    /// All processes.
+    pub(crate) fn replicas(&self) -> impl Iterator<Item = &Replica> {
+        self.keys.iter().chain(&self.enrollment)
+    }
+
+    /// The process of `service` with this number.
+    pub(crate) fn replica(&mut self, service: Service, number: usize) -> &mut Replica {
+        match service {
+            Service::Keys => &mut self.keys[number],
+            Service::Enrollment => &mut self.enrollment[number],
+        }
+    }
+
+    /// Stops all processes, in order, each of which must end well.
+    pub(crate) async fn stop(&mut self) {
+        for replica in self.enrollment.iter_mut().chain(&mut self.keys) {
+            replica.stop().await;
+        }
+    }
+}
+
+impl Replica {
+    async fn start(
+        service: Service,
+        number: usize,
+        database: &TestDatabase,
+        files: &SharedFiles,
+        keys_address: SocketAddr,
+        settings: &str,
+    ) -> Self {
+        let config = database.directory.join(format!("{}-{number}.toml", service.name()));
+        let log = database.directory.join(format!("{}-{number}.log", service.name()));
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let address = claim(service, ANY_PORT).expect("a free port");
+            files.write_config(service, &config, address, keys_address).expect("a configuration");
+            merge_into(&config, &[USUAL, settings]);
+            let mut replica = Self { service, address, log: log.clone(), config: config.clone(), process: None };
+            match replica.try_run().await {
+                Ok(()) => return replica,
+                Err(error) if tries < PORT_TRIES && format!("{error:#}").contains("in use") => {}
+                Err(error) => panic!("{error:#}"),
+            }
+        }
+    }
+
+    async fn try_run(&mut self) -> anyhow::Result<()> {
+        let executable = executable();
+        let options = ProcessOptions {
+            executable: &executable,
+            service: self.service,
+            config_file: &self.config,
+            address: self.address,
+            log: &self.log,
+        };
+        self.process = Some(Process::start(&options).await?);
+        Ok(())
+    }
+
+    /// Starts it again where it was.
+    pub(crate) async fn run(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        self.try_run().await.expect("it starts again");
+    }
+
+    /// Tells it to stop; it must end well.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop().await.expect("it stops by itself and without an error");
+        }
+    }
+
+    /// Kills it, as a crash would.
+    pub(crate) async fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill().await.expect("it can be killed");
+        }
+    }
+}
+
+/// Puts settings over those in a configuration file.
+fn merge_into(path: &std::path::Path, layers: &[&str]) {
+    let mut table: Table = std::fs::read_to_string(path).expect("the file").parse().expect("TOML");
+    for layer in layers {
+        merge(&mut table, layer.parse().expect("settings are TOML"));
+    }
+    std::fs::write(path, table.to_string()).expect("the file is written");
+}
+
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(more)) => merge(inner, more),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
