@@ -1,1 +1,27 @@
-//! End-to-end tests over real processes, sockets and Postgres.
+//! End-to-end tests: real service processes, real sockets, real Postgres.
+//!
+//! Each file is named for what it promises. Every test ends with `finish`, which recounts the data and reads the logs.
+
+mod access_matrix;
+mod accounts;
+mod audit_trail;
+mod bad_input;
+mod cancelling;
+mod classes;
+mod direct_enrollment;
+mod enrollment_keys;
+mod event_keys;
+mod harness;
+mod health;
+mod lists_and_pages;
+mod mixed_load;
+mod organizations;
+mod outages;
+mod races;
+mod reasons;
+mod reflection;
+mod registration;
+mod replays;
+mod rosters_and_access;
+mod secrets_stay_secret;
+mod windows;

@@ -131,7 +131,10 @@ mod tests {
         assert_eq!(names.len(), Action::ALL.len());
         for action in Action::ALL {
             let (kind, _) = action.name().split_once('.').unwrap();
-            assert!(kind == action.resource_type() || action == Action::Generate, "{action}");
+            assert!(
+                kind == action.resource_type() || action == Action::Generate,
+                "{action}"
+            );
         }
     }
 }

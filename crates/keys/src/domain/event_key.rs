@@ -92,12 +92,23 @@ pub struct ClassCancelled;
 /// What has to be done at `now` to make of `present` (none: the class never had an event key) what is wished.
 ///
 /// A wish for a *new* generated code is never there already. Codes of older generations keep the ends they were given.
-pub fn step(present: Option<&Present>, wish: Wish, grant: &Grant, now: DateTime<Utc>) -> Result<Step, ClassCancelled> {
+pub fn step(
+    present: Option<&Present>,
+    wish: Wish,
+    grant: &Grant,
+    now: DateTime<Utc>,
+) -> Result<Step, ClassCancelled> {
     let enabled = present.filter(|key| key.enabled);
     let grace = match wish {
-        Wish::Off => return Ok(enabled.map_or(Step::Nothing, |key| Step::TurnOff { version: key.version + 1 })),
+        Wish::Off => {
+            return Ok(enabled.map_or(Step::Nothing, |key| Step::TurnOff {
+                version: key.version + 1,
+            }));
+        }
         _ if grant.status == GrantStatus::Cancelled => return Err(ClassCancelled),
-        Wish::Own { is_present: true, .. } if enabled.is_some() => return Ok(Step::Nothing),
+        Wish::Own {
+            is_present: true, ..
+        } if enabled.is_some() => return Ok(Step::Nothing),
         Wish::Own { grace, .. } | Wish::Generated { grace } => grace,
     };
     Ok(Step::Issue {
@@ -130,15 +141,26 @@ mod tests {
     const HOUR: TimeDelta = TimeDelta::hours(1);
     const NONE: TimeDelta = TimeDelta::zero();
     const FRESH: Wish = Wish::Generated { grace: HOUR };
-    const OWN: Wish = Wish::Own { grace: NONE, is_present: false };
-    const SAME: Wish = Wish::Own { grace: NONE, is_present: true };
+    const OWN: Wish = Wish::Own {
+        grace: NONE,
+        is_present: false,
+    };
+    const SAME: Wish = Wish::Own {
+        grace: NONE,
+        is_present: true,
+    };
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000, 0).expect("a time")
     }
 
     fn key(generation: i32, version: i64, enabled: bool) -> Present {
-        Present { key_id: Uuid::from_u128(7), generation, version, enabled }
+        Present {
+            key_id: Uuid::from_u128(7),
+            generation,
+            version,
+            enabled,
+        }
     }
 
     fn open(present: Option<&Present>, wish: Wish) -> Step {
@@ -147,14 +169,32 @@ mod tests {
 
     #[test]
     fn the_first_code_is_generation_one_and_replaces_nothing() {
-        assert_eq!(open(None, FRESH), Step::Issue { generation: 1, version: 1, replaced_until: None });
-        assert_eq!(open(None, OWN), Step::Issue { generation: 1, version: 1, replaced_until: None });
+        assert_eq!(
+            open(None, FRESH),
+            Step::Issue {
+                generation: 1,
+                version: 1,
+                replaced_until: None
+            }
+        );
+        assert_eq!(
+            open(None, OWN),
+            Step::Issue {
+                generation: 1,
+                version: 1,
+                replaced_until: None
+            }
+        );
     }
 
     #[test]
     fn a_new_code_ends_the_present_one_now_or_after_the_grace() {
         let present = key(3, 5, true);
-        let issue = |replaced_until| Step::Issue { generation: 4, version: 6, replaced_until: Some(replaced_until) };
+        let issue = |replaced_until| Step::Issue {
+            generation: 4,
+            version: 6,
+            replaced_until: Some(replaced_until),
+        };
         assert_eq!(open(Some(&present), OWN), issue(now()));
         assert_eq!(open(Some(&present), FRESH), issue(now() + HOUR));
     }
@@ -162,9 +202,23 @@ mod tests {
     #[test]
     fn generations_go_on_through_off_and_on() {
         let off = key(3, 6, false);
-        assert_eq!(open(Some(&off), FRESH), Step::Issue { generation: 4, version: 7, replaced_until: None });
+        assert_eq!(
+            open(Some(&off), FRESH),
+            Step::Issue {
+                generation: 4,
+                version: 7,
+                replaced_until: None
+            }
+        );
         // The same text as before it was turned off is a new code: what was ended stays ended.
-        assert_eq!(open(Some(&off), SAME), Step::Issue { generation: 4, version: 7, replaced_until: None });
+        assert_eq!(
+            open(Some(&off), SAME),
+            Step::Issue {
+                generation: 4,
+                version: 7,
+                replaced_until: None
+            }
+        );
     }
 
     #[test]
@@ -176,20 +230,41 @@ mod tests {
 
     #[test]
     fn a_cancelled_class_can_only_have_its_event_key_turned_off() {
-        let grant = Grant { status: GrantStatus::Cancelled, ..sample::grant() };
+        let grant = Grant {
+            status: GrantStatus::Cancelled,
+            ..sample::grant()
+        };
         let present = key(3, 5, true);
         for wish in [FRESH, OWN, SAME] {
-            assert_eq!(step(Some(&present), wish, &grant, now()), Err(ClassCancelled));
+            assert_eq!(
+                step(Some(&present), wish, &grant, now()),
+                Err(ClassCancelled)
+            );
         }
-        assert_eq!(step(Some(&present), Wish::Off, &grant, now()), Ok(Step::TurnOff { version: 6 }));
+        assert_eq!(
+            step(Some(&present), Wish::Off, &grant, now()),
+            Ok(Step::TurnOff { version: 6 })
+        );
     }
 
     #[test]
     fn warnings_come_only_with_a_key_that_is_on() {
-        let default = Grant { maximum_is_default: true, ..sample::grant() };
-        assert_eq!(warnings(FRESH, &default, false), [Warning::MaximumIsDefault]);
-        assert_eq!(warnings(OWN, &default, true), [Warning::MaximumIsDefault, Warning::CodeGuessable]);
-        assert_eq!(warnings(OWN, &sample::grant(), true), [Warning::CodeGuessable]);
+        let default = Grant {
+            maximum_is_default: true,
+            ..sample::grant()
+        };
+        assert_eq!(
+            warnings(FRESH, &default, false),
+            [Warning::MaximumIsDefault]
+        );
+        assert_eq!(
+            warnings(OWN, &default, true),
+            [Warning::MaximumIsDefault, Warning::CodeGuessable]
+        );
+        assert_eq!(
+            warnings(OWN, &sample::grant(), true),
+            [Warning::CodeGuessable]
+        );
         assert_eq!(warnings(Wish::Off, &default, true), []);
     }
 

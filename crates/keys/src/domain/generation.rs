@@ -27,7 +27,12 @@ pub enum Refused {
 /// the caller should know then.
 ///
 /// Holds as long as the grant is locked: `live` must have been counted after the lock was taken.
-pub fn admit(grant: &Grant, live: i64, count: i32, now: DateTime<Utc>) -> Result<Option<Warning>, Refused> {
+pub fn admit(
+    grant: &Grant,
+    live: i64,
+    count: i32,
+    now: DateTime<Utc>,
+) -> Result<Option<Warning>, Refused> {
     if grant.status == GrantStatus::Cancelled {
         return Err(Refused::Cancelled);
     }
@@ -40,7 +45,10 @@ pub fn admit(grant: &Grant, live: i64, count: i32, now: DateTime<Utc>) -> Result
         return Err(Refused::LimitExceeded { can_generate });
     }
     let near = until - now <= NEAR_END;
-    Ok(near.then_some(Warning::ClassNearEnd { ends_at: until, zone: grant.zone }))
+    Ok(near.then_some(Warning::ClassNearEnd {
+        ends_at: until,
+        zone: grant.zone,
+    }))
 }
 
 #[cfg(test)]
@@ -59,10 +67,19 @@ mod tests {
         let grant = sample::grant();
         assert_eq!(admit(&grant, 0, 30, early(&grant)), Ok(None));
         assert_eq!(admit(&grant, 29, 1, early(&grant)), Ok(None));
-        assert_eq!(admit(&grant, 29, 2, early(&grant)), Err(Refused::LimitExceeded { can_generate: 1 }));
-        assert_eq!(admit(&grant, 30, 1, early(&grant)), Err(Refused::LimitExceeded { can_generate: 0 }));
+        assert_eq!(
+            admit(&grant, 29, 2, early(&grant)),
+            Err(Refused::LimitExceeded { can_generate: 1 })
+        );
+        assert_eq!(
+            admit(&grant, 30, 1, early(&grant)),
+            Err(Refused::LimitExceeded { can_generate: 0 })
+        );
         // The maximum was lowered under the keys handed out: none can be generated, and none is owed.
-        assert_eq!(admit(&grant, 45, 1, early(&grant)), Err(Refused::LimitExceeded { can_generate: 0 }));
+        assert_eq!(
+            admit(&grant, 45, 1, early(&grant)),
+            Err(Refused::LimitExceeded { can_generate: 0 })
+        );
     }
 
     #[test]
@@ -77,9 +94,23 @@ mod tests {
     #[test]
     fn within_a_day_of_the_end_the_answer_says_so() {
         let grant = sample::grant();
-        let warning = Warning::ClassNearEnd { ends_at: grant.ends_at, zone: grant.zone };
-        assert_eq!(admit(&grant, 0, 1, grant.ends_at - NEAR_END), Ok(Some(warning)));
-        assert_eq!(admit(&grant, 0, 1, grant.ends_at - NEAR_END - TimeDelta::microseconds(1)), Ok(None));
+        let warning = Warning::ClassNearEnd {
+            ends_at: grant.ends_at,
+            zone: grant.zone,
+        };
+        assert_eq!(
+            admit(&grant, 0, 1, grant.ends_at - NEAR_END),
+            Ok(Some(warning))
+        );
+        assert_eq!(
+            admit(
+                &grant,
+                0,
+                1,
+                grant.ends_at - NEAR_END - TimeDelta::microseconds(1)
+            ),
+            Ok(None)
+        );
     }
 
     proptest! {

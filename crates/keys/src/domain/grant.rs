@@ -32,7 +32,9 @@ impl GrantStatus {
 
     /// The status that the database keeps as `text`.
     pub fn from_text(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_text() == text)
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_text() == text)
     }
 }
 
@@ -116,6 +118,9 @@ mod tests {
     fn an_enrollment_key_ends_with_the_class_and_an_event_key_by_its_setting() {
         let grant = sample::grant();
         assert_eq!(grant.redeemable_until(KeyKind::Enrollment), grant.ends_at);
-        assert_eq!(grant.redeemable_until(KeyKind::Event), grant.event_key_until);
+        assert_eq!(
+            grant.redeemable_until(KeyKind::Event),
+            grant.event_key_until
+        );
     }
 }

@@ -47,7 +47,12 @@ pub enum KeyState {
 
 impl KeyState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Available, Self::Redeemed, Self::Revoked, Self::Expired];
+    pub const ALL: [Self; 4] = [
+        Self::Available,
+        Self::Redeemed,
+        Self::Revoked,
+        Self::Expired,
+    ];
 
     /// The state as the database's function `keys.key_state` names it.
     pub fn as_text(self) -> &'static str {
@@ -172,13 +177,20 @@ mod tests {
     fn a_window_is_half_open() {
         let key = standing(KeyKind::Enrollment);
         let end = key.redeemable_until;
-        assert_eq!(key.state(end - TimeDelta::microseconds(1)), KeyState::Available);
+        assert_eq!(
+            key.state(end - TimeDelta::microseconds(1)),
+            KeyState::Available
+        );
         assert_eq!(key.state(end), KeyState::Expired);
     }
 
     #[test]
     fn redeemed_comes_before_revoked_and_revoked_before_expired() {
-        let mut key = Standing { in_use: true, revoked: true, ..standing(KeyKind::Enrollment) };
+        let mut key = Standing {
+            in_use: true,
+            revoked: true,
+            ..standing(KeyKind::Enrollment)
+        };
         let late = key.redeemable_until;
         assert_eq!(key.state(late), KeyState::Redeemed);
         key.in_use = false;
@@ -189,14 +201,26 @@ mod tests {
 
     #[test]
     fn a_cancelled_class_expires_its_keys_at_once() {
-        let key = Standing { grant: GrantStatus::Cancelled, ..standing(KeyKind::Event) };
-        assert_eq!(key.state(key.redeemable_until - TimeDelta::days(100)), KeyState::Expired);
+        let key = Standing {
+            grant: GrantStatus::Cancelled,
+            ..standing(KeyKind::Event)
+        };
+        assert_eq!(
+            key.state(key.redeemable_until - TimeDelta::days(100)),
+            KeyState::Expired
+        );
     }
 
     #[test]
     fn an_event_key_is_never_redeemed() {
-        let key = Standing { in_use: true, ..standing(KeyKind::Event) };
-        assert_eq!(key.state(key.redeemable_until - TimeDelta::days(1)), KeyState::Available);
+        let key = Standing {
+            in_use: true,
+            ..standing(KeyKind::Event)
+        };
+        assert_eq!(
+            key.state(key.redeemable_until - TimeDelta::days(1)),
+            KeyState::Available
+        );
     }
 
     #[test]

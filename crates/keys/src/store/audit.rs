@@ -31,7 +31,10 @@ pub async fn insert(
     let event_ids: Vec<Uuid> = deeds.iter().map(|(id, _)| *id).collect();
     let organization_ids: Vec<Uuid> = deeds.iter().map(|(_, deed)| deed.organization_id).collect();
     let actions: Vec<&str> = deeds.iter().map(|(_, deed)| deed.action.name()).collect();
-    let resource_types: Vec<&str> = deeds.iter().map(|(_, deed)| deed.action.resource_type()).collect();
+    let resource_types: Vec<&str> = deeds
+        .iter()
+        .map(|(_, deed)| deed.action.resource_type())
+        .collect();
     let resource_ids: Vec<Uuid> = deeds.iter().map(|(_, deed)| deed.resource_id).collect();
     let details: Vec<&Value> = deeds.iter().map(|(_, deed)| &deed.details).collect();
     sqlx::query!(
@@ -150,7 +153,10 @@ pub async fn page(
         listed!(pool, filter, after, limit, "", "e.resource_id = $4", "")
     } else if filter.organization_ids.is_some() {
         listed!(
-            pool, filter, after, limit,
+            pool,
+            filter,
+            after,
+            limit,
             "SELECT w.event_id FROM unnest($1::uuid[]) AS r (organization_id) CROSS JOIN LATERAL (",
             "e.organization_id = r.organization_id",
             ") w ORDER BY w.event_id DESC LIMIT $3"

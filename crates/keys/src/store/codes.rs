@@ -36,7 +36,11 @@ pub async fn insert(connection: &mut PgConnection, new: &NewCodes<'_>) -> Result
     let generations: Vec<i32> = new.codes.iter().map(|code| code.place.generation).collect();
     let hashes: Vec<[u8; HASH_LENGTH]> = new.codes.iter().map(|code| code.hashed.hash).collect();
     let hash_versions: Vec<i16> = new.codes.iter().map(|code| code.hashed.version).collect();
-    let sealed: Vec<&[u8]> = new.codes.iter().map(|code| code.sealed.bytes.as_slice()).collect();
+    let sealed: Vec<&[u8]> = new
+        .codes
+        .iter()
+        .map(|code| code.sealed.bytes.as_slice())
+        .collect();
     let seal_versions: Vec<i16> = new.codes.iter().map(|code| code.sealed.version).collect();
     let done = sqlx::query!(
         r#"
@@ -120,7 +124,11 @@ pub async fn end(
 }
 
 /// Ends and retires every code of a key at `now`; codes that ended before keep their own end.
-pub async fn end_all(connection: &mut PgConnection, key_id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+pub async fn end_all(
+    connection: &mut PgConnection,
+    key_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         UPDATE keys.codes SET valid_until = least(valid_until, $2), retired_at = $2
@@ -172,10 +180,16 @@ pub async fn sealed(
     Ok(rows
         .into_iter()
         .map(|row| Sealed {
-            place: CodePlace { key_id: row.key_id, generation: row.generation },
+            place: CodePlace {
+                key_id: row.key_id,
+                generation: row.generation,
+            },
             class_id: row.class_id,
             organization_id: row.organization_id,
-            code: SealedCode { bytes: row.sealed_code, version: row.seal_version },
+            code: SealedCode {
+                bytes: row.sealed_code,
+                version: row.seal_version,
+            },
         })
         .collect())
 }
@@ -216,12 +230,20 @@ pub async fn sealed_event_key(
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let Some(key_id) = row.key_id else { return Ok(Some(SealedEventKey::Never)) };
+    let Some(key_id) = row.key_id else {
+        return Ok(Some(SealedEventKey::Never));
+    };
     if row.revoked_at.is_some() {
         return Ok(Some(SealedEventKey::Off));
     }
-    let (Some(generation), Some(bytes), Some(version)) = (row.generation, row.sealed_code, row.seal_version) else {
-        return Err(StoreError::bad_row("keys.training_keys", "generation", key_id));
+    let (Some(generation), Some(bytes), Some(version)) =
+        (row.generation, row.sealed_code, row.seal_version)
+    else {
+        return Err(StoreError::bad_row(
+            "keys.training_keys",
+            "generation",
+            key_id,
+        ));
     };
     Ok(Some(SealedEventKey::On(Sealed {
         place: CodePlace { key_id, generation },

@@ -11,7 +11,10 @@ use crate::domain::event_key::{EventKey, Present};
 use crate::domain::keyring::HASH_LENGTH;
 
 /// Locks the event key of a class, if it ever had one. The grant is locked before, so that none appears meanwhile.
-pub async fn lock(connection: &mut PgConnection, class_id: Uuid) -> Result<Option<Present>, StoreError> {
+pub async fn lock(
+    connection: &mut PgConnection,
+    class_id: Uuid,
+) -> Result<Option<Present>, StoreError> {
     let present = sqlx::query_as!(
         Present,
         r#"
@@ -179,7 +182,11 @@ pub async fn view(
 }
 
 /// As [`view`], outside a transaction.
-pub async fn find(pool: &PgPool, class_id: Uuid, scope: &Scope) -> Result<Option<EventKey>, StoreError> {
+pub async fn find(
+    pool: &PgPool,
+    class_id: Uuid,
+    scope: &Scope,
+) -> Result<Option<EventKey>, StoreError> {
     let mut connection = pool.acquire().await?;
     view(&mut connection, class_id, Admission::Within(scope)).await
 }

@@ -48,7 +48,10 @@ impl TryFrom<GrantRow> for Grant {
 /// The classes among `grants` whose stored grant is a draft of another organization: they are locked.
 ///
 /// A creation that was given up may be taken up again by the same request id with other content.
-pub async fn lock_foreign_drafts(connection: &mut PgConnection, grants: &[Grant]) -> Result<Vec<Uuid>, StoreError> {
+pub async fn lock_foreign_drafts(
+    connection: &mut PgConnection,
+    grants: &[Grant],
+) -> Result<Vec<Uuid>, StoreError> {
     let ids: Vec<Uuid> = grants.iter().map(|grant| grant.class_id).collect();
     let organizations: Vec<Uuid> = grants.iter().map(|grant| grant.organization_id).collect();
     let drafts = sqlx::query_scalar!(
@@ -140,7 +143,12 @@ impl<'g> Columns<'g> {
     fn of(grants: &'g [Grant]) -> Self {
         let instructors = grants.iter().zip(1_i64..);
         let (instructor_owners, instructors) = instructors
-            .flat_map(|(grant, place)| grant.instructors.iter().map(move |subject| (place, subject.as_str())))
+            .flat_map(|(grant, place)| {
+                grant
+                    .instructors
+                    .iter()
+                    .map(move |subject| (place, subject.as_str()))
+            })
             .unzip();
         Self {
             class_ids: grants.iter().map(|grant| grant.class_id).collect(),
@@ -152,7 +160,10 @@ impl<'g> Columns<'g> {
             zones: grants.iter().map(|grant| grant.zone.name()).collect(),
             statuses: grants.iter().map(|grant| grant.status.as_text()).collect(),
             maximum_keys: grants.iter().map(|grant| grant.maximum_keys).collect(),
-            maximum_is_default: grants.iter().map(|grant| grant.maximum_is_default).collect(),
+            maximum_is_default: grants
+                .iter()
+                .map(|grant| grant.maximum_is_default)
+                .collect(),
             versions: grants.iter().map(|grant| grant.version).collect(),
             instructor_owners,
             instructors,
@@ -205,7 +216,10 @@ pub async fn lock(
 }
 
 /// Locks, of these classes, the grants that are still drafts; returns their classes.
-pub async fn lock_drafts(connection: &mut PgConnection, class_ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+pub async fn lock_drafts(
+    connection: &mut PgConnection,
+    class_ids: &[Uuid],
+) -> Result<Vec<Uuid>, StoreError> {
     let drafts = sqlx::query_scalar!(
         r#"
         SELECT class_id FROM keys.grants
@@ -232,7 +246,10 @@ pub struct Removed {
 }
 
 /// Removes drafts, which the caller has locked, with their keys, codes and requests; returns the keys.
-pub async fn remove_drafts(connection: &mut PgConnection, drafts: &[Uuid]) -> Result<Vec<Removed>, StoreError> {
+pub async fn remove_drafts(
+    connection: &mut PgConnection,
+    drafts: &[Uuid],
+) -> Result<Vec<Removed>, StoreError> {
     sqlx::query!(
         r#"
         DELETE FROM keys.codes c USING keys.training_keys k
@@ -249,8 +266,15 @@ pub async fn remove_drafts(connection: &mut PgConnection, drafts: &[Uuid]) -> Re
     )
     .fetch_all(&mut *connection)
     .await?;
-    sqlx::query!("DELETE FROM keys.requests WHERE class_id = ANY ($1)", drafts).execute(&mut *connection).await?;
-    sqlx::query!("DELETE FROM keys.grants WHERE class_id = ANY ($1)", drafts).execute(&mut *connection).await?;
+    sqlx::query!(
+        "DELETE FROM keys.requests WHERE class_id = ANY ($1)",
+        drafts
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM keys.grants WHERE class_id = ANY ($1)", drafts)
+        .execute(&mut *connection)
+        .await?;
     Ok(removed)
 }
 

@@ -89,13 +89,34 @@ pub async fn page(
             ""
         )
     } else if filter.batch_id.is_some() {
-        listed!(pool, filter, after, limit, "", "keys.training_keys k", "k.batch_id = $7", "")
+        listed!(
+            pool,
+            filter,
+            after,
+            limit,
+            "",
+            "keys.training_keys k",
+            "k.batch_id = $7",
+            ""
+        )
     } else if filter.class_id.is_some() {
-        listed!(pool, filter, after, limit, "", "keys.training_keys k", "k.class_id = $6", "")
+        listed!(
+            pool,
+            filter,
+            after,
+            limit,
+            "",
+            "keys.training_keys k",
+            "k.class_id = $6",
+            ""
+        )
     } else {
         // The newest of each organization, then the newest of those.
         listed!(
-            pool, filter, after, limit,
+            pool,
+            filter,
+            after,
+            limit,
             "SELECT w.key_id FROM unnest($1::uuid[]) AS r (organization_id) CROSS JOIN LATERAL (",
             "keys.training_keys k",
             "k.organization_id = r.organization_id",

@@ -29,13 +29,17 @@ pub struct Mark {
 /// a use with `released_at` ends a live one: so marks and releases may come in any order and any number.
 ///
 /// Returns the key ids that do not exist; nothing is recorded for them.
-pub async fn record(connection: &mut PgConnection, marks: &[Mark]) -> Result<Vec<Uuid>, StoreError> {
+pub async fn record(
+    connection: &mut PgConnection,
+    marks: &[Mark],
+) -> Result<Vec<Uuid>, StoreError> {
     let redemption_ids: Vec<Uuid> = marks.iter().map(|mark| mark.redemption_id).collect();
     let key_ids: Vec<Uuid> = marks.iter().map(|mark| mark.key_id).collect();
     let student_ids: Vec<Uuid> = marks.iter().map(|mark| mark.student_id).collect();
     let generations: Vec<i32> = marks.iter().map(|mark| mark.generation).collect();
     let redeemed_at: Vec<DateTime<Utc>> = marks.iter().map(|mark| mark.redeemed_at).collect();
-    let released_at: Vec<Option<DateTime<Utc>>> = marks.iter().map(|mark| mark.released_at).collect();
+    let released_at: Vec<Option<DateTime<Utc>>> =
+        marks.iter().map(|mark| mark.released_at).collect();
     let unknown = sqlx::query_scalar!(
         r#"
         WITH input AS (

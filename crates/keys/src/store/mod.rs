@@ -37,7 +37,15 @@ pub enum StoreError {
 
 impl StoreError {
     /// That `column` of the row `row` in `table` cannot be read.
-    pub(crate) fn bad_row(table: &'static str, column: &'static str, row: impl fmt::Display) -> Self {
-        Self::BadRow { table, column, row: row.to_string() }
+    pub(crate) fn bad_row(
+        table: &'static str,
+        column: &'static str,
+        row: impl fmt::Display,
+    ) -> Self {
+        Self::BadRow {
+            table,
+            column,
+            row: row.to_string(),
+        }
     }
 }

@@ -8,13 +8,28 @@ use super::StoreError;
 use crate::domain::organization::Organization;
 
 /// Copies organizations, each at most once; a version that is not newer than the stored one changes nothing.
-pub async fn put(connection: &mut PgConnection, organizations: &[Organization]) -> Result<(), StoreError> {
-    let ids: Vec<Uuid> = organizations.iter().map(|organization| organization.organization_id).collect();
-    let versions: Vec<i64> = organizations.iter().map(|organization| organization.version).collect();
+pub async fn put(
+    connection: &mut PgConnection,
+    organizations: &[Organization],
+) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = organizations
+        .iter()
+        .map(|organization| organization.organization_id)
+        .collect();
+    let versions: Vec<i64> = organizations
+        .iter()
+        .map(|organization| organization.version)
+        .collect();
     // Arrays of arrays must be rectangular in SQL: the ancestors travel flat, each with the place of its owner.
-    let ancestors = organizations.iter().zip(1_i64..).flat_map(|(organization, place)| {
-        organization.ancestor_ids.iter().map(move |ancestor| (place, *ancestor))
-    });
+    let ancestors = organizations
+        .iter()
+        .zip(1_i64..)
+        .flat_map(|(organization, place)| {
+            organization
+                .ancestor_ids
+                .iter()
+                .map(move |ancestor| (place, *ancestor))
+        });
     let (owners, ancestors): (Vec<i64>, Vec<Uuid>) = ancestors.unzip();
     sqlx::query!(
         r#"
@@ -48,7 +63,9 @@ pub async fn within(pool: &PgPool, scope: &Scope) -> Result<Option<Vec<Uuid>>, S
     if scope.everything {
         return Ok(None);
     }
-    let Some(own) = scope.organization else { return Ok(Some(Vec::new())) };
+    let Some(own) = scope.organization else {
+        return Ok(Some(Vec::new()));
+    };
     let mut ids = sqlx::query_scalar!(
         "SELECT organization_id FROM keys.organizations WHERE ancestor_ids @> ARRAY[$1::uuid]",
         own

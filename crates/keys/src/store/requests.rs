@@ -37,7 +37,10 @@ pub struct NewRequest<'r> {
 }
 
 /// What was recorded under `request_id`.
-pub async fn find(connection: &mut PgConnection, request_id: Uuid) -> Result<Option<Recorded>, StoreError> {
+pub async fn find(
+    connection: &mut PgConnection,
+    request_id: Uuid,
+) -> Result<Option<Recorded>, StoreError> {
     let row = sqlx::query!(
         "SELECT fingerprint, fingerprint_version, result FROM keys.requests WHERE request_id = $1",
         request_id
@@ -45,13 +48,19 @@ pub async fn find(connection: &mut PgConnection, request_id: Uuid) -> Result<Opt
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| Recorded {
-        fingerprint: Fingerprint { bytes: row.fingerprint, version: row.fingerprint_version },
+        fingerprint: Fingerprint {
+            bytes: row.fingerprint,
+            version: row.fingerprint_version,
+        },
         result: row.result,
     }))
 }
 
 /// Records a request. False if another call with the same id was first: then the caller rolls back and looks again.
-pub async fn insert(connection: &mut PgConnection, request: NewRequest<'_>) -> Result<bool, StoreError> {
+pub async fn insert(
+    connection: &mut PgConnection,
+    request: NewRequest<'_>,
+) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         r#"
         INSERT INTO keys.requests (
@@ -77,6 +86,8 @@ pub async fn insert(connection: &mut PgConnection, request: NewRequest<'_>) -> R
 /// Makes the transaction write to the log, so that its commit waits until everything it saw is as durable as the
 /// server's settings promise: under synchronous replication a row can be visible before the standby has it.
 pub async fn confirm(connection: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!("SELECT pg_logical_emit_message(true, 'latchkey.keys', '')::text AS position").fetch_one(connection).await?;
+    sqlx::query!("SELECT pg_logical_emit_message(true, 'latchkey.keys', '')::text AS position")
+        .fetch_one(connection)
+        .await?;
     Ok(())
 }

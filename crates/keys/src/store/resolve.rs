@@ -37,7 +37,10 @@ pub struct Resolved {
 /// the one that has it still, else the last one.
 ///
 /// `LATERAL … LIMIT 1` keeps each look-up an index look-up whatever the statistics say.
-pub async fn resolve(pool: &PgPool, hashes: &[[u8; HASH_LENGTH]]) -> Result<Vec<(usize, Resolved)>, StoreError> {
+pub async fn resolve(
+    pool: &PgPool,
+    hashes: &[[u8; HASH_LENGTH]],
+) -> Result<Vec<(usize, Resolved)>, StoreError> {
     let rows = sqlx::query!(
         r#"
         SELECT n.place AS "place!", k.key_id, k.kind, k.organization_id, k.class_id, c.generation AS "generation!",
@@ -68,9 +71,19 @@ pub async fn resolve(pool: &PgPool, hashes: &[[u8; HASH_LENGTH]]) -> Result<Vec<
     rows.into_iter()
         .map(|row| {
             let bad = |column| StoreError::bad_row("keys.training_keys", column, row.key_id);
-            let key_use = match (row.redemption_id, row.student_id, row.use_generation, row.redeemed_at) {
+            let key_use = match (
+                row.redemption_id,
+                row.student_id,
+                row.use_generation,
+                row.redeemed_at,
+            ) {
                 (Some(redemption_id), Some(student_id), Some(generation), Some(redeemed_at)) => {
-                    Some(KeyUse { redemption_id, student_id, generation, redeemed_at })
+                    Some(KeyUse {
+                        redemption_id,
+                        student_id,
+                        generation,
+                        redeemed_at,
+                    })
                 }
                 _ => None,
             };

@@ -37,7 +37,11 @@ pub async fn views(
 }
 
 /// The key with this id, if a caller may see it.
-pub async fn find(pool: &PgPool, key_id: Uuid, scope: &Scope) -> Result<Option<TrainingKey>, StoreError> {
+pub async fn find(
+    pool: &PgPool,
+    key_id: Uuid,
+    scope: &Scope,
+) -> Result<Option<TrainingKey>, StoreError> {
     let mut connection = pool.acquire().await?;
     Ok(views(&mut connection, &[key_id], scope).await?.pop())
 }
@@ -110,7 +114,10 @@ pub async fn insert(connection: &mut PgConnection, keys: &NewKeys<'_>) -> Result
 }
 
 /// The ids of the keys that a request made.
-pub async fn of_batch(connection: &mut PgConnection, batch_id: Uuid) -> Result<Vec<Uuid>, StoreError> {
+pub async fn of_batch(
+    connection: &mut PgConnection,
+    batch_id: Uuid,
+) -> Result<Vec<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
         "SELECT key_id FROM keys.training_keys WHERE batch_id = $1 AND kind = 'enrollment'",
         batch_id
@@ -121,7 +128,11 @@ pub async fn of_batch(connection: &mut PgConnection, batch_id: Uuid) -> Result<V
 }
 
 /// Locks the enrollment keys among these ids that a caller may change; returns their ids.
-pub async fn lock(connection: &mut PgConnection, key_ids: &[Uuid], scope: &Scope) -> Result<Vec<Uuid>, StoreError> {
+pub async fn lock(
+    connection: &mut PgConnection,
+    key_ids: &[Uuid],
+    scope: &Scope,
+) -> Result<Vec<Uuid>, StoreError> {
     let locked = sqlx::query_scalar!(
         r#"
         SELECT k.key_id

@@ -80,10 +80,26 @@ impl TryFrom<KeyViewRow> for TrainingKey {
             KeyKind::Event => row.event_key_until,
         };
         let in_use = row.use_count > 0;
-        let standing = Standing { kind, in_use, revoked: row.revoked_at.is_some(), grant, redeemable_until };
-        let key_use = match (row.redemption_id, row.student_id, row.use_generation, row.redeemed_at) {
+        let standing = Standing {
+            kind,
+            in_use,
+            revoked: row.revoked_at.is_some(),
+            grant,
+            redeemable_until,
+        };
+        let key_use = match (
+            row.redemption_id,
+            row.student_id,
+            row.use_generation,
+            row.redeemed_at,
+        ) {
             (Some(redemption_id), Some(student_id), Some(generation), Some(redeemed_at)) => {
-                Some(KeyUse { redemption_id, student_id, generation, redeemed_at })
+                Some(KeyUse {
+                    redemption_id,
+                    student_id,
+                    generation,
+                    redeemed_at,
+                })
             }
             _ => None,
         };

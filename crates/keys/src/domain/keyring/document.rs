@@ -46,7 +46,9 @@ pub enum KeyringError {
         purpose: &'static str,
     },
     /// A version is below 1 or occurs twice.
-    #[error("the versions of the keyring's `{purpose}` keys must be different and at least 1; {version} is wrong")]
+    #[error(
+        "the versions of the keyring's `{purpose}` keys must be different and at least 1; {version} is wrong"
+    )]
     BadVersion {
         /// The purpose.
         purpose: &'static str,
@@ -54,7 +56,9 @@ pub enum KeyringError {
         version: i16,
     },
     /// A key is not 32 bytes in base64.
-    #[error("version {version} of the keyring's `{purpose}` keys is not {KEY_LENGTH} bytes in base64")]
+    #[error(
+        "version {version} of the keyring's `{purpose}` keys is not {KEY_LENGTH} bytes in base64"
+    )]
     BadKey {
         /// The purpose.
         purpose: &'static str,
@@ -109,14 +113,22 @@ impl Document {
             random.fill_bytes(key.as_mut_slice());
             vec![Entry { version: 1, key }]
         };
-        Self { seal: first(), look_up: first(), fingerprint: first() }
+        Self {
+            seal: first(),
+            look_up: first(),
+            fingerprint: first(),
+        }
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, KeyringError> {
         // The library's own message quotes the line at fault, which may be a key.
-        let raw: RawDocument = toml::from_str(text).map_err(|error| KeyringError::NotADocument {
-            line: error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1),
-        })?;
+        let raw: RawDocument =
+            toml::from_str(text).map_err(|error| KeyringError::NotADocument {
+                line: error
+                    .span()
+                    .and_then(|span| text.get(..span.start))
+                    .map(|before| before.matches('\n').count() + 1),
+            })?;
         let mut seen = Vec::new();
         Ok(Self {
             seal: entries("seal", &raw.seal, &mut seen)?,
@@ -127,11 +139,20 @@ impl Document {
 
     pub(super) fn to_toml(&self) -> SecretString {
         let mut text = HEADER.to_owned();
-        for (purpose, entries) in [("seal", &self.seal), ("look_up", &self.look_up), ("fingerprint", &self.fingerprint)] {
+        for (purpose, entries) in [
+            ("seal", &self.seal),
+            ("look_up", &self.look_up),
+            ("fingerprint", &self.fingerprint),
+        ] {
             for entry in entries {
                 let key = Zeroizing::new(STANDARD.encode(entry.key.as_slice()));
                 // Writing to a string cannot fail.
-                let _ = write!(text, "\n[[{purpose}]]\nversion = {}\nkey = \"{}\"\n", entry.version, key.as_str());
+                let _ = write!(
+                    text,
+                    "\n[[{purpose}]]\nversion = {}\nkey = \"{}\"\n",
+                    entry.version,
+                    key.as_str()
+                );
             }
         }
         SecretString::from(text)
@@ -153,7 +174,10 @@ fn entries(
             if version < 1 || !versions.insert(version) {
                 return Err(KeyringError::BadVersion { purpose, version });
             }
-            let bytes = STANDARD.decode(entry.key.trim()).map(Zeroizing::new).unwrap_or_default();
+            let bytes = STANDARD
+                .decode(entry.key.trim())
+                .map(Zeroizing::new)
+                .unwrap_or_default();
             let Ok(key) = <[u8; KEY_LENGTH]>::try_from(bytes.as_slice()).map(Zeroizing::new) else {
                 return Err(KeyringError::BadKey { purpose, version });
             };

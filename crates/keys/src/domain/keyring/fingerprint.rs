@@ -26,7 +26,8 @@ impl FingerprintKey {
     /// Each part goes in behind its length, so that no two lists of parts look alike.
     fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
         parts.iter().fold(self.0.clone(), |mac, part| {
-            mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
+            mac.chain_update((part.len() as u64).to_be_bytes())
+                .chain_update(part)
         })
     }
 }
@@ -35,7 +36,10 @@ impl Keyring {
     /// The fingerprint of a request with these parts.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
         let (version, key) = self.fingerprint.current();
-        Fingerprint { bytes: key.mac(parts).finalize().into_bytes().to_vec(), version }
+        Fingerprint {
+            bytes: key.mac(parts).finalize().into_bytes().to_vec(),
+            version,
+        }
     }
 
     /// Whether `recorded` is the fingerprint of a request with these parts; `None` if the keyring lacks its version.

@@ -22,7 +22,9 @@ pub struct HashedCode {
 
 impl fmt::Debug for HashedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HashedCode").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("HashedCode")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -35,7 +37,12 @@ impl LookUpKey {
     }
 
     fn hash(&self, code: &CanonicalCode) -> [u8; HASH_LENGTH] {
-        self.0.clone().chain_update(code.expose()).finalize().into_bytes().into()
+        self.0
+            .clone()
+            .chain_update(code.expose())
+            .finalize()
+            .into_bytes()
+            .into()
     }
 }
 
@@ -43,12 +50,18 @@ impl Keyring {
     /// The hash under which `code` is stored when it is issued now.
     pub fn hash(&self, code: &CanonicalCode) -> HashedCode {
         let (version, key) = self.look_up.current();
-        HashedCode { hash: key.hash(code), version }
+        HashedCode {
+            hash: key.hash(code),
+            version,
+        }
     }
 
     /// The hashes under which `code` may be stored, by every version, the current one first.
     pub fn hashes<'k>(&'k self, code: &'k CanonicalCode) -> impl Iterator<Item = HashedCode> + 'k {
-        self.look_up.0.iter().map(|(version, key)| HashedCode { hash: key.hash(code), version: *version })
+        self.look_up.0.iter().map(|(version, key)| HashedCode {
+            hash: key.hash(code),
+            version: *version,
+        })
     }
 
     /// How many hashes [`Keyring::hashes`] gives for each code.

@@ -79,7 +79,10 @@ struct Versions<K>(Vec<(i16, K)>);
 
 impl<K> Versions<K> {
     fn of(entries: &[document::Entry], make: impl Fn(&KeyBytes) -> K) -> Self {
-        let mut keys: Vec<(i16, K)> = entries.iter().map(|entry| (entry.version, make(&entry.key))).collect();
+        let mut keys: Vec<(i16, K)> = entries
+            .iter()
+            .map(|entry| (entry.version, make(&entry.key)))
+            .collect();
         keys.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
         Self(keys)
     }
@@ -91,7 +94,10 @@ impl<K> Versions<K> {
     }
 
     fn get(&self, version: i16) -> Option<&K> {
-        self.0.iter().find(|(own, _)| *own == version).map(|(_, key)| key)
+        self.0
+            .iter()
+            .find(|(own, _)| *own == version)
+            .map(|(_, key)| key)
     }
 }
 

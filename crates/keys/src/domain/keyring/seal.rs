@@ -37,7 +37,9 @@ pub struct SealedCode {
 
 impl fmt::Debug for SealedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SealedCode").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("SealedCode")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,8 +69,14 @@ impl Keyring {
         let (version, key) = self.seal.current();
         let mut nonce = [0; NONCE_LENGTH];
         random.fill_bytes(&mut nonce);
-        let payload = Payload { msg: text.as_bytes(), aad: &place.bound(version) };
-        let sealed = key.0.encrypt(&XNonce::from(nonce), payload).expect("a code is shorter than 2^38 bytes");
+        let payload = Payload {
+            msg: text.as_bytes(),
+            aad: &place.bound(version),
+        };
+        let sealed = key
+            .0
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("a code is shorter than 2^38 bytes");
         let mut bytes = Vec::with_capacity(NONCE_LENGTH + sealed.len());
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(&sealed);
@@ -76,18 +84,42 @@ impl Keyring {
     }
 
     /// Opens what was sealed for the row `place`.
-    pub fn unseal(&self, place: CodePlace, sealed: &SealedCode) -> Result<Zeroizing<String>, Unsealable> {
-        let key = self.seal.get(sealed.version).ok_or(Unsealable::NoSuchVersion(sealed.version))?;
-        let (nonce, ciphertext) = sealed.bytes.split_first_chunk::<NONCE_LENGTH>().ok_or(Unsealable::Damaged)?;
-        let payload = Payload { msg: ciphertext, aad: &place.bound(sealed.version) };
-        let text = key.0.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unsealable::Damaged)?;
-        String::from_utf8(text).map(Zeroizing::new).map_err(|_| Unsealable::Damaged)
+    pub fn unseal(
+        &self,
+        place: CodePlace,
+        sealed: &SealedCode,
+    ) -> Result<Zeroizing<String>, Unsealable> {
+        let key = self
+            .seal
+            .get(sealed.version)
+            .ok_or(Unsealable::NoSuchVersion(sealed.version))?;
+        let (nonce, ciphertext) = sealed
+            .bytes
+            .split_first_chunk::<NONCE_LENGTH>()
+            .ok_or(Unsealable::Damaged)?;
+        let payload = Payload {
+            msg: ciphertext,
+            aad: &place.bound(sealed.version),
+        };
+        let text = key
+            .0
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| Unsealable::Damaged)?;
+        String::from_utf8(text)
+            .map(Zeroizing::new)
+            .map_err(|_| Unsealable::Damaged)
     }
 }
 
 impl CodePlace {
     /// What the seal is bound to. Every part but the first has a fixed length.
     fn bound(self, version: i16) -> Vec<u8> {
-        [CONTEXT, self.key_id.as_bytes(), &self.generation.to_be_bytes(), &version.to_be_bytes()].concat()
+        [
+            CONTEXT,
+            self.key_id.as_bytes(),
+            &self.generation.to_be_bytes(),
+            &version.to_be_bytes(),
+        ]
+        .concat()
     }
 }

@@ -15,12 +15,17 @@ fn toml(keyring: &Keyring) -> String {
 }
 
 fn place(key: u128, generation: i32) -> CodePlace {
-    CodePlace { key_id: Uuid::from_u128(key), generation }
+    CodePlace {
+        key_id: Uuid::from_u128(key),
+        generation,
+    }
 }
 
 /// `text` with the key tables of `purpose` in `other` added, as version 2.
 fn with_second(text: &str, purpose: &str, other: &str) -> String {
-    let start = other.find(&format!("[[{purpose}]]")).expect("the purpose is there");
+    let start = other
+        .find(&format!("[[{purpose}]]"))
+        .expect("the purpose is there");
     let table = other[start..].split("\n\n").next().expect("a table");
     format!("{text}\n{}\n", table.replace("version = 1", "version = 2"))
 }
@@ -30,7 +35,10 @@ fn a_keyring_comes_back_from_its_text() {
     let made = keyring();
     let read = Keyring::parse(&toml(&made)).unwrap();
     let sealed = made.seal(place(1, 1), "EK-CODE", &mut os_random());
-    assert_eq!(read.unseal(place(1, 1), &sealed).unwrap().as_str(), "EK-CODE");
+    assert_eq!(
+        read.unseal(place(1, 1), &sealed).unwrap().as_str(),
+        "EK-CODE"
+    );
     let code = parse("SPRING-2030").unwrap();
     assert_eq!(read.hash(&code), made.hash(&code));
     assert_eq!(read.fits(&made.fingerprint(&[b"a"]), &[b"a"]), Some(true));
@@ -40,8 +48,14 @@ fn a_keyring_comes_back_from_its_text() {
 fn nothing_of_a_keyring_is_shown() {
     let made = keyring();
     let sealed = made.seal(place(1, 1), "EK-CODE", &mut os_random());
-    let shown = format!("{made:?}{sealed:?}{:?}", made.hash(&parse("SPRING-2030").unwrap()));
-    assert_eq!(shown, "Keyring([redacted])SealedCode { version: 1, .. }HashedCode { version: 1, .. }");
+    let shown = format!(
+        "{made:?}{sealed:?}{:?}",
+        made.hash(&parse("SPRING-2030").unwrap())
+    );
+    assert_eq!(
+        shown,
+        "Keyring([redacted])SealedCode { version: 1, .. }HashedCode { version: 1, .. }"
+    );
 }
 
 #[test]
@@ -51,9 +65,18 @@ fn a_sealed_code_opens_in_its_own_row_only() {
     for elsewhere in [place(2, 1), place(1, 2)] {
         assert_eq!(made.unseal(elsewhere, &sealed), Err(Unsealable::Damaged));
     }
-    assert_eq!(keyring().unseal(place(1, 1), &sealed), Err(Unsealable::Damaged));
-    let relabelled = SealedCode { version: 2, ..sealed };
-    assert_eq!(made.unseal(place(1, 1), &relabelled), Err(Unsealable::NoSuchVersion(2)));
+    assert_eq!(
+        keyring().unseal(place(1, 1), &sealed),
+        Err(Unsealable::Damaged)
+    );
+    let relabelled = SealedCode {
+        version: 2,
+        ..sealed
+    };
+    assert_eq!(
+        made.unseal(place(1, 1), &relabelled),
+        Err(Unsealable::NoSuchVersion(2))
+    );
 }
 
 #[test]
@@ -62,10 +85,25 @@ fn a_version_cannot_be_exchanged_for_another() {
     // The same key bytes under another version: the version is part of what is authenticated.
     let moved = Keyring::parse(&toml(&one).replace("version = 1", "version = 2")).unwrap();
     let sealed = one.seal(place(1, 1), "EK-CODE", &mut os_random());
-    assert_eq!(moved.unseal(place(1, 1), &SealedCode { version: 2, ..sealed.clone() }), Err(Unsealable::Damaged));
+    assert_eq!(
+        moved.unseal(
+            place(1, 1),
+            &SealedCode {
+                version: 2,
+                ..sealed.clone()
+            }
+        ),
+        Err(Unsealable::Damaged)
+    );
     let both = Keyring::parse(&with_second(&toml(&one), "seal", &toml(&two))).unwrap();
-    assert_eq!(both.unseal(place(1, 1), &sealed).unwrap().as_str(), "EK-CODE");
-    assert_eq!(both.seal(place(1, 1), "EK-CODE", &mut os_random()).version, 2);
+    assert_eq!(
+        both.unseal(place(1, 1), &sealed).unwrap().as_str(),
+        "EK-CODE"
+    );
+    assert_eq!(
+        both.seal(place(1, 1), "EK-CODE", &mut os_random()).version,
+        2
+    );
 }
 
 #[test]
@@ -76,7 +114,10 @@ fn the_newest_key_hashes_and_every_key_looks_up() {
     let hashes: Vec<HashedCode> = both.hashes(code.canonical()).collect();
     assert_eq!(both.hashes_per_code(), 2);
     assert_eq!(hashes[0], both.hash(code.canonical()));
-    assert_eq!((hashes[0].version, hashes[0].hash), (2, two.hash(code.canonical()).hash));
+    assert_eq!(
+        (hashes[0].version, hashes[0].hash),
+        (2, two.hash(code.canonical()).hash)
+    );
     assert_eq!(hashes[1], one.hash(code.canonical()));
 }
 
@@ -93,11 +134,25 @@ fn fingerprints_tell_every_division_into_parts_apart() {
     let made = keyring();
     let print = made.fingerprint(&[b"ab", b"c"]);
     assert_eq!(made.fits(&print, &[b"ab", b"c"]), Some(true));
-    for other in [&[b"a".as_slice(), b"bc"][..], &[b"abc"], &[b"ab", b"c", b""], &[b"c", b"ab"]] {
+    for other in [
+        &[b"a".as_slice(), b"bc"][..],
+        &[b"abc"],
+        &[b"ab", b"c", b""],
+        &[b"c", b"ab"],
+    ] {
         assert_eq!(made.fits(&print, other), Some(false));
     }
     assert_eq!(keyring().fits(&print, &[b"ab", b"c"]), Some(false));
-    assert_eq!(made.fits(&Fingerprint { version: 9, ..print }, &[b"ab", b"c"]), None);
+    assert_eq!(
+        made.fits(
+            &Fingerprint {
+                version: 9,
+                ..print
+            },
+            &[b"ab", b"c"]
+        ),
+        None
+    );
 }
 
 #[test]
@@ -107,14 +162,52 @@ fn a_bad_keyring_is_refused_without_repeating_it() {
     let last = good.rfind("[[fingerprint]]").expect("the last table");
     let cases = [
         (String::new(), KeyringError::NoKey { purpose: "seal" }),
-        (good[..last].to_owned(), KeyringError::NoKey { purpose: "fingerprint" }),
-        (good.replacen("version = 1", "version = 0", 1), KeyringError::BadVersion { purpose: "seal", version: 0 }),
-        (good.replacen(&key, "c2hvcnQ=", 1), KeyringError::BadKey { purpose: "seal", version: 1 }),
-        (good.replacen(&key, &key.replace('=', "!"), 1), KeyringError::BadKey { purpose: "seal", version: 1 }),
-        (with_second(&good, "seal", &good), KeyringError::KeyReused { purpose: "seal", version: 2 }),
-        (good.replacen("[[seal]]", "[[seel]]", 1), KeyringError::NotADocument { line: Some(4) }),
-        (good.replacen("version = 1", "version = 99999", 1), KeyringError::NotADocument { line: Some(5) }),
-        (good.replacen(&format!("\"{key}\""), &key, 1), KeyringError::NotADocument { line: Some(6) }),
+        (
+            good[..last].to_owned(),
+            KeyringError::NoKey {
+                purpose: "fingerprint",
+            },
+        ),
+        (
+            good.replacen("version = 1", "version = 0", 1),
+            KeyringError::BadVersion {
+                purpose: "seal",
+                version: 0,
+            },
+        ),
+        (
+            good.replacen(&key, "c2hvcnQ=", 1),
+            KeyringError::BadKey {
+                purpose: "seal",
+                version: 1,
+            },
+        ),
+        (
+            good.replacen(&key, &key.replace('=', "!"), 1),
+            KeyringError::BadKey {
+                purpose: "seal",
+                version: 1,
+            },
+        ),
+        (
+            with_second(&good, "seal", &good),
+            KeyringError::KeyReused {
+                purpose: "seal",
+                version: 2,
+            },
+        ),
+        (
+            good.replacen("[[seal]]", "[[seel]]", 1),
+            KeyringError::NotADocument { line: Some(4) },
+        ),
+        (
+            good.replacen("version = 1", "version = 99999", 1),
+            KeyringError::NotADocument { line: Some(5) },
+        ),
+        (
+            good.replacen(&format!("\"{key}\""), &key, 1),
+            KeyringError::NotADocument { line: Some(6) },
+        ),
     ];
     for (text, expected) in cases {
         let error = Keyring::parse(&text).expect_err("the keyring is bad");
