@@ -1,9 +1,46 @@
 //! Use cases, one a file: load, decide, store.
 
+// What they share.
+mod call;
 mod error;
 mod passwords;
+mod services;
 mod wake;
 
+// Organizations and classes.
+pub mod cancel_class;
+pub mod create_class;
+pub mod create_organization;
+mod push;
+pub mod read_classes;
+pub mod read_organizations;
+pub mod update_class;
+pub mod update_organization;
+
+// Students, enrollments, audit.
+pub mod authenticate;
+pub mod cancel_enrollment;
+pub mod create_student;
+pub mod enroll_student;
+pub mod get_access;
+pub mod list_audit_events;
+pub mod read_enrollments;
+pub mod read_roster;
+pub mod read_students;
+pub mod update_student;
+
+// Redemption, and what keys are owed.
+pub mod check_key;
+pub mod decide;
+pub mod deliver;
+pub mod intake;
+pub mod read_redemptions;
+pub mod redeem;
+pub mod register;
+pub mod sweep;
+
+pub use call::Call;
 pub use error::{Error, FieldProblem, Source};
 pub use passwords::Passwords;
+pub use services::Services;
 pub use wake::Wake;

@@ -1,8 +1,10 @@
 //! Types, state machines and rules. Pure: no async, no I/O, no generated types, no SQL; the time, randomness and ids
 //! are arguments.
 
+pub mod audit;
 pub mod calendar;
 pub mod class;
+pub mod decision;
 pub mod email;
 pub mod enrollment;
 pub mod event_key;

@@ -2,3 +2,14 @@
 
 pub mod access;
 pub mod errors;
+
+mod call;
+mod messages;
+
+// One file per service.
+pub mod audit;
+pub mod classes;
+pub mod enrollments;
+pub mod organizations;
+pub mod redemptions;
+pub mod students;

@@ -1,6 +1,19 @@
 //! SQL, inline and checked when the crate is compiled; one file per aggregate. A row that makes no sense is named by
 //! table, column and id.
+//!
+//! Nothing found is `Ok(None)`; the caller names the error. Every function that writes takes a connection, which is in a
+//! transaction of the caller's.
 
+pub mod audit;
+pub mod classes;
+pub mod deliveries;
+pub mod enrollments;
+pub mod facts;
+pub mod organizations;
+pub mod redemptions;
+pub mod requests;
 mod row;
+pub mod students;
+pub mod verify;
 
 pub use row::BadRow;

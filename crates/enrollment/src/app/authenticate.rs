@@ -1,0 +1,1 @@
+//! Checking an e-mail address and password.

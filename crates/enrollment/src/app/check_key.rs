@@ -1,0 +1,1 @@
+//! Saying what redeeming a key would give, without doing it.

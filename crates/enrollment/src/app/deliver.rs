@@ -1,0 +1,1 @@
+//! Delivering marks and releases to the keys service.

@@ -1,0 +1,1 @@
+//! May this student open this class, from when to when?

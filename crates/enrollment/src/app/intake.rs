@@ -1,0 +1,1 @@
+//! What must be known before a decision: recorded decisions and what codes are, batched.

@@ -1,0 +1,1 @@
+//! Copies of organizations and classes, pushed to the keys service.

@@ -1,0 +1,1 @@
+//! Reading a roster, in one snapshot.

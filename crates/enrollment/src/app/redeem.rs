@@ -1,0 +1,1 @@
+//! Redeeming a key for a student.

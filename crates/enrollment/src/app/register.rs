@@ -1,0 +1,1 @@
+//! Registering a student with a key.

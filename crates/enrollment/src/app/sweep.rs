@@ -1,0 +1,1 @@
+//! What is still owed to the keys service, and what was left behind there.

@@ -1,0 +1,1 @@
+//! Changing, deactivating and activating a student's account.

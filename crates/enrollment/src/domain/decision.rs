@@ -1,0 +1,1 @@
+//! What becomes of a wish to redeem a key: one function of the facts.

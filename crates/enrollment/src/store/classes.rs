@@ -1,0 +1,1 @@
+//! `enrollment.classes`: classes and their seats.

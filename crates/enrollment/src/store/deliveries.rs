@@ -1,0 +1,1 @@
+//! `enrollment.deliveries`: how far the keys service was told.

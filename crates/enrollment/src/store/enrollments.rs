@@ -1,0 +1,1 @@
+//! `enrollment.enrollments`: students in classes.

@@ -1,0 +1,1 @@
+//! The facts that decisions are made from, set-wise.

@@ -1,0 +1,1 @@
+//! `enrollment.redemptions`: one insert-only row per decision.

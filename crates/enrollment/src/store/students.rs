@@ -1,0 +1,1 @@
+//! `enrollment.students`: accounts.

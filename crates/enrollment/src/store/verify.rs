@@ -1,0 +1,1 @@
+//! Queries that re-count what the constraints promise.
