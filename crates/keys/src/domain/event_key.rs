@@ -1,6 +1,7 @@
 //! The event key of a class: off, or on with one present code; its generations only ever grow.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use latchkey_code::OwnCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -43,6 +44,47 @@ pub struct Present {
     pub version: i64,
     /// Whether it is on.
     pub enabled: bool,
+}
+
+/// What somebody asks to make of an event key.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Turn it off.
+    Off,
+    /// Turn it on with a new generated code.
+    Generated {
+        /// How long the code that is replaced stays valid.
+        grace: TimeDelta,
+    },
+    /// Turn it on with one's own text.
+    Own {
+        /// How long the code that is replaced stays valid.
+        grace: TimeDelta,
+        /// The text.
+        code: OwnCode,
+    },
+}
+
+impl Change {
+    /// The text that is asked for, if one is.
+    pub fn own_code(&self) -> Option<&OwnCode> {
+        match self {
+            Self::Own { code, .. } => Some(code),
+            Self::Off | Self::Generated { .. } => None,
+        }
+    }
+
+    /// The wish in it. `is_present`: whether the text that is asked for is the present code.
+    pub fn wish(&self, is_present: bool) -> Wish {
+        match self {
+            Self::Off => Wish::Off,
+            Self::Generated { grace } => Wish::Generated { grace: *grace },
+            Self::Own { grace, .. } => Wish::Own {
+                grace: *grace,
+                is_present,
+            },
+        }
+    }
 }
 
 /// What somebody wants of an event key, without the text.

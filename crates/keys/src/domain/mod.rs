@@ -7,4 +7,5 @@ pub mod grant;
 pub mod key;
 pub mod keyring;
 pub mod organization;
+pub mod refusal;
 pub mod warning;

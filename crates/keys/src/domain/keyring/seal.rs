@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{KeyBytes, Keyring};
 
-/// The length of the random nonce in front of each sealed code, in bytes: XChaCha20's, long enough to be drawn at
+/// The length of the random nonce in front of each sealed code, in bytes: that of `XChaCha20`, long enough to be drawn at
 /// random for every code there will ever be.
 const NONCE_LENGTH: usize = 24;
 

@@ -1,0 +1,65 @@
+//! How a use case fails.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use latchkey_service_kit::database::{Fault, classify};
+
+use crate::domain::refusal::Refusal;
+use crate::store::StoreError;
+
+/// What an outage or fault was caused by: for the log, never for callers.
+pub type Source = Arc<dyn StdError + Send + Sync + 'static>;
+
+/// Why a use case has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The service says no.
+    #[error("refused")]
+    Refused(#[from] Refusal),
+    /// The database cannot be reached. The outcome may be unknown.
+    #[error("the database is unavailable")]
+    DependencyUnavailable(#[source] Source),
+    /// Others were changing the same rows. Nothing was done.
+    #[error("conflict")]
+    Conflict,
+    /// A fault of ours.
+    #[error("internal")]
+    Internal(#[source] Source),
+}
+
+impl Error {
+    /// A fault of ours.
+    pub fn internal(source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Internal(Arc::new(source))
+    }
+
+    /// A fault of ours where there is no error value to keep: `what` is for the log.
+    pub fn bug(what: impl Into<String>) -> Self {
+        Self::internal(Bug(what.into()))
+    }
+}
+
+/// Database errors by what kind of failure they are; a rule that expects one of them looks before it converts.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match classify(&error) {
+            Fault::Conflict => Self::Conflict,
+            Fault::Unavailable => Self::DependencyUnavailable(Arc::new(error)),
+            Fault::Data | Fault::Other => Self::internal(error),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(error) => error.into(),
+            StoreError::BadRow { .. } => Self::internal(error),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Bug(String);

@@ -1,0 +1,83 @@
+//! Use cases, one file each: load, decide, store.
+
+mod attempts;
+mod error;
+mod once;
+
+pub mod count_keys;
+pub mod generate_keys;
+pub mod get_event_key;
+pub mod get_key;
+pub mod list_audit_events;
+pub mod list_keys;
+pub mod list_marks;
+pub mod look_up_key;
+pub mod put_grants;
+pub mod put_organizations;
+pub mod record_uses;
+pub mod resolve_codes;
+pub mod retire_grants;
+pub mod reveal_event_key;
+pub mod reveal_keys;
+pub mod revoke_keys;
+pub mod set_event_key;
+
+use std::sync::Arc;
+
+use latchkey_service_kit::access::Scope;
+use latchkey_service_kit::ids::Ids;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::domain::audit::{Actor, Deed};
+use crate::domain::keyring::Keyring;
+use crate::store::audit::Author;
+
+pub(crate) use attempts::settled;
+pub use error::{Error, Source};
+pub(crate) use once::Once;
+
+/// What use cases work with. Clones share all of it.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The database.
+    pub pool: PgPool,
+    /// The keys that protect codes and recognise repeated requests.
+    pub keyring: Arc<Keyring>,
+    /// Where ids of new rows come from.
+    pub ids: Arc<dyn Ids>,
+}
+
+impl App {
+    /// Each deed with the id of its audit row.
+    pub(crate) fn numbered(&self, deeds: impl IntoIterator<Item = Deed>) -> Vec<(Uuid, Deed)> {
+        deeds
+            .into_iter()
+            .map(|deed| (self.ids.new_id(), deed))
+            .collect()
+    }
+}
+
+/// The call that a use case serves.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// For whom: who stands in the audit trail.
+    pub actor: Actor,
+    /// How far the caller reaches with the method.
+    pub scope: Scope,
+    /// From where.
+    pub peer: String,
+    /// The id of the call, as in the logs.
+    pub request_id: String,
+}
+
+impl Call {
+    /// What audit rows say of the call.
+    pub(crate) fn author(&self) -> Author<'_> {
+        Author {
+            actor: &self.actor,
+            peer: &self.peer,
+            request_id: &self.request_id,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Copying grants: what keys open.
+
+use std::collections::BTreeMap;
+
+use latchkey_service_kit::database::begin;
+use uuid::Uuid;
+
+use super::retire_grants::remove;
+use super::{App, Call, Error, settled};
+use crate::domain::grant::Grant;
+use crate::store::grants;
+
+/// Copies grants; a version that is not newer than the stored one changes nothing, except that the draft of a class that
+/// is being created takes the place of an earlier draft.
+///
+/// A draft that another organization had left behind for the class is removed first, with its event key: nothing of one
+/// organization is ever handed to another.
+pub async fn put_grants(app: &App, call: &Call, copies: Vec<Grant>) -> Result<(), Error> {
+    let newest = newest(copies);
+    settled(|| attempt(app, call, &newest)).await
+}
+
+async fn attempt(app: &App, call: &Call, copies: &[Grant]) -> Result<(), Error> {
+    let mut transaction = begin(&app.pool).await?;
+    let foreign = grants::lock_foreign_drafts(&mut transaction, copies).await?;
+    if !foreign.is_empty() {
+        remove(app, call, &mut transaction, &foreign).await?;
+    }
+    grants::put(&mut transaction, copies).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Each class once, by id, in the newest of its versions; of two drafts the later one.
+fn newest(copies: Vec<Grant>) -> Vec<Grant> {
+    let mut newest: BTreeMap<Uuid, Grant> = BTreeMap::new();
+    for copy in copies {
+        match newest.get(&copy.class_id) {
+            Some(kept) if kept.version > copy.version => {}
+            _ => {
+                newest.insert(copy.class_id, copy);
+            }
+        }
+    }
+    newest.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::grant::sample;
+
+    #[test]
+    fn of_several_versions_the_newest_is_taken_wherever_it_stands() {
+        let copy = |version, name: &str| Grant {
+            version,
+            name: name.to_owned(),
+            ..sample::grant()
+        };
+        assert_eq!(
+            newest(vec![copy(2, "a"), copy(3, "b"), copy(1, "c")]),
+            [copy(3, "b")]
+        );
+        assert_eq!(newest(vec![copy(0, "a"), copy(0, "b")]), [copy(0, "b")]);
+    }
+}

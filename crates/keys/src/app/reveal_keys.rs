@@ -1,0 +1,79 @@
+//! Showing the codes of enrollment keys.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use latchkey_service_kit::database::begin;
+use serde_json::json;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{App, Call, Error};
+use crate::domain::audit::{Action, Deed};
+use crate::domain::keyring::{CodePlace, Keyring};
+use crate::domain::refusal::Refusal;
+use crate::store::audit;
+use crate::store::codes::{self, Sealed};
+
+/// A code in clear. Wiped when dropped; shows itself redacted.
+#[derive(Clone)]
+pub struct RevealedCode {
+    /// The key and the generation it belongs to.
+    pub place: CodePlace,
+    /// The text a student types.
+    pub text: Zeroizing<String>,
+}
+
+impl fmt::Debug for RevealedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevealedCode")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RevealedCode {
+    /// Opens what is stored.
+    pub(super) fn open(sealed: &Sealed, keyring: &Keyring) -> Result<Self, Error> {
+        Ok(Self {
+            place: sealed.place,
+            text: keyring
+                .unseal(sealed.place, &sealed.code)
+                .map_err(Error::internal)?,
+        })
+    }
+}
+
+/// The codes of these enrollment keys, in this order; each reveal leaves an audit row. All or nothing.
+///
+/// Refused with `KeyNotFound`, which names the first id that is not there.
+pub async fn reveal_keys(
+    app: &App,
+    call: &Call,
+    key_ids: &[Uuid],
+    purpose: &str,
+) -> Result<Vec<RevealedCode>, Error> {
+    let mut transaction = begin(&app.pool).await?;
+    let sealed = codes::sealed(&mut transaction, key_ids, &call.scope).await?;
+    let mut revealed = HashMap::with_capacity(sealed.len());
+    for code in &sealed {
+        let open = RevealedCode::open(code, &app.keyring)?;
+        revealed.insert(code.place.key_id, open);
+    }
+    let answer = key_ids
+        .iter()
+        .map(|key_id| {
+            let code = revealed.get(key_id).cloned();
+            code.ok_or(Refusal::KeyNotFound { key_id: *key_id })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let deeds = sealed.iter().map(|code| Deed {
+        action: Action::Reveal,
+        organization_id: code.organization_id,
+        resource_id: code.place.key_id,
+        details: json!({ "class_id": code.class_id, "purpose": purpose }),
+    });
+    audit::insert(&mut transaction, call.author(), &app.numbered(deeds)).await?;
+    transaction.commit().await?;
+    Ok(answer)
+}

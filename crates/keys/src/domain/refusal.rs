@@ -1,0 +1,83 @@
+//! Why the service says no.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use uuid::Uuid;
+
+/// Why the service says no, with what callers may know about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The text cannot be a code.
+    #[error("the text cannot be a code")]
+    KeyMalformed,
+    /// No key has this code, or not for this caller.
+    #[error("no key has this code")]
+    CodeNotFound,
+    /// No key has this id, or not for this caller, or it is not of the kind that is asked for.
+    #[error("no key has the id {key_id}")]
+    KeyNotFound {
+        /// The id as it was given.
+        key_id: Uuid,
+    },
+    /// The class never had an event key.
+    #[error("the class {class_id} never had an event key")]
+    NoEventKey {
+        /// The class.
+        class_id: Uuid,
+    },
+    /// The event key of the class is off.
+    #[error("the event key of the class {class_id} is off")]
+    EventKeyOff {
+        /// The class.
+        class_id: Uuid,
+    },
+    /// No class has this id, or not for this caller.
+    #[error("no class has the id {class_id}")]
+    ClassNotFound {
+        /// The id as it was given.
+        class_id: Uuid,
+    },
+    /// The class was cancelled.
+    #[error("the class {class_id} was cancelled")]
+    ClassCancelled {
+        /// The class.
+        class_id: Uuid,
+    },
+    /// The class has ended.
+    #[error("the window of the class {class_id} is closed")]
+    WindowClosed {
+        /// The class.
+        class_id: Uuid,
+        /// The first instant after the window.
+        closed_at: DateTime<Utc>,
+        /// The class's time zone.
+        zone: Tz,
+    },
+    /// The live keys would exceed the class's maximum.
+    #[error("the live keys of the class {class_id} would exceed its maximum")]
+    KeyLimitExceeded {
+        /// The class.
+        class_id: Uuid,
+        /// The most live keys it may have.
+        maximum_keys: i32,
+        /// How many it has.
+        live_keys: i64,
+        /// How many more can be generated.
+        can_generate: i64,
+    },
+    /// The request id was used before, for something else.
+    #[error("the request id {request_id} was used before with other content")]
+    RequestIdReused {
+        /// The request id.
+        request_id: Uuid,
+    },
+    /// Another key has the wished text.
+    #[error("another key has this code")]
+    CodeTaken,
+    /// The event key was changed since its etag was read.
+    #[error("the event key of the class {class_id} was changed")]
+    EtagMismatch {
+        /// The class.
+        class_id: Uuid,
+    },
+}

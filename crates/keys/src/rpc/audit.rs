@@ -1,0 +1,101 @@
+//! `latchkey.audit.v1.AuditService`.
+
+use latchkey_proto::audit::v1 as proto;
+use latchkey_proto::audit::v1::audit_service_server::AuditService;
+use latchkey_service_kit::paging::{Page, PageRequest};
+use latchkey_service_kit::validation::Violations;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::call_of;
+use super::convert::stamp;
+use crate::app::App;
+use crate::app::list_audit_events::{Filter, ListAuditEvents, list_audit_events};
+use crate::domain::audit::Event;
+
+/// Serves the audit trail of this service.
+#[derive(Debug, Clone)]
+pub struct AuditTrail {
+    app: App,
+}
+
+impl AuditTrail {
+    /// The trail in `app`'s database.
+    pub fn new(app: App) -> Self {
+        Self { app }
+    }
+}
+
+#[tonic::async_trait]
+impl AuditService for AuditTrail {
+    async fn list_audit_events(
+        &self,
+        request: Request<proto::ListAuditEventsRequest>,
+    ) -> Result<Response<proto::ListAuditEventsResponse>, Status> {
+        let call = call_of(&request)?;
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let organization_id = violations.optional_uuid("organization_id", &request.organization_id);
+        let filter = Filter {
+            organization_ids: None,
+            resource_id: violations.optional_uuid("resource_id", &request.resource_id),
+            student_id: violations.optional_uuid("student_id", &request.student_id),
+            action: filled(violations.line("action", &request.action)),
+            actor_subject: filled(violations.line("actor_subject", &request.actor_subject)),
+            from: violations.optional_timestamp("from", request.from.as_ref()),
+            until: violations.optional_timestamp("until", request.until.as_ref()),
+        };
+        let fingerprint = fingerprint(organization_id, &filter);
+        let query = ["ListAuditEvents", fingerprint.as_str()];
+        let page: PageRequest<Uuid> = PageRequest::read(
+            request.page_size,
+            &request.page_token,
+            &query,
+            &mut violations,
+        );
+        violations.finish()?;
+        let wanted = ListAuditEvents {
+            organization_id,
+            filter,
+            after: page.after,
+            limit: page.limit(),
+        };
+        let events = list_audit_events(&self.app, &call, wanted).await?;
+        let page = Page::new(events, &page, &query, |event| event.event_id).map(message);
+        Ok(Response::new(proto::ListAuditEventsResponse {
+            events: page.items,
+            next_page_token: page.next_page_token,
+        }))
+    }
+}
+
+/// The filters in one canonical text, to which page tokens are bound.
+fn fingerprint(organization_id: Option<Uuid>, filter: &Filter) -> String {
+    format!("{organization_id:?} {filter:?}")
+}
+
+fn filled(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn message(event: Event) -> proto::AuditEvent {
+    let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    proto::AuditEvent {
+        event_id: event.event_id.to_string(),
+        occurred_at: Some(stamp(event.occurred_at)),
+        actor: Some(proto::Actor {
+            subject: event.actor.subject,
+            issuer: event.actor.issuer,
+            roles: event.actor.roles,
+            organization_id: id(event.actor.organization_id),
+        }),
+        organization_id: event.organization_id.to_string(),
+        action: event.action,
+        resource_type: event.resource_type,
+        resource_id: event.resource_id.to_string(),
+        student_id: id(event.student_id),
+        peer: event.peer,
+        request_id: event.request_id,
+        details_json: event.details.to_string(),
+    }
+}

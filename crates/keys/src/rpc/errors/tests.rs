@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+
+use tonic::Code;
+
+use super::*;
+use crate::store::StoreError;
+
+const ID: Uuid = Uuid::from_u128(7);
+
+fn refused_as(refusal: Refusal) -> (ErrorReason, Code, BTreeMap<String, String>) {
+    let error = api_error(refusal.into());
+    (error.reason(), error.code(), error.metadata().clone())
+}
+
+fn is_told(refusal: Refusal, reason: ErrorReason, code: Code) {
+    let text = refusal.to_string();
+    let (found_reason, found_code, _) = refused_as(refusal);
+    assert_eq!((found_reason, found_code), (reason, code), "{text}");
+}
+
+#[test]
+fn refusals_about_keys_have_their_reasons_and_codes() {
+    use ErrorReason as Reason;
+
+    is_told(
+        Refusal::KeyMalformed,
+        Reason::KeyMalformed,
+        Code::InvalidArgument,
+    );
+    for missing in [
+        Refusal::CodeNotFound,
+        Refusal::KeyNotFound { key_id: ID },
+        Refusal::NoEventKey { class_id: ID },
+    ] {
+        is_told(missing, Reason::KeyNotFound, Code::NotFound);
+    }
+    let off = Refusal::EventKeyOff { class_id: ID };
+    is_told(off, Reason::KeyRevoked, Code::FailedPrecondition);
+    is_told(Refusal::CodeTaken, Reason::CodeTaken, Code::AlreadyExists);
+    let reused = Refusal::RequestIdReused { request_id: ID };
+    is_told(reused, Reason::RequestIdReused, Code::AlreadyExists);
+    let stale = Refusal::EtagMismatch { class_id: ID };
+    is_told(stale, Reason::EtagMismatch, Code::Aborted);
+}
+
+#[test]
+fn refusals_about_classes_have_their_reasons_and_codes() {
+    use ErrorReason as Reason;
+
+    let missing = Refusal::ClassNotFound { class_id: ID };
+    is_told(missing, Reason::ClassNotFound, Code::NotFound);
+    let cancelled = Refusal::ClassCancelled { class_id: ID };
+    is_told(cancelled, Reason::ClassCancelled, Code::FailedPrecondition);
+    let closed = Refusal::WindowClosed {
+        class_id: ID,
+        closed_at: "2026-06-02T15:00:00Z".parse().unwrap(),
+        zone: Tz::UTC,
+    };
+    is_told(closed, Reason::WindowClosed, Code::FailedPrecondition);
+    let limit = Refusal::KeyLimitExceeded {
+        class_id: ID,
+        maximum_keys: 1,
+        live_keys: 1,
+        can_generate: 0,
+    };
+    is_told(limit, Reason::KeyLimitExceeded, Code::FailedPrecondition);
+}
+
+#[test]
+fn a_closed_window_is_told_in_the_time_of_the_class() {
+    let refusal = Refusal::WindowClosed {
+        class_id: ID,
+        closed_at: "2026-06-02T15:00:00Z".parse().unwrap(),
+        zone: Tz::Europe__Berlin,
+    };
+    let error = api_error(refusal.into());
+    assert_eq!(error.metadata()["closed_at"], "2026-06-02T17:00:00+02:00");
+    assert_eq!(error.metadata()["time_zone"], "Europe/Berlin");
+    assert!(
+        error
+            .message()
+            .contains("2 June 2026, 17:00 (Europe/Berlin)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_limit_is_told_with_its_figures() {
+    let (_, _, metadata) = refused_as(Refusal::KeyLimitExceeded {
+        class_id: ID,
+        maximum_keys: 30,
+        live_keys: 28,
+        can_generate: 2,
+    });
+    let expected = [
+        ("can_generate", "2"),
+        ("live_keys", "28"),
+        ("maximum_keys", "30"),
+    ];
+    let expected: BTreeMap<_, _> = expected
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    assert_eq!(metadata, expected);
+}
+
+#[test]
+fn a_fault_shows_nothing_of_its_source() {
+    let bad_row = Error::from(StoreError::bad_row("keys.training_keys", "kind", ID));
+    for error in [bad_row, Error::bug("the secret cause")] {
+        let status = Status::from(error);
+        assert_eq!(status.code(), Code::Internal);
+        for hidden in ["keys.training_keys", "secret cause"] {
+            assert!(!status.message().contains(hidden));
+            assert!(!String::from_utf8_lossy(status.details()).contains(hidden));
+        }
+    }
+}
+
+#[test]
+fn an_outage_says_that_the_call_may_be_repeated() {
+    let error = Error::from(sqlx::Error::PoolTimedOut);
+    let error = api_error(error);
+    assert_eq!(error.reason(), ErrorReason::DependencyUnavailable);
+    assert_eq!(error.code(), Code::Unavailable);
+}

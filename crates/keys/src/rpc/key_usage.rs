@@ -1,0 +1,203 @@
+//! `latchkey.keys.v1.KeyUsageService`: for the enrollment service.
+
+mod messages;
+
+use latchkey_proto::keys::v1 as proto;
+use latchkey_proto::keys::v1::key_usage_service_server::KeyUsageService;
+use latchkey_service_kit::paging::{MAX_PAGE_SIZE, Page, PageRequest};
+use latchkey_service_kit::validation::Violations;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::call_of;
+use super::convert::warnings;
+use super::event_key::{change, event_key};
+use crate::app::count_keys::count_keys;
+use crate::app::list_marks::{After, list_marks};
+use crate::app::put_grants::put_grants;
+use crate::app::put_organizations::put_organizations;
+use crate::app::record_uses::record_uses;
+use crate::app::resolve_codes::resolve_codes;
+use crate::app::retire_grants::retire_grants;
+use crate::app::set_event_key::{Seen, SetEventKey, put_event_key};
+use crate::app::{App, Call};
+
+/// Serves what the enrollment service asks before it decides, and what it tells after.
+#[derive(Debug, Clone)]
+pub struct KeyUsage {
+    app: App,
+}
+
+impl KeyUsage {
+    /// The keys in `app`'s database.
+    pub fn new(app: App) -> Self {
+        Self { app }
+    }
+}
+
+#[tonic::async_trait]
+impl KeyUsageService for KeyUsage {
+    async fn resolve_codes(
+        &self,
+        request: Request<proto::ResolveCodesRequest>,
+    ) -> Result<Response<proto::ResolveCodesResponse>, Status> {
+        let request = request.into_inner();
+        Violations::of(&request).finish()?;
+        let resolved = resolve_codes(&self.app, &request.codes).await?;
+        let results = resolved
+            .into_iter()
+            .map(|found| proto::ResolvedCode {
+                key: found.map(messages::resolved_key),
+            })
+            .collect();
+        Ok(Response::new(proto::ResolveCodesResponse { results }))
+    }
+
+    async fn mark_keys(
+        &self,
+        request: Request<proto::MarkKeysRequest>,
+    ) -> Result<Response<proto::MarkKeysResponse>, Status> {
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let marks = messages::marks(&request.marks, &mut violations);
+        violations.finish()?;
+        let unknown = record_uses(&self.app, marks).await?;
+        Ok(Response::new(proto::MarkKeysResponse {
+            unknown_key_ids: texts(&unknown),
+        }))
+    }
+
+    async fn release_keys(
+        &self,
+        request: Request<proto::ReleaseKeysRequest>,
+    ) -> Result<Response<proto::ReleaseKeysResponse>, Status> {
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let releases = messages::releases(&request.releases, &mut violations);
+        violations.finish()?;
+        let unknown = record_uses(&self.app, releases).await?;
+        Ok(Response::new(proto::ReleaseKeysResponse {
+            unknown_key_ids: texts(&unknown),
+        }))
+    }
+
+    async fn list_marks(
+        &self,
+        request: Request<proto::ListMarksRequest>,
+    ) -> Result<Response<proto::ListMarksResponse>, Status> {
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let class_id = violations.optional_uuid("class_id", &request.class_id);
+        let query = ["ListMarks", &format!("{class_id:?}")];
+        let mut page: PageRequest<After> = PageRequest::read(
+            request.page_size,
+            &request.page_token,
+            &query,
+            &mut violations,
+        );
+        violations.finish()?;
+        if request.page_size == 0 {
+            // All of them are wanted, as a rule: the largest page is the usual one here.
+            page.size = MAX_PAGE_SIZE;
+        }
+        let marks = list_marks(&self.app, class_id, page.after, page.limit()).await?;
+        let page = Page::new(marks, &page, &query, |mark| {
+            (mark.redemption_id, mark.key_id)
+        });
+        Ok(Response::new(proto::ListMarksResponse {
+            marks: page.items.into_iter().map(messages::mark).collect(),
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn count_keys(
+        &self,
+        request: Request<proto::CountKeysRequest>,
+    ) -> Result<Response<proto::CountKeysResponse>, Status> {
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let class_ids = ids("class_ids", &request.class_ids, &mut violations);
+        violations.finish()?;
+        let counts = count_keys(&self.app, &class_ids).await?;
+        Ok(Response::new(proto::CountKeysResponse {
+            counts: counts.into_iter().map(messages::key_count).collect(),
+        }))
+    }
+
+    async fn put_organizations(
+        &self,
+        request: Request<proto::PutOrganizationsRequest>,
+    ) -> Result<Response<proto::PutOrganizationsResponse>, Status> {
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let copies = messages::organizations(&request.organizations, &mut violations);
+        violations.finish()?;
+        put_organizations(&self.app, copies).await?;
+        Ok(Response::new(proto::PutOrganizationsResponse {}))
+    }
+
+    async fn put_grants(
+        &self,
+        request: Request<proto::PutGrantsRequest>,
+    ) -> Result<Response<proto::PutGrantsResponse>, Status> {
+        let call = call_of(&request)?;
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let copies = messages::grants(request.grants, &mut violations);
+        violations.finish()?;
+        put_grants(&self.app, &call, copies).await?;
+        Ok(Response::new(proto::PutGrantsResponse {}))
+    }
+
+    async fn put_event_key(
+        &self,
+        request: Request<proto::PutEventKeyRequest>,
+    ) -> Result<Response<proto::PutEventKeyResponse>, Status> {
+        let call = call_of(&request)?;
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let command = SetEventKey {
+            request_id: violations.uuid("request_id", &request.request_id),
+            class_id: violations.uuid("class_id", &request.class_id),
+            change: change(request.change, &mut violations),
+            seen: Seen::Anything,
+        };
+        let actor = violations.required("actor", request.actor);
+        let call = Call {
+            actor: messages::actor(actor, &mut violations),
+            ..call
+        };
+        violations.finish()?;
+        let changed = put_event_key(&self.app, &call, &command).await?;
+        Ok(Response::new(proto::PutEventKeyResponse {
+            event_key: Some(event_key(changed.event_key)),
+            warnings: warnings(&changed.warnings),
+        }))
+    }
+
+    async fn retire_grants(
+        &self,
+        request: Request<proto::RetireGrantsRequest>,
+    ) -> Result<Response<proto::RetireGrantsResponse>, Status> {
+        let call = call_of(&request)?;
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let class_ids = ids("class_ids", &request.class_ids, &mut violations);
+        violations.finish()?;
+        let stale = retire_grants(&self.app, &call, &class_ids).await?;
+        Ok(Response::new(proto::RetireGrantsResponse {
+            stale_class_ids: texts(&stale),
+        }))
+    }
+}
+
+fn ids(field: &str, texts: &[String], violations: &mut Violations) -> Vec<Uuid> {
+    let read = |(place, text): (usize, &String)| {
+        violations.uuid(&format!("{field}[{place}]"), text)
+    };
+    texts.iter().enumerate().map(read).collect()
+}
+
+fn texts(ids: &[Uuid]) -> Vec<String> {
+    ids.iter().map(Uuid::to_string).collect()
+}

@@ -1,0 +1,14 @@
+//! The gRPC side: messages to commands, results to messages. With `serve`, the only room that sees the transport.
+
+pub mod access;
+mod audit;
+mod call;
+mod convert;
+pub mod errors;
+mod event_key;
+mod training_keys;
+
+pub use audit::AuditTrail;
+pub use training_keys::TrainingKeys;
+
+pub(crate) use call::call_of;
