@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use latchkey_keys::Keyring;
 use latchkey_service_kit::identity::jwks_document;
+use latchkey_service_kit::ids::os_random;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -24,10 +26,10 @@ const FINGERPRINT_KEY: &str = "fingerprint.key";
 /// Files that are the same for every process of a stack.
 #[derive(Debug, Clone)]
 pub struct SharedFiles {
-    /// The key set that the keys service believes: the issuer's and the enrollment service's.
-    pub keys_jwks: PathBuf,
-    /// The key set that the enrollment service believes: the issuer's.
-    pub enrollment_jwks: PathBuf,
+    /// The public key of the issuer, whose tokens both services believe.
+    pub issuer_jwks: PathBuf,
+    /// The public key of the enrollment service, whose own tokens the keys service believes.
+    pub service_jwks: PathBuf,
     /// The issuer's private key.
     pub issuer_key: PathBuf,
     service_key: PathBuf,
@@ -45,16 +47,15 @@ impl SharedFiles {
     pub fn make(secrets: &Secrets, database: &Provisioned) -> anyhow::Result<Self> {
         let issuer = secrets.key_pair(ISSUER_KEY)?;
         let service = secrets.key_pair(SERVICE_KEY)?;
-        secrets.password(KEYRING)?;
+        secrets.get_or_make(
+            KEYRING,
+            || Ok(Keyring::generate(&mut os_random()).to_toml()),
+        )?;
         secrets.password(FINGERPRINT_KEY)?;
-        let public = |text: String| SecretString::from(text);
+        let public = |pair| SecretString::from(jwks_document([pair]));
         Ok(Self {
-            keys_jwks: secrets.put(
-                "keys-jwks.json",
-                &public(jwks_document([&issuer, &service])),
-            )?,
-            enrollment_jwks: secrets
-                .put("enrollment-jwks.json", &public(jwks_document([&issuer])))?,
+            issuer_jwks: secrets.put("issuer-jwks.json", &public(&issuer))?,
+            service_jwks: secrets.put("enrollment-jwks.json", &public(&service))?,
             issuer_key: secrets.path(ISSUER_KEY),
             service_key: secrets.path(SERVICE_KEY),
             keyring: secrets.path(KEYRING),
@@ -100,9 +101,10 @@ impl SharedFiles {
             "listen": { "address": listen },
             "database": { "url_file": self.keys_url },
             "identity": {
-                "jwks_file": self.keys_jwks,
+                "jwks_file": self.issuer_jwks,
                 "issuer": ISSUER,
                 "service_issuer": SERVICE_ISSUER,
+                "service_jwks_file": self.service_jwks,
                 "audience": AUDIENCE,
             },
             "keyring_file": self.keyring,
@@ -113,7 +115,7 @@ impl SharedFiles {
         json!({
             "listen": { "address": listen },
             "database": { "url_file": self.enrollment_url },
-            "identity": { "jwks_file": self.enrollment_jwks, "issuer": ISSUER, "audience": AUDIENCE },
+            "identity": { "jwks_file": self.issuer_jwks, "issuer": ISSUER, "audience": AUDIENCE },
             "keys": { "endpoint": format!("http://{keys}") },
             "own_identity": {
                 "private_key_file": self.service_key,

@@ -189,7 +189,7 @@ impl Stack {
                 issuer: ISSUER.to_owned(),
                 audience: AUDIENCE.to_owned(),
                 private_key_file: self.files.issuer_key.clone(),
-                jwks_file: self.files.enrollment_jwks.clone(),
+                jwks_file: self.files.issuer_jwks.clone(),
             },
             tokens,
             sample: self.sample,
