@@ -55,7 +55,13 @@ mod tests {
 
     #[test]
     fn a_pair_is_recorded_once_and_stays_given_up() {
-        let twice = vec![mark(2, None), mark(1, Some(5)), mark(1, None), mark(1, Some(6)), mark(2, None)];
+        let twice = vec![
+            mark(2, None),
+            mark(1, Some(5)),
+            mark(1, None),
+            mark(1, Some(6)),
+            mark(2, None),
+        ];
         assert_eq!(folded(twice), [mark(1, Some(5)), mark(2, None)]);
     }
 }

@@ -19,11 +19,7 @@ const MAX_STALE: i64 = 1_000;
 /// Removes the drafts among the grants of these classes, which do not exist, each with its event key: what was never
 /// open leaves nothing behind but its audit trail. Grants that are no drafts stay. Returns the classes whose grants have
 /// been drafts for long.
-pub async fn retire_grants(
-    app: &App,
-    call: &Call,
-    class_ids: &[Uuid],
-) -> Result<Vec<Uuid>, Error> {
+pub async fn retire_grants(app: &App, call: &Call, class_ids: &[Uuid]) -> Result<Vec<Uuid>, Error> {
     settled(|| attempt(app, call, class_ids)).await
 }
 

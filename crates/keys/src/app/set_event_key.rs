@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{App, Call, Error, Once, settled};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::event_key::{Change, ClassCancelled, EventKey, Present, Step, Wish, step, warnings};
+use crate::domain::event_key::{Change, ClassCancelled, EventKey, Present, Step, step, warnings};
 use crate::domain::grant::Grant;
 use crate::domain::keyring::{CodePlace, HASH_LENGTH};
 use crate::domain::refusal::Refusal;
@@ -58,14 +58,22 @@ pub struct ChangedEventKey {
 }
 
 /// Changes the event key of a class within the caller's reach.
-pub async fn set_event_key(app: &App, call: &Call, command: &SetEventKey) -> Result<ChangedEventKey, Error> {
+pub async fn set_event_key(
+    app: &App,
+    call: &Call,
+    command: &SetEventKey,
+) -> Result<ChangedEventKey, Error> {
     let admission = Admission::Within(&call.scope);
     settled(|| attempt(app, call, command, "SetEventKey", admission)).await
 }
 
 /// Changes the event key of any class, one that is being created included: the enrollment service has admitted the
 /// caller.
-pub async fn put_event_key(app: &App, call: &Call, command: &SetEventKey) -> Result<ChangedEventKey, Error> {
+pub async fn put_event_key(
+    app: &App,
+    call: &Call,
+    command: &SetEventKey,
+) -> Result<ChangedEventKey, Error> {
     settled(|| attempt(app, call, command, "PutEventKey", Admission::Every)).await
 }
 

@@ -44,7 +44,9 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::KeyLimitExceeded { .. } => of_class(refusal),
         Refusal::RequestIdReused { request_id } => ApiError::new(
             ErrorReason::RequestIdReused,
-            format!("The id {request_id} was used before with other content: a new wish takes a new id."),
+            format!(
+                "The id {request_id} was used before with other content: a new wish takes a new id."
+            ),
         ),
         Refusal::EtagMismatch { class_id } => ApiError::etag_mismatch("event_key", class_id),
     }
@@ -57,9 +59,7 @@ fn of_key(refusal: &Refusal) -> ApiError {
             "This cannot be a training key's code: please check it and type it again.",
         ),
         // A code is a secret: it is not repeated.
-        Refusal::CodeNotFound => {
-            ApiError::not_found(ErrorReason::KeyNotFound, "training_key", "")
-        }
+        Refusal::CodeNotFound => ApiError::not_found(ErrorReason::KeyNotFound, "training_key", ""),
         Refusal::KeyNotFound { key_id } => {
             ApiError::not_found(ErrorReason::KeyNotFound, "training_key", key_id)
         }

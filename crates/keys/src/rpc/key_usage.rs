@@ -192,9 +192,8 @@ impl KeyUsageService for KeyUsage {
 }
 
 fn ids(field: &str, texts: &[String], violations: &mut Violations) -> Vec<Uuid> {
-    let read = |(place, text): (usize, &String)| {
-        violations.uuid(&format!("{field}[{place}]"), text)
-    };
+    let read =
+        |(place, text): (usize, &String)| violations.uuid(&format!("{field}[{place}]"), text);
     texts.iter().enumerate().map(read).collect()
 }
 

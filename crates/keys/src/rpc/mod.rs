@@ -6,9 +6,11 @@ mod call;
 mod convert;
 pub mod errors;
 mod event_key;
+mod key_usage;
 mod training_keys;
 
 pub use audit::AuditTrail;
+pub use key_usage::KeyUsage;
 pub use training_keys::TrainingKeys;
 
 pub(crate) use call::call_of;

@@ -19,7 +19,7 @@ use crate::app::look_up_key::look_up_key;
 use crate::app::reveal_event_key::reveal_event_key;
 use crate::app::reveal_keys::{RevealedCode, reveal_keys};
 use crate::app::revoke_keys::revoke_keys;
-use crate::app::set_event_key;
+use crate::app::set_event_key::{SetEventKey, set_event_key};
 
 /// Serves training keys to people.
 #[derive(Debug, Clone)]
@@ -167,14 +167,14 @@ impl TrainingKeyService for TrainingKeys {
         let request = request.into_inner();
         let mut violations = Violations::of(&request);
         let class_id = violations.uuid("class_id", &request.class_id);
-        let command = set_event_key::Command {
+        let command = SetEventKey {
             request_id: violations.uuid("request_id", &request.request_id),
             class_id,
             change: change(request.change, &mut violations),
             seen: seen(class_id, &request.etag),
         };
         violations.finish()?;
-        let set = set_event_key::set(&self.app, &call, &command).await?;
+        let set = set_event_key(&self.app, &call, &command).await?;
         Ok(Response::new(proto::SetEventKeyResponse {
             event_key: Some(event_key(set.event_key)),
             warnings: warnings(&set.warnings),

@@ -13,6 +13,7 @@ pub mod organizations;
 pub mod requests;
 pub mod resolve;
 pub mod training_keys;
+pub mod verify;
 mod view;
 
 use std::fmt;

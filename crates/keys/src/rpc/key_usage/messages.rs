@@ -132,10 +132,11 @@ fn read_grant(path: &str, message: proto::Grant, violations: &mut Violations) ->
         violations.line(&at(&format!("instructors[{place}]")), subject);
     }
     // A draft has no version yet, and only a draft has none.
-    let draft = status == GrantStatus::Creating;
+    let fits =
+        status.is_none_or(|status| (status == GrantStatus::Creating) == (message.version == 0));
     violations.check(
         &at("version"),
-        draft == (message.version == 0),
+        fits,
         "must be 0 while the class is being created, and only then",
     );
     Grant {
@@ -147,21 +148,20 @@ fn read_grant(path: &str, message: proto::Grant, violations: &mut Violations) ->
         ends_at,
         event_key_until,
         zone,
-        status,
+        // Without one the violation is noted already.
+        status: status.unwrap_or(GrantStatus::Creating),
         maximum_keys: message.maximum_keys,
         maximum_is_default: message.maximum_is_default,
         version: message.version,
     }
 }
 
-fn read_status(field: &str, number: i32, violations: &mut Violations) -> GrantStatus {
-    match violations.enumeration(field, number) {
-        Some(proto::GrantStatus::Open) => GrantStatus::Open,
-        Some(proto::GrantStatus::Cancelled) => GrantStatus::Cancelled,
-        // Without a status the violation is noted already.
-        Some(proto::GrantStatus::Creating | proto::GrantStatus::Unspecified) | None => {
-            GrantStatus::Creating
-        }
+fn read_status(field: &str, number: i32, violations: &mut Violations) -> Option<GrantStatus> {
+    match violations.enumeration(field, number)? {
+        proto::GrantStatus::Unspecified => None,
+        proto::GrantStatus::Creating => Some(GrantStatus::Creating),
+        proto::GrantStatus::Open => Some(GrantStatus::Open),
+        proto::GrantStatus::Cancelled => Some(GrantStatus::Cancelled),
     }
 }
 
@@ -266,8 +266,11 @@ mod tests {
             ]
         );
         assert_eq!(
-            fields(&refused(proto::Grant { status: 0, ..grant() })),
-            ["grants[0].status", "grants[0].version"]
+            fields(&refused(proto::Grant {
+                status: 0,
+                ..grant()
+            })),
+            ["grants[0].status"]
         );
     }
 

@@ -1,0 +1,101 @@
+//! The service, put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey_proto::FILE_DESCRIPTOR_SET;
+use latchkey_proto::audit::v1::audit_service_server::AuditServiceServer;
+use latchkey_proto::keys::v1::key_usage_service_server::KeyUsageServiceServer;
+use latchkey_proto::keys::v1::training_key_service_server::TrainingKeyServiceServer;
+use latchkey_service_kit::clock::SystemClock;
+use latchkey_service_kit::database::{self, DatabaseError};
+use latchkey_service_kit::identity::{IdentityError, TokenVerifier};
+use latchkey_service_kit::ids::RandomIds;
+use latchkey_service_kit::limited;
+use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::keyring_file::KeyringFileError;
+use crate::rpc::{AuditTrail, KeyUsage, TrainingKeys, access};
+
+/// What the database shows beside this service's connections.
+const APPLICATION: &str = "latchkey-keys";
+
+/// How long closing the database connections may take. Whoever still works on one after the server has drained is not
+/// waited for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why the service did not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// There is no keyring to protect codes with.
+    #[error("the keyring cannot be used")]
+    Keyring(#[from] KeyringFileError),
+    /// The database's address makes no sense.
+    #[error("the database cannot be used")]
+    Database(#[from] DatabaseError),
+    /// It is not known whose tokens to believe.
+    #[error("the key sets of the issuers cannot be used")]
+    Identity(#[from] IdentityError),
+    /// The server could not listen, or failed.
+    #[error("the server ended")]
+    Server(#[from] server::ServeError),
+}
+
+/// Serves until `shutdown` is cancelled, then ends gracefully.
+///
+/// Needs a tokio runtime. The database need not be there yet: until it is, the service says that it is not ready.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let keyring = config.keyring_file.read()?;
+    let verifier = TokenVerifier::from_config(&config.identity, Arc::new(SystemClock))?;
+    let pool = database::pool(&config.database, APPLICATION)?;
+    let ids = Arc::new(RandomIds::default());
+    let app = App {
+        pool: pool.clone(),
+        keyring: Arc::new(keyring),
+        ids: ids.clone(),
+    };
+    let limits = &config.limits;
+    let options = ServerOptions {
+        access: access::table(),
+        verifier: Arc::new(verifier),
+        ids,
+        limits: limits.clone(),
+        shutdown: config.shutdown.clone(),
+    };
+    let readiness = pool.clone();
+    let mut server = GrpcServer::new(options)
+        .service(limited!(
+            TrainingKeyServiceServer::new(TrainingKeys::new(app.clone())),
+            limits
+        ))
+        .service(limited!(
+            KeyUsageServiceServer::new(KeyUsage::new(app.clone())),
+            limits
+        ))
+        .service(limited!(
+            AuditServiceServer::new(AuditTrail::new(app)),
+            limits
+        ))
+        .readiness(move || {
+            let pool = readiness.clone();
+            async move { database::is_alive(&pool).await }
+        });
+    if config.listen.reflection {
+        server = server.reflection(FILE_DESCRIPTOR_SET);
+    }
+    let listener = server::bind(config.listen.address).await?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "the keys service listens");
+    }
+    let outcome = server.serve(listener, shutdown).await;
+    if tokio::time::timeout(CLOSE_TIMEOUT, pool.close())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the service ends while a database connection is still in use");
+    }
+    Ok(outcome?)
+}

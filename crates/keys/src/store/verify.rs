@@ -1,0 +1,369 @@
+//! The invariants of the schema, each counted afresh from the rows, and what a comparison with the enrollment service's
+//! side has to read.
+
+use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use latchkey_service_kit::database::begin;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::StoreError;
+use super::marks::Mark;
+use super::training_keys::KeyCount;
+use crate::domain::grant::GrantStatus;
+use crate::domain::key::KeyKind;
+
+/// A row, or several with one id, for which an invariant does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// What should hold, in words.
+    pub invariant: &'static str,
+    /// The table in which the row stands.
+    pub table: &'static str,
+    /// Its id.
+    pub id: String,
+    /// What was found instead.
+    pub found: String,
+}
+
+struct Broken {
+    id: String,
+    found: String,
+}
+
+/// Adds what breaks `$invariant`: `$sql` selects one row for each finding.
+macro_rules! broken {
+    ($findings:ident, $connection:ident, $table:literal, $invariant:literal, $sql:literal) => {
+        let rows = sqlx::query_as!(Broken, $sql)
+            .fetch_all(&mut *$connection)
+            .await?;
+        $findings.extend(rows.into_iter().map(|row| Finding {
+            invariant: $invariant,
+            table: $table,
+            id: row.id,
+            found: row.found,
+        }));
+    };
+}
+
+/// Everything in the schema that breaks an invariant, at one instant.
+pub async fn findings(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
+    let mut transaction = begin(pool).await?;
+    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        .execute(&mut *transaction)
+        .await?;
+    let mut findings = Vec::new();
+    of_codes(&mut transaction, &mut findings).await?;
+    of_keys(&mut transaction, &mut findings).await?;
+    of_audit(&mut transaction, &mut findings).await?;
+    transaction.rollback().await?;
+    Ok(findings)
+}
+
+async fn of_codes(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    broken!(
+        findings,
+        connection,
+        "keys.codes",
+        "a key has one code of each generation up to its own",
+        r#"
+        SELECT k.key_id::text AS "id!", format('generation %s, codes %s', k.generation, c.generations) AS "found!"
+        FROM keys.training_keys k
+        CROSS JOIN LATERAL (
+            SELECT coalesce(array_agg(generation ORDER BY generation), '{}') AS generations
+            FROM keys.codes WHERE key_id = k.key_id
+        ) c
+        WHERE c.generations <> ARRAY(SELECT generate_series(1, k.generation))
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.codes",
+        "two keys never have the same code at once",
+        r#"
+        SELECT min(key_id::text) AS "id!", string_agg(key_id || ' generation ' || generation, ', ' ORDER BY key_id, generation) AS "found!"
+        FROM keys.codes WHERE retired_at IS NULL
+        GROUP BY hash HAVING count(*) > 1
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.codes",
+        "a replaced code has an end, the present code of a key that is not revoked has none and is not retired",
+        r#"
+        SELECT c.key_id || ' generation ' || c.generation AS "id!",
+            format('valid until %s, retired at %s, key generation %s', c.valid_until, c.retired_at, k.generation) AS "found!"
+        FROM keys.codes c JOIN keys.training_keys k ON k.key_id = c.key_id
+        WHERE CASE
+            WHEN c.generation < k.generation THEN c.valid_until IS NULL
+            WHEN k.revoked_at IS NULL THEN c.valid_until IS NOT NULL OR c.retired_at IS NOT NULL
+            ELSE false
+        END
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.codes",
+        "every code of an event key that is off has ended and is retired",
+        r#"
+        SELECT c.key_id || ' generation ' || c.generation AS "id!",
+            format('valid until %s, retired at %s, off since %s', c.valid_until, c.retired_at, k.revoked_at) AS "found!"
+        FROM keys.codes c JOIN keys.training_keys k ON k.key_id = c.key_id
+        WHERE k.kind = 'event' AND k.revoked_at IS NOT NULL
+          AND (c.retired_at IS NULL OR c.valid_until IS NULL OR c.valid_until > k.revoked_at)
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}
+
+async fn of_keys(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    broken!(
+        findings,
+        connection,
+        "keys.training_keys",
+        "a class has one event key at most",
+        r#"
+        SELECT class_id::text AS "id!", string_agg(key_id::text, ', ' ORDER BY key_id) AS "found!"
+        FROM keys.training_keys WHERE kind = 'event'
+        GROUP BY class_id HAVING count(*) > 1
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.training_keys",
+        "a key belongs to the organization of its class, and so do its codes, its uses and the requests about it",
+        r#"
+        SELECT b.id AS "id!", format('%s of %s belongs to %s, its class to %s', b.what, b.id, b.own, g.organization_id) AS "found!"
+        FROM (
+            SELECT 'the key' AS what, k.key_id::text AS id, k.organization_id AS own, k.class_id FROM keys.training_keys k
+            UNION ALL
+            SELECT 'a code', k.key_id::text, c.organization_id, k.class_id
+            FROM keys.codes c JOIN keys.training_keys k ON k.key_id = c.key_id
+            UNION ALL
+            SELECT 'a use', k.key_id::text, m.organization_id, k.class_id
+            FROM keys.marks m JOIN keys.training_keys k ON k.key_id = m.key_id
+            UNION ALL
+            SELECT 'a request', r.request_id::text, r.organization_id, r.class_id FROM keys.requests r
+        ) b JOIN keys.grants g ON g.class_id = b.class_id
+        WHERE b.own <> g.organization_id
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.marks",
+        "a use is of a key that exists and of a code that it has had",
+        r#"
+        SELECT m.redemption_id || ' of ' || m.key_id AS "id!",
+            format('generation %s, key generation %s', m.generation, coalesce(k.generation::text, 'unknown')) AS "found!"
+        FROM keys.marks m LEFT JOIN keys.training_keys k ON k.key_id = m.key_id
+        WHERE k.key_id IS NULL OR m.generation NOT BETWEEN 1 AND k.generation
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.requests",
+        "a request is about a class that exists",
+        r#"
+        SELECT r.request_id::text AS "id!", 'class ' || r.class_id AS "found!"
+        FROM keys.requests r
+        WHERE NOT EXISTS (SELECT FROM keys.grants g WHERE g.class_id = r.class_id)
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}
+
+async fn of_audit(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    broken!(
+        findings,
+        connection,
+        "keys.audit_events",
+        "each generation of keys has exactly one audit event",
+        r#"
+        SELECT coalesce(b.class_id, e.class_id)::text AS "id!",
+            format('%s hand-outs, %s events', coalesce(b.batches, 0), coalesce(e.events, 0)) AS "found!"
+        FROM (
+            SELECT class_id, count(DISTINCT batch_id) AS batches
+            FROM keys.training_keys WHERE kind = 'enrollment' GROUP BY class_id
+        ) b
+        FULL JOIN (
+            SELECT resource_id AS class_id, count(*) AS events
+            FROM keys.audit_events WHERE action = 'training_key.generate' GROUP BY resource_id
+        ) e ON e.class_id = b.class_id
+        WHERE b.batches IS DISTINCT FROM e.events
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.audit_events",
+        "each revocation has exactly one audit event",
+        r#"
+        SELECT coalesce(k.key_id, e.key_id)::text AS "id!",
+            format('%s, %s events', CASE WHEN k.key_id IS NULL THEN 'not revoked' ELSE 'revoked' END, coalesce(e.events, 0))
+                AS "found!"
+        FROM (SELECT key_id FROM keys.training_keys WHERE kind = 'enrollment' AND revoked_at IS NOT NULL) k
+        FULL JOIN (
+            SELECT resource_id AS key_id, count(*) AS events
+            FROM keys.audit_events WHERE action = 'training_key.revoke' GROUP BY resource_id
+        ) e ON e.key_id = k.key_id
+        WHERE k.key_id IS NULL OR e.events IS DISTINCT FROM 1
+        ORDER BY 1
+        "#
+    );
+    // A key that was removed with its draft has no version any more, but an event that says so.
+    broken!(
+        findings,
+        connection,
+        "keys.audit_events",
+        "each change of an event key has exactly one audit event",
+        r#"
+        SELECT coalesce(k.key_id, e.key_id)::text AS "id!",
+            format('version %s, %s changes, %s removals', coalesce(k.version, 0), coalesce(e.changes, 0), coalesce(e.removals, 0))
+                AS "found!"
+        FROM (SELECT key_id, version FROM keys.training_keys WHERE kind = 'event') k
+        FULL JOIN (
+            SELECT resource_id AS key_id, count(*) FILTER (WHERE action = 'event_key.set') AS changes,
+                count(*) FILTER (WHERE action = 'event_key.retire') AS removals
+            FROM keys.audit_events WHERE action IN ('event_key.set', 'event_key.retire') GROUP BY resource_id
+        ) e ON e.key_id = k.key_id
+        WHERE CASE WHEN k.key_id IS NULL THEN e.removals <> 1 ELSE e.changes IS DISTINCT FROM k.version OR e.removals <> 0 END
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}
+
+/// One row of the table of where keys stand, as the database's function `keys.key_state` has it.
+#[derive(Debug, Clone)]
+pub struct StateRow {
+    /// The key's kind.
+    pub kind: String,
+    /// Whether it is in use.
+    pub in_use: bool,
+    /// Whether it is revoked.
+    pub revoked: bool,
+    /// The status of its grant.
+    pub grant_status: String,
+    /// When its class ends.
+    pub ends_at: DateTime<Utc>,
+    /// Until when an event key can be redeemed.
+    pub event_key_until: DateTime<Utc>,
+    /// At this instant.
+    pub now: DateTime<Utc>,
+    /// Where it stands.
+    pub state: String,
+}
+
+/// Where keys stand for every combination of kind, use, revocation, grant and place of now beside both ends.
+pub async fn state_table(pool: &PgPool) -> Result<Vec<StateRow>, StoreError> {
+    let kinds: Vec<&str> = KeyKind::ALL.iter().map(|kind| kind.as_text()).collect();
+    let statuses: Vec<&str> = GrantStatus::ALL
+        .iter()
+        .map(|status| status.as_text())
+        .collect();
+    let rows = sqlx::query_as!(
+        StateRow,
+        r#"
+        SELECT kind AS "kind!", in_use AS "in_use!", revoked AS "revoked!", grant_status AS "grant_status!",
+            at + ends AS "ends_at!", at + until AS "event_key_until!", at AS "now!",
+            keys.key_state(kind, in_use, CASE WHEN revoked THEN at END, grant_status, at + ends, at + until, at) AS "state!"
+        FROM unnest($1::text[]) AS kind, unnest(ARRAY[false, true]) AS in_use, unnest(ARRAY[false, true]) AS revoked,
+            unnest($2::text[]) AS grant_status, date_trunc('second', statement_timestamp()) AS at,
+            unnest(ARRAY['-1 microsecond', '0', '1 microsecond']::interval[]) AS ends,
+            unnest(ARRAY['-1 microsecond', '0', '1 microsecond']::interval[]) AS until
+        "#,
+        &kinds as _,
+        &statuses as _,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}
+
+/// The enrollment keys of every class that has any, by state, at one instant, by class.
+pub async fn counts(pool: &PgPool) -> Result<Vec<KeyCount>, StoreError> {
+    let counts = sqlx::query_as!(
+        KeyCount,
+        r#"
+        SELECT s.class_id AS "class_id!",
+            count(*) AS "generated!",
+            count(*) FILTER (WHERE s.state = 'redeemed') AS "redeemed!",
+            count(*) FILTER (WHERE s.state = 'revoked') AS "revoked!",
+            count(*) FILTER (WHERE s.state = 'expired') AS "expired!",
+            count(*) FILTER (WHERE s.state = 'available') AS "available!"
+        FROM (
+            SELECT k.class_id, keys.key_state(
+                k.kind, EXISTS (SELECT FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
+                k.revoked_at, g.status, g.ends_at, g.event_key_until, statement_timestamp()) AS state
+            FROM keys.training_keys k
+            LEFT JOIN keys.grants g ON g.class_id = k.class_id
+            WHERE k.kind = 'enrollment'
+        ) s
+        GROUP BY s.class_id
+        ORDER BY s.class_id
+        "#
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(counts)
+}
+
+/// A live use, and the class that its key opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveUse {
+    /// The use.
+    pub mark: Mark,
+    /// The class; `None` if there is no such key.
+    pub class_id: Option<Uuid>,
+}
+
+/// Every live use, by redemption and key, as a stream over one snapshot.
+pub fn live_uses(pool: &PgPool) -> BoxStream<'_, Result<LiveUse, StoreError>> {
+    sqlx::query!(
+        r#"
+        SELECT m.redemption_id, m.key_id, m.student_id, m.generation, m.redeemed_at, k.class_id AS "class_id?"
+        FROM keys.marks m LEFT JOIN keys.training_keys k ON k.key_id = m.key_id
+        WHERE m.released_at IS NULL
+        ORDER BY m.redemption_id, m.key_id
+        "#
+    )
+    .fetch(pool)
+    .map_ok(|row| LiveUse {
+        mark: Mark {
+            redemption_id: row.redemption_id,
+            key_id: row.key_id,
+            student_id: row.student_id,
+            generation: row.generation,
+            redeemed_at: row.redeemed_at,
+            released_at: None,
+        },
+        class_id: row.class_id,
+    })
+    .map_err(StoreError::from)
+    .boxed()
+}
