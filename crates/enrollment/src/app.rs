@@ -11,7 +11,7 @@ mod wake;
 pub mod cancel_class;
 pub mod create_class;
 pub mod create_organization;
-mod push;
+pub mod push;
 pub mod read_classes;
 pub mod read_organizations;
 pub mod update_class;

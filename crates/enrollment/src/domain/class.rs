@@ -129,6 +129,19 @@ pub struct Class {
     pub version: i64,
 }
 
+/// Which classes to list. Filters are joined with AND; an unset one lets everything through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClassFilter {
+    /// Only classes of this organization.
+    pub organization_id: Option<Uuid>,
+    /// Only classes in this status.
+    pub status: Option<ClassStatus>,
+    /// Only classes that end after this time.
+    pub ends_after: Option<DateTime<Utc>>,
+    /// Only classes that start before this time.
+    pub starts_before: Option<DateTime<Utc>>,
+}
+
 /// The times that follow from a class's dates. All are half-open: what ends at an instant is over at that instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {

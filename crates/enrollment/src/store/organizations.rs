@@ -1,1 +1,202 @@
 //! `enrollment.organizations`: the tree.
+
+use chrono::{DateTime, Utc};
+use latchkey_service_kit::access::Scope;
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use crate::domain::organization::Organization;
+
+struct OrganizationRow {
+    organization_id: Uuid,
+    parent_id: Option<Uuid>,
+    ancestor_ids: Vec<Uuid>,
+    display_name: String,
+    self_registration: bool,
+    created_at: DateTime<Utc>,
+    version: i64,
+}
+
+impl From<OrganizationRow> for Organization {
+    fn from(row: OrganizationRow) -> Self {
+        Self {
+            id: row.organization_id,
+            parent_id: row.parent_id,
+            ancestor_ids: row.ancestor_ids,
+            display_name: row.display_name,
+            self_registration: row.self_registration,
+            created_at: row.created_at,
+            version: row.version,
+        }
+    }
+}
+
+/// Organizations, by what follows `FROM enrollment.organizations o`.
+macro_rules! organizations {
+    ($after:literal $(, $parameter:expr)* $(,)?) => {
+        sqlx::query_as!(
+            OrganizationRow,
+            "SELECT o.organization_id, o.parent_id, o.ancestor_ids, o.display_name, o.self_registration, o.created_at, \
+             o.version FROM enrollment.organizations o " + $after
+            $(, $parameter)*
+        )
+    };
+}
+
+/// The organization `id`.
+pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Organization>> {
+    let row = organizations!("WHERE o.organization_id = $1", id)
+        .fetch_optional(executor)
+        .await?;
+    Ok(row.map(Organization::from))
+}
+
+/// Locks the organization `id`; false if there is none. Read it by the next statement: this one's snapshot is older than
+/// the lock.
+pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+    let locked = sqlx::query_scalar!(
+        "SELECT organization_id FROM enrollment.organizations WHERE organization_id = $1 FOR NO KEY UPDATE",
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(locked.is_some())
+}
+
+/// The organization that the request `request_id` created, and the fingerprint of that request.
+pub async fn find_by_request(
+    connection: &mut PgConnection,
+    request_id: Uuid,
+) -> sqlx::Result<Option<(Organization, Vec<u8>)>> {
+    let row = organizations!("WHERE o.request_id = $1", request_id)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let fingerprint = sqlx::query_scalar!(
+        "SELECT request_fingerprint FROM enrollment.organizations WHERE organization_id = $1",
+        row.organization_id
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(Some((row.into(), fingerprint)))
+}
+
+/// Inserts an organization at version 1. `None` if another call with the same request id was first: then the caller
+/// rolls back and looks again.
+pub async fn insert(
+    connection: &mut PgConnection,
+    organization: &Organization,
+    request_id: Uuid,
+    fingerprint: &[u8],
+) -> sqlx::Result<Option<Organization>> {
+    let row = sqlx::query_as!(
+        OrganizationRow,
+        r#"
+        INSERT INTO enrollment.organizations (
+            organization_id, parent_id, ancestor_ids, display_name, self_registration, request_id, request_fingerprint
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (request_id) DO NOTHING
+        RETURNING organization_id, parent_id, ancestor_ids, display_name, self_registration, created_at, version
+        "#,
+        organization.id,
+        organization.parent_id,
+        &organization.ancestor_ids,
+        organization.display_name,
+        organization.self_registration,
+        request_id,
+        fingerprint,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Organization::from))
+}
+
+/// Writes the settings of a locked organization, one version further.
+pub async fn update(
+    connection: &mut PgConnection,
+    organization: &Organization,
+) -> sqlx::Result<Organization> {
+    let row = sqlx::query_as!(
+        OrganizationRow,
+        r#"
+        UPDATE enrollment.organizations
+        SET display_name = $2, self_registration = $3, version = version + 1
+        WHERE organization_id = $1
+        RETURNING organization_id, parent_id, ancestor_ids, display_name, self_registration, created_at, version
+        "#,
+        organization.id,
+        organization.display_name,
+        organization.self_registration,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(row.into())
+}
+
+/// Organizations within `scope` by id, after the id `after`, at most `limit`; with `parent`, only those right below it.
+pub async fn page(
+    executor: impl PgExecutor<'_>,
+    scope: &Scope,
+    parent: Option<Uuid>,
+    after: Option<Uuid>,
+    limit: i64,
+) -> sqlx::Result<Vec<Organization>> {
+    let rows = organizations!(
+        "WHERE ($1 OR o.organization_id = $2 OR o.ancestor_ids @> ARRAY[$2]::uuid[])
+           AND ($3::uuid IS NULL OR o.parent_id = $3)
+           AND o.organization_id > $4
+         ORDER BY o.organization_id LIMIT $5",
+        scope.everything,
+        scope.organization as _,
+        parent as _,
+        after.unwrap_or(Uuid::nil()),
+        limit,
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(Organization::from).collect())
+}
+
+/// Organizations whose newest version is not known to have reached the keys service, at most `limit`.
+pub async fn owed(executor: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec<Organization>> {
+    let rows = organizations!(
+        "WHERE o.copied_version < o.version ORDER BY o.organization_id LIMIT $1",
+        limit
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(Organization::from).collect())
+}
+
+/// Whether the newest version of the organization `id` is not known to have reached the keys service.
+pub async fn is_owed(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bool> {
+    let owed = sqlx::query_scalar!(
+        r#"SELECT copied_version < version AS "owed!" FROM enrollment.organizations WHERE organization_id = $1"#,
+        id
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(owed.unwrap_or(false))
+}
+
+/// Notes that these versions have reached the keys service.
+pub async fn set_copied(
+    connection: &mut PgConnection,
+    organizations: &[Organization],
+) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = organizations.iter().map(|one| one.id).collect();
+    let versions: Vec<i64> = organizations.iter().map(|one| one.version).collect();
+    sqlx::query!(
+        r#"
+        UPDATE enrollment.organizations o SET copied_version = n.version
+        FROM unnest($1::uuid[], $2::bigint[]) AS n (organization_id, version)
+        WHERE o.organization_id = n.organization_id AND o.copied_version < n.version
+        "#,
+        &ids,
+        &versions,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
