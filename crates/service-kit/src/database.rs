@@ -54,8 +54,8 @@ pub fn url(config: &DatabaseConfig) -> Result<SecretString, DatabaseError> {
 ///
 /// Every connection has, set on the server's side: a time-out for statements, for locks and for standing idle inside a
 /// transaction; keepalives and `tcp_user_timeout`, so that a black-holed connection does not keep its locks; and plans
-/// that do not depend on parameter values. When a connection comes back to the pool an open transaction is rolled
-/// back, whoever left it.
+/// that depend neither on parameter values nor on how small a table was when they were made. When a connection comes
+/// back to the pool an open transaction is rolled back, whoever left it.
 pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, DatabaseError> {
     let options = connect_options(&url(config)?, application)?.options([
         (
@@ -70,6 +70,11 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
         // A plan made for an empty table's statistics and particular values is worse than a generic one that always
         // uses the index; and a generic plan is made once.
         ("plan_cache_mode", "force_generic_plan".to_owned()),
+        // A generic plan made while a table is small reads all of it, and goes on so for up to a minute after it has
+        // grown: where there is an index, it is used. Such a scan, where it cannot be avoided, then has a cost that would
+        // have every statement compiled.
+        ("enable_seqscan", "off".to_owned()),
+        ("jit", "off".to_owned()),
         // ROLLBACK without a transaction is not worth a notice, and nothing else of that level is either.
         ("client_min_messages", "error".to_owned()),
     ]);

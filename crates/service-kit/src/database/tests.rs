@@ -114,6 +114,8 @@ async fn settings_arrive_at_the_server() {
         ("lock_timeout", "2s"),
         ("idle_in_transaction_session_timeout", "5s"),
         ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("jit", "off"),
         ("application_name", "kit-test"),
         ("tcp_user_timeout", "10s"),
         ("tcp_keepalives_count", "3"),

@@ -127,9 +127,9 @@ impl ApiError {
     pub fn not_found(reason: ErrorReason, kind: &str, name: impl ToString) -> Self {
         let name = name.to_string();
         let message = if name.is_empty() {
-            format!("There is no such {kind}.")
+            format!("There is no such {}.", in_words(kind))
         } else {
-            format!("There is no {kind} {name}.")
+            format!("There is no {} {name}.", in_words(kind))
         };
         Self::new(reason, message).with_resource(kind, name)
     }
@@ -170,7 +170,10 @@ impl ApiError {
     pub fn etag_mismatch(kind: &str, name: impl ToString) -> Self {
         Self::new(
             ErrorReason::EtagMismatch,
-            format!("The {kind} was changed since this etag was read: read it again and repeat the change."),
+            format!(
+                "The {} was changed since this etag was read: read it again and repeat the change.",
+                in_words(kind)
+            ),
         )
         .with_resource(kind, name)
     }
@@ -328,6 +331,11 @@ impl Error for ApiError {
             .as_deref()
             .map(|source| source as &(dyn Error + 'static))
     }
+}
+
+/// The type of a resource as people say it: `training_key` is a training key.
+fn in_words(kind: &str) -> String {
+    kind.replace('_', " ")
 }
 
 /// A fault of ours that has no error value behind it.
