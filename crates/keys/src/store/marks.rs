@@ -1,8 +1,6 @@
 //! `keys.marks`: a copy of the uses that the enrollment service decided.
 
 use chrono::{DateTime, Utc};
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -120,18 +118,4 @@ pub async fn page(
         .await?
     };
     Ok(marks)
-}
-
-/// Every live use, by redemption and key, as a stream over one snapshot.
-pub fn live(pool: &PgPool) -> BoxStream<'_, Result<Mark, StoreError>> {
-    sqlx::query_as!(
-        Mark,
-        r#"
-        SELECT redemption_id, key_id, student_id, generation, redeemed_at, released_at
-        FROM keys.marks WHERE released_at IS NULL ORDER BY redemption_id, key_id
-        "#
-    )
-    .fetch(pool)
-    .map_err(StoreError::from)
-    .boxed()
 }
