@@ -3,8 +3,11 @@
 
 pub mod audit;
 pub mod calendar;
+pub mod cancellation;
 pub mod class;
+pub mod class_access;
 pub mod decision;
+pub mod direct;
 pub mod email;
 pub mod enrollment;
 pub mod event_key;

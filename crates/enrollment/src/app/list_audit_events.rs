@@ -1,1 +1,29 @@
-//! Reading the audit trail.
+//! Listing the audit trail.
+
+use latchkey_service_kit::paging::{Page, PageRequest};
+use uuid::Uuid;
+
+use super::{Call, Error, Services};
+use crate::domain::audit::Event;
+use crate::store;
+
+pub use crate::store::audit::listing::EventFilter;
+
+/// A page of the events within reach that pass `filter`, the newest first. `query` binds its token.
+pub async fn list_audit_events(
+    services: &Services,
+    call: &Call,
+    filter: &EventFilter,
+    page: &PageRequest<Uuid>,
+    query: &[&str],
+) -> Result<Page<Event>, Error> {
+    let rows = store::audit::listing::page(
+        &services.pool,
+        &call.scope,
+        filter,
+        page.after,
+        page.limit(),
+    )
+    .await?;
+    Ok(Page::new(rows, page, query, |last| last.event_id))
+}

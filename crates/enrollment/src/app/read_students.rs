@@ -1,1 +1,60 @@
 //! Reading students.
+
+use latchkey_service_kit::paging::{Page, PageRequest};
+use uuid::Uuid;
+
+use super::{Call, Error, Services};
+use crate::domain::refusal::Refusal;
+use crate::domain::student::Student;
+use crate::store;
+use crate::store::students::PlacedStudent;
+
+pub use crate::store::students::listing::StudentFilter;
+
+/// One student, if the account exists for the caller.
+pub async fn get_student(services: &Services, call: &Call, id: Uuid) -> Result<Student, Error> {
+    Ok(placed_student(services, call, id).await?.student)
+}
+
+/// One student with what says whom the account exists for, if it exists for the caller.
+pub(super) async fn placed_student(
+    services: &Services,
+    call: &Call,
+    id: Uuid,
+) -> Result<PlacedStudent, Error> {
+    let mut connection = services.pool.acquire().await?;
+    let instructor = call.scope.instructor.as_deref();
+    let found = store::students::find_placed(&mut connection, id, instructor).await?;
+    let found = found
+        .filter(|student| call.reaches(&student.scope()))
+        .ok_or(Refusal::StudentNotFound { student_id: id })?;
+    Ok(found)
+}
+
+/// Those of the students `ids` that exist for the caller, by id.
+pub async fn batch_get_students(
+    services: &Services,
+    call: &Call,
+    ids: &[Uuid],
+) -> Result<Vec<Student>, Error> {
+    Ok(store::students::listing::within(&services.pool, &call.scope, ids).await?)
+}
+
+/// A page of the students within reach that pass `filter`, by id. `query` binds its token.
+pub async fn list_students(
+    services: &Services,
+    call: &Call,
+    filter: &StudentFilter,
+    page: &PageRequest<Uuid>,
+    query: &[&str],
+) -> Result<Page<Student>, Error> {
+    let rows = store::students::listing::page(
+        &services.pool,
+        &call.scope,
+        filter,
+        page.after,
+        page.limit(),
+    )
+    .await?;
+    Ok(Page::new(rows, page, query, |last| last.id))
+}

@@ -40,6 +40,11 @@ impl Organization {
     }
 }
 
+/// Whether the organization `id`, which stands below `ancestors`, is `other` or below it.
+pub fn is_or_is_below(id: Uuid, ancestors: &[Uuid], other: Uuid) -> bool {
+    id == other || ancestors.contains(&other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

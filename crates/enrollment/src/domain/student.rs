@@ -57,3 +57,36 @@ impl fmt::Debug for Student {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn student() -> Student {
+        Student {
+            id: Uuid::from_u128(3),
+            organization_id: Uuid::from_u128(4),
+            email: EmailAddress::new("ann@example.com"),
+            given_name: "Ann".into(),
+            family_name: "Ärger".into(),
+            external_identity: None,
+            has_password: true,
+            active: true,
+            created_at: DateTime::default(),
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn nothing_personal_is_shown_in_logs() {
+        let mut student = student();
+        student.external_identity = Some(ExternalIdentity {
+            issuer: "https://login.example.com".into(),
+            subject: "ann-elsewhere".into(),
+        });
+        let shown = format!("{student:?} {:?}", student.external_identity);
+        for personal in ["Ann", "ann", "Ärger", "example.com"] {
+            assert!(!shown.contains(personal), "{shown}");
+        }
+    }
+}

@@ -1,1 +1,253 @@
-//! `enrollment.enrollments`: students in classes.
+//! `enrollment.enrollments`: who is, and was, in which class.
+
+pub mod listing;
+pub mod roster;
+
+use chrono::{DateTime, Utc};
+use latchkey_service_kit::access::ResourceScope;
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::BadRow;
+use crate::domain::enrollment::{CancelledBy, Enrollment, Origin, Status};
+use crate::domain::key::KeyKind;
+
+const TABLE: &str = "enrollment.enrollments";
+
+pub(super) struct EnrollmentRow {
+    pub(super) enrollment_id: Uuid,
+    pub(super) class_id: Uuid,
+    pub(super) organization_id: Uuid,
+    pub(super) student_id: Uuid,
+    pub(super) status: String,
+    pub(super) key_id: Option<Uuid>,
+    pub(super) key_kind: Option<String>,
+    pub(super) generation: Option<i32>,
+    pub(super) enrolled_at: DateTime<Utc>,
+    pub(super) cancelled_at: Option<DateTime<Utc>>,
+    pub(super) cancelled_by: Option<String>,
+}
+
+impl TryFrom<EnrollmentRow> for Enrollment {
+    type Error = BadRow;
+
+    fn try_from(row: EnrollmentRow) -> Result<Self, BadRow> {
+        let bad = |column, value: Option<&str>| {
+            BadRow::new(TABLE, column, row.enrollment_id, value.unwrap_or("nothing"))
+        };
+        let by = row.cancelled_by.as_deref();
+        let status = match (row.status.as_str(), row.cancelled_at) {
+            ("enrolled", None) => Status::Enrolled,
+            ("cancelled", Some(at)) => Status::Cancelled {
+                at,
+                by: by
+                    .and_then(CancelledBy::parse)
+                    .ok_or_else(|| bad("cancelled_by", by))?,
+            },
+            (other, _) => return Err(bad("status", Some(other))),
+        };
+        let kind = row.key_kind.as_deref();
+        let origin = match (row.key_id, row.generation) {
+            (None, None) => Origin::Direct,
+            (Some(key_id), Some(generation)) => Origin::Key {
+                key_id,
+                kind: kind
+                    .and_then(KeyKind::parse)
+                    .ok_or_else(|| bad("key_kind", kind))?,
+                generation,
+            },
+            _ => return Err(bad("generation", None)),
+        };
+        Ok(Self {
+            id: row.enrollment_id,
+            class_id: row.class_id,
+            organization_id: row.organization_id,
+            student_id: row.student_id,
+            status,
+            origin,
+            enrolled_at: row.enrolled_at,
+        })
+    }
+}
+
+/// Enrollments, by what follows `SELECT ... FROM enrollment.enrollments e`.
+macro_rules! enrollments {
+    ($after:expr $(, $parameter:expr)* $(,)?) => {
+        sqlx::query_as!(
+            crate::store::enrollments::EnrollmentRow,
+            "SELECT e.enrollment_id, e.class_id, e.organization_id, e.student_id, e.status, e.key_id, e.key_kind, \
+             e.generation, e.enrolled_at, e.cancelled_at, e.cancelled_by FROM enrollment.enrollments e " + $after
+            $(, $parameter)*
+        )
+    };
+}
+use enrollments;
+
+pub(super) fn all(rows: Vec<EnrollmentRow>) -> sqlx::Result<Vec<Enrollment>> {
+    rows.into_iter()
+        .map(|row| Ok(Enrollment::try_from(row)?))
+        .collect()
+}
+
+/// An enrollment, and what says whom it exists for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedEnrollment {
+    /// The enrollment.
+    pub enrollment: Enrollment,
+    /// The organizations above that of the class, nearest first.
+    pub ancestors: Vec<Uuid>,
+    /// Token subjects of the instructors of the class.
+    pub instructors: Vec<String>,
+}
+
+impl PlacedEnrollment {
+    /// Where it stands.
+    pub fn scope(&self) -> ResourceScope<'_> {
+        ResourceScope {
+            organization: self.enrollment.organization_id,
+            ancestors: &self.ancestors,
+            instructors: &self.instructors,
+            students: std::slice::from_ref(&self.enrollment.student_id),
+        }
+    }
+}
+
+/// The enrollment `id`.
+pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Enrollment>> {
+    let row = enrollments!("WHERE e.enrollment_id = $1", id)
+        .fetch_optional(executor)
+        .await?;
+    Ok(row.map(Enrollment::try_from).transpose()?)
+}
+
+/// The enrollment `id` with what says whom it exists for.
+pub async fn find_placed(
+    connection: &mut PgConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<PlacedEnrollment>> {
+    let place = sqlx::query!(
+        r#"
+        SELECT o.ancestor_ids, c.instructors
+        FROM enrollment.enrollments e
+        JOIN enrollment.classes c ON c.class_id = e.class_id
+        JOIN enrollment.organizations o ON o.organization_id = c.organization_id
+        WHERE e.enrollment_id = $1
+        "#,
+        id,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let enrollment = find(connection, id).await?;
+    Ok(enrollment
+        .zip(place)
+        .map(|(enrollment, place)| PlacedEnrollment {
+            enrollment,
+            ancestors: place.ancestor_ids,
+            instructors: place.instructors,
+        }))
+}
+
+/// The enrollment by which `student` is in `class`, if the student is.
+pub async fn find_live(
+    executor: impl PgExecutor<'_>,
+    class: Uuid,
+    student: Uuid,
+) -> sqlx::Result<Option<Enrollment>> {
+    let row = enrollments!(
+        "WHERE e.class_id = $1 AND e.student_id = $2 AND e.status <> 'cancelled'",
+        class,
+        student,
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(row.map(Enrollment::try_from).transpose()?)
+}
+
+/// Whether `student` is or was in `class`.
+pub async fn was_in(
+    connection: &mut PgConnection,
+    class: Uuid,
+    student: Uuid,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"
+        SELECT EXISTS (
+            SELECT 1 FROM enrollment.enrollments e WHERE e.student_id = $2 AND e.class_id = $1
+        ) AS "was_in!"
+        "#,
+        class,
+        student,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Inserts a live enrollment without a key, whose class is locked and whose seat is taken by the caller. False if its id
+/// is that of another enrollment.
+pub async fn insert_direct(
+    connection: &mut PgConnection,
+    enrollment: &Enrollment,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        INSERT INTO enrollment.enrollments (
+            enrollment_id, class_id, organization_id, student_id, status, holds_key, enrolled_at
+        )
+        VALUES ($1, $2, $3, $4, 'enrolled', false, $5)
+        ON CONFLICT (enrollment_id) DO NOTHING
+        "#,
+        enrollment.id,
+        enrollment.class_id,
+        enrollment.organization_id,
+        enrollment.student_id,
+        enrollment.enrolled_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Cancels a live enrollment, whose class is locked and whose seat is freed by the caller, and gives up its key for good.
+/// Removed by staff, the student is blocked from the class's event key. False if it is not live.
+pub async fn cancel(
+    connection: &mut PgConnection,
+    id: Uuid,
+    by: CancelledBy,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE enrollment.enrollments
+        SET status = 'cancelled', cancelled_at = $2, cancelled_by = $3, blocked = $4, holds_key = false,
+            changed_xid = pg_current_xact_id()
+        WHERE enrollment_id = $1 AND status <> 'cancelled'
+        "#,
+        id,
+        now,
+        by.as_str(),
+        by == CancelledBy::Staff,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Lifts the blocks that earlier removals of `student` from the locked `class` left behind: the enrollments that had
+/// them.
+pub async fn lift_blocks(
+    connection: &mut PgConnection,
+    class: Uuid,
+    student: Uuid,
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"
+        UPDATE enrollment.enrollments SET blocked = false
+        WHERE class_id = $1 AND student_id = $2 AND status = 'cancelled' AND blocked
+        RETURNING enrollment_id
+        "#,
+        class,
+        student,
+    )
+    .fetch_all(connection)
+    .await
+}

@@ -1,0 +1,113 @@
+//! Enrolling a student without a key.
+
+use chrono::{DateTime, Utc};
+
+use super::class::{Class, ClassStatus};
+use super::organization;
+use super::refusal::Refusal;
+use super::student::Student;
+
+/// Whether staff may enroll `student`, whose organization stands below `ancestors` and who is not in, in `class` at
+/// `now`. Tentative classes too, and until post-class lab access expires; never past the maximum students.
+///
+/// The first reason that holds wins, in the order in which a redemption is judged.
+pub fn judge(
+    class: &Class,
+    student: &Student,
+    ancestors: &[uuid::Uuid],
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let class_id = class.id;
+    if !organization::is_or_is_below(student.organization_id, ancestors, class.organization_id) {
+        return Err(Refusal::OrganizationMismatch);
+    }
+    if class.status == ClassStatus::Cancelled {
+        return Err(Refusal::ClassCancelled { class_id });
+    }
+    let closed_at = class.access_until();
+    if closed_at <= now {
+        let time_zone = class.time_zone;
+        return Err(Refusal::WindowClosed {
+            class_id,
+            closed_at,
+            time_zone,
+        });
+    }
+    if !student.active {
+        return Err(Refusal::StudentInactive {
+            student_id: student.id,
+        });
+    }
+    if class.seats_left() == 0 {
+        return Err(Refusal::ClassFull {
+            class_id,
+            maximum_students: class.maximum_students,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::class::tests::class;
+    use crate::domain::student::tests::student;
+    use chrono::TimeDelta;
+    use uuid::Uuid;
+
+    fn reason(class: &Class, student: &Student, now: DateTime<Utc>) -> Option<&'static str> {
+        judge(class, student, &[class.organization_id], now)
+            .err()
+            .map(|refusal| refusal.reason())
+    }
+
+    #[test]
+    fn a_student_below_the_class_gets_a_free_seat_even_while_the_class_is_tentative() {
+        let (mut class, student) = (class(), student());
+        for status in [
+            ClassStatus::Tentative,
+            ClassStatus::Scheduled,
+            ClassStatus::GuaranteedToRun,
+        ] {
+            class.status = status;
+            assert_eq!(reason(&class, &student, class.starts_at), None);
+        }
+        assert_eq!(
+            judge(&class, &student, &[], class.starts_at),
+            Err(Refusal::OrganizationMismatch)
+        );
+    }
+
+    #[test]
+    fn until_post_class_access_expires() {
+        let (class, student) = (class(), student());
+        let end = class.access_until();
+        let before = end - TimeDelta::microseconds(1);
+        assert_eq!(reason(&class, &student, before), None);
+        assert_eq!(reason(&class, &student, end), Some("WINDOW_CLOSED"));
+    }
+
+    #[test]
+    fn the_first_reason_wins() {
+        let (mut class, mut student) = (class(), student());
+        class.seats_taken = class.maximum_students;
+        assert_eq!(
+            reason(&class, &student, class.starts_at),
+            Some("CLASS_FULL")
+        );
+        student.active = false;
+        assert_eq!(
+            reason(&class, &student, class.starts_at),
+            Some("STUDENT_INACTIVE")
+        );
+        let late = class.access_until();
+        assert_eq!(reason(&class, &student, late), Some("WINDOW_CLOSED"));
+        class.status = ClassStatus::Cancelled;
+        assert_eq!(reason(&class, &student, late), Some("CLASS_CANCELLED"));
+        let elsewhere = [Uuid::from_u128(77)];
+        assert_eq!(
+            judge(&class, &student, &elsewhere, late),
+            Err(Refusal::OrganizationMismatch)
+        );
+    }
+}
