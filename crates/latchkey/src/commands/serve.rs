@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use latchkey::stack::Service;
-use latchkey_service_kit::command::ServeArguments;
+use latchkey_service_kit::command::{self, ServeArguments};
 
 /// What to serve, and how.
 #[derive(Debug, clap::Args)]
@@ -16,10 +16,17 @@ pub(crate) struct Serve {
 
 /// Serves until told to stop.
 pub(crate) fn run(serve: &Serve) -> ExitCode {
-    let _ = &serve.arguments;
-    eprintln!(
-        "the {} service is not linked into this program",
-        serve.service.name()
-    );
-    ExitCode::FAILURE
+    let arguments = &serve.arguments;
+    match serve.service {
+        Service::Keys => command::run(
+            arguments,
+            latchkey_keys::Config::load,
+            |config| &config.log,
+            latchkey_keys::serve,
+        ),
+        Service::Enrollment => {
+            eprintln!("the enrollment service is not linked into this program");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 use chrono::TimeDelta;
+use futures::FutureExt;
 use latchkey_service_kit::identity::Role;
 
 use super::Service;
@@ -212,6 +213,11 @@ impl Stack {
             process.service().name(),
             process.last_words()
         )
+    }
+
+    /// What [`Stack::failed`] would return, if a part of the stack has ended by itself already.
+    pub fn has_failed(&mut self) -> Option<anyhow::Error> {
+        self.failed().now_or_never()
     }
 
     /// Stops enrollment, keys and the server, in this order, and waits for each; an ephemeral stack is removed.

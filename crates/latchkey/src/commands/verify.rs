@@ -1,0 +1,75 @@
+//! `latchkey verify`: whether what both services store holds together.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use latchkey::stack::data_dir::default_path;
+use latchkey::stack::description::Description;
+use latchkey::verify::{Databases, Drain, verify};
+use latchkey_service_kit::config::SecretFile;
+
+/// What to verify.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// Print one line of JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// The data directory of a development stack that runs [default: that of `latchkey dev`].
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["keys_database_url_file", "enrollment_database_url_file"])]
+    data_dir: Option<PathBuf>,
+    /// A file with the URL of the keys service's database.
+    #[arg(long, value_name = "FILE", requires = "enrollment_database_url_file")]
+    keys_database_url_file: Option<PathBuf>,
+    /// A file with the URL of the enrollment service's database.
+    #[arg(long, value_name = "FILE", requires = "keys_database_url_file")]
+    enrollment_database_url_file: Option<PathBuf>,
+    /// How many seconds what keys is owed may take to arrive there; the enrollment service delivers it.
+    #[arg(long, value_name = "SECONDS", default_value_t = Drain::default().within.as_secs())]
+    drain_within: u64,
+}
+
+/// Prints what is broken. The exit status is 1 if anything is, or if it cannot be told.
+pub(crate) async fn run(options: &Verify) -> anyhow::Result<ExitCode> {
+    let databases = databases(options)?;
+    let drain = Drain {
+        within: Duration::from_secs(options.drain_within),
+    };
+    let report = verify(&databases, &drain).await?;
+    if options.json {
+        println!("{}", report.for_machines()?);
+    } else {
+        print!("{}", report.for_people());
+    }
+    Ok(if report.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn databases(options: &Verify) -> anyhow::Result<Databases> {
+    let files = (
+        &options.keys_database_url_file,
+        &options.enrollment_database_url_file,
+    );
+    if let (Some(keys), Some(enrollment)) = files {
+        return connect(keys, enrollment);
+    }
+    let data_dir = options.data_dir.clone().unwrap_or_else(default_path);
+    let description = Description::read(&data_dir)?;
+    connect(
+        &description.keys.database_url_file,
+        &description.enrollment.database_url_file,
+    )
+}
+
+fn connect(keys: &Path, enrollment: &Path) -> anyhow::Result<Databases> {
+    let read = |file: &Path| {
+        SecretFile::new(file)
+            .read()
+            .context("no database to verify")
+    };
+    Databases::connect(&read(keys)?, &read(enrollment)?)
+}

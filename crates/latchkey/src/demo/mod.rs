@@ -1,0 +1,101 @@
+//! `latchkey demo`: the main job in one sitting. Forty students race for thirty seats; then the class moves, one of them
+//! cancels and another takes the freed key. Every rule that this must follow is checked.
+
+mod aftermath;
+mod attempt;
+mod callers;
+mod expectations;
+mod race;
+mod records;
+mod report;
+mod scenario;
+mod students;
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+
+use crate::progress::Progress;
+use crate::stack::{Service, Stack};
+use crate::tail::tail;
+use crate::verify::{self, Databases, Drain};
+use callers::Lobby;
+use expectations::{Story, judge};
+use records::Records;
+use scenario::Scenario;
+
+/// How much of each service's log is shown when something went wrong.
+const LOG_LINES: usize = 15;
+
+/// Plays the demo on a running stack and writes what happens to `out`; whether everything went as the rules say.
+///
+/// # Errors
+/// When a step that must succeed does not, or `out` cannot be written.
+pub async fn play(
+    stack: &Stack,
+    progress: &Progress,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
+    progress.step("Setting up a class, its keys and its students");
+    let lobby = Lobby::open(stack).await?;
+    let scenario = Scenario::prepare(&lobby).await?;
+    progress.finish();
+    writeln!(out, "{}", report::opening(&scenario))?;
+
+    progress.step("Forty students race");
+    let race = race::run(&scenario).await?;
+    progress.finish();
+    writeln!(out, "The race, in the order of the answers")?;
+    writeln!(out, "{}\n", report::attempts(&scenario, &race))?;
+
+    let aftermath = aftermath::run(&scenario, &race).await?;
+    progress.step("Waiting until the keys show who uses them");
+    let databases = databases(stack)?;
+    let verified = verify::verify(&databases, &Drain::default()).await?;
+    let story = Story {
+        key_ids: key_ids(&scenario),
+        event_key_id: scenario.event_key.key_id.clone(),
+        race,
+        aftermath,
+        records: Records::read(&scenario).await?,
+    };
+    progress.finish();
+    write!(out, "{}", report::aftermath(&story))?;
+    let tries = &story.aftermath.attempts;
+    writeln!(out, "{}\n", report::attempts(&scenario, tries))?;
+    writeln!(out, "The roster: {}", report::roster(&scenario, &story))?;
+
+    let verdicts = judge(&story);
+    writeln!(out, "The rules")?;
+    writeln!(out, "{}", report::verdicts(&verdicts))?;
+    write!(out, "{}", verified.for_people())?;
+    let good = verified.is_ok() && verdicts.iter().all(|verdict| verdict.problems.is_empty());
+    if !good {
+        write_logs(stack, out)?;
+    }
+    out.flush()?;
+    Ok(good)
+}
+
+fn key_ids(scenario: &Scenario<'_>) -> Vec<String> {
+    let keys = scenario.enrollment_keys.iter();
+    keys.map(|key| key.key_id.clone()).collect()
+}
+
+fn databases(stack: &Stack) -> anyhow::Result<Databases> {
+    let urls = stack.database();
+    Databases::connect(&urls.keys_url, &urls.enrollment_url)
+        .context("cannot look into the databases")
+}
+
+fn write_logs(stack: &Stack, out: &mut impl Write) -> io::Result<()> {
+    for service in Service::ALL {
+        let log = tail(&stack.log(service), 0, LOG_LINES);
+        writeln!(
+            out,
+            "\nThe log of the {} service ends:\n{log}",
+            service.name()
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! What is shown of the story: tables for people.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
+use latchkey_proto::enrollment::v1::{CancelledBy, EnrollmentStatus, GetRosterResponse};
+use latchkey_proto::keys::v1::{KeyKind, KeyState};
+use latchkey_service_kit::status::name;
+use prost_types::Timestamp;
+
+use super::attempt::{Answer, Attempt, Spelling};
+use super::expectations::{Story, Verdict};
+use super::scenario::{Scenario, time};
+use super::students::{FORTY, Way};
+
+/// The widest a table gets where no terminal says otherwise, in columns.
+const WIDTH: u16 = 118;
+
+/// What was set up.
+pub(super) fn opening(scenario: &Scenario<'_>) -> String {
+    let class = &scenario.class;
+    let accounts = scenario.accounts.len();
+    format!(
+        "Class      {}: {} to {}, {} seats\n\
+         Keys       {} enrollment keys, one of them revoked, and the event key {}\n\
+         Students   {}: {accounts} with an account, {} who register with their key\n",
+        class.name,
+        day(class.start_time.as_ref()),
+        day(class.end_time.as_ref()),
+        class.maximum_students,
+        scenario.enrollment_keys.len(),
+        shortened(&scenario.event_key.masked),
+        FORTY.len(),
+        FORTY.len() - accounts,
+    )
+}
+
+/// Who used which code, the answer and why, in the order of the answers.
+pub(super) fn attempts(scenario: &Scenario<'_>, attempts: &[Attempt]) -> String {
+    let mut table = table(["", "student", "comes", "code", "typed", "answer", "why"]);
+    for (place, attempt) in attempts.iter().enumerate() {
+        let person = &FORTY[attempt.person];
+        let (answer, why) = answered(&attempt.answer);
+        table.add_row([
+            (place + 1).to_string(),
+            person.name(),
+            match person.way {
+                Way::Account => "with an account".to_owned(),
+                Way::Registers => "registers".to_owned(),
+            },
+            shortened(&scenario.handout(attempt.code).masked),
+            match attempt.spelling {
+                Spelling::Printed => "as printed".to_owned(),
+                Spelling::Sloppy => "sloppily".to_owned(),
+                Spelling::Mistyped => "with an error".to_owned(),
+            },
+            answer,
+            why,
+        ]);
+    }
+    right_aligned(&mut table, 0);
+    table.to_string()
+}
+
+fn answered(answer: &Answer) -> (String, String) {
+    match answer {
+        Answer::In {
+            replayed,
+            already_in,
+            ..
+        } => {
+            let why = match (replayed, already_in) {
+                (_, true) => "was in already; nothing is spent",
+                (true, false) => "this very redemption was answered before",
+                (false, false) => "",
+            };
+            ("in".to_owned(), why.to_owned())
+        }
+        Answer::Refused { reason, text } => (name(*reason).to_owned(), first_sentence(text)),
+        Answer::Unforeseen(text) => ("?".to_owned(), text.clone()),
+    }
+}
+
+/// What happened between the race and the last tries.
+pub(super) fn aftermath(story: &Story) -> String {
+    let class = &story.aftermath.class;
+    let leaver = FORTY[story.aftermath.leaver].name();
+    let successor = story.aftermath.attempts.first();
+    let successor = successor.map_or_else(String::new, |attempt| FORTY[attempt.person].name());
+    format!(
+        "The class moves: now {} to {}; every key and everyone's access move with it.\n\
+         {leaver} cancels: a seat is free, and so is the key. {successor} takes it, and {leaver} comes back too late.\n",
+        day(class.start_time.as_ref()),
+        day(class.end_time.as_ref()),
+    )
+}
+
+/// The roster, and what the keys show.
+pub(super) fn roster(scenario: &Scenario<'_>, story: &Story) -> String {
+    let roster = &story.records.roster;
+    let mut table = table(["", "student", "came by", "code", "when (UTC)", "status"]);
+    let codes = scenario.enrollment_keys.iter().chain([&scenario.event_key]);
+    let codes: Vec<(&str, String)> = codes
+        .map(|handout| (handout.key_id.as_str(), shortened(&handout.masked)))
+        .collect();
+    for (place, entry) in roster.entries.iter().enumerate() {
+        let student = entry.student.clone().unwrap_or_default();
+        let enrollment = entry.enrollment.clone().unwrap_or_default();
+        let status = match (enrollment.status(), enrollment.cancelled_by()) {
+            (EnrollmentStatus::Enrolled, _) => "enrolled",
+            (_, CancelledBy::Student) => "cancelled by the student",
+            _ => "cancelled",
+        };
+        let origin = enrollment.origin.unwrap_or_default();
+        let code = codes.iter().find(|(key_id, _)| *key_id == origin.key_id);
+        table.add_row([
+            (place + 1).to_string(),
+            format!("{} {}", student.given_name, student.family_name),
+            match origin.key_kind() {
+                KeyKind::Event => "event key".to_owned(),
+                KeyKind::Enrollment => "enrollment key".to_owned(),
+                KeyKind::Unspecified => "staff".to_owned(),
+            },
+            code.map(|(_, code)| code.clone()).unwrap_or_default(),
+            clock(enrollment.enroll_time.as_ref()),
+            status.to_owned(),
+        ]);
+    }
+    right_aligned(&mut table, 0);
+    format!("{}\n{table}\n{}", counts(roster), keys(story))
+}
+
+fn counts(roster: &GetRosterResponse) -> String {
+    format!(
+        "{} of {} seats taken, {} left",
+        roster.seats_taken, roster.maximum_students, roster.seats_left
+    )
+}
+
+fn keys(story: &Story) -> String {
+    let in_state = |state: KeyState| {
+        let keys = story.records.keys.values();
+        keys.filter(|key| key.state() == state).count()
+    };
+    format!(
+        "{} enrollment keys: {} redeemed, {} revoked, {} expired, {} available; the event key let in {}\n",
+        story.records.keys.len(),
+        in_state(KeyState::Redeemed),
+        in_state(KeyState::Revoked),
+        in_state(KeyState::Expired),
+        in_state(KeyState::Available),
+        story.records.event_key.use_count,
+    )
+}
+
+/// Each rule and whether it held; a broken one with where.
+pub(super) fn verdicts(verdicts: &[Verdict]) -> String {
+    let mut text = String::new();
+    for verdict in verdicts {
+        let mark = if verdict.problems.is_empty() {
+            "ok    "
+        } else {
+            "BROKEN"
+        };
+        let _ = writeln!(text, "{mark}  {}", verdict.rule);
+        for problem in &verdict.problems {
+            let _ = writeln!(text, "          {problem}");
+        }
+    }
+    text
+}
+
+fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()))
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    if table.width().is_none() {
+        table.set_width(WIDTH);
+    }
+    table
+}
+
+fn right_aligned(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// A masked code without most of its dots: `EK-••••-••••-4M` is `EK-…4M`.
+fn shortened(masked: &str) -> String {
+    let shown = |symbol: char| !matches!(symbol, '•' | '-');
+    let prefix: String = masked.chars().take_while(|symbol| shown(*symbol)).collect();
+    let end: Vec<char> = masked
+        .chars()
+        .rev()
+        .take_while(|symbol| shown(*symbol))
+        .collect();
+    let end: String = end.into_iter().rev().collect();
+    format!("{prefix}-…{end}")
+}
+
+/// The first sentence; what to do about it would be too much for a table.
+fn first_sentence(text: &str) -> String {
+    let end = text.find(". ").or_else(|| text.find(": "));
+    end.map_or(text, |end| &text[..end])
+        .trim_end_matches('.')
+        .to_owned()
+}
+
+fn day(timestamp: Option<&Timestamp>) -> String {
+    formatted(timestamp, "%-d %B %Y")
+}
+
+fn clock(timestamp: Option<&Timestamp>) -> String {
+    formatted(timestamp, "%H:%M:%S%.3f")
+}
+
+fn formatted(timestamp: Option<&Timestamp>, format: &str) -> String {
+    let formatted = |time: DateTime<Utc>| time.format(format).to_string();
+    time(timestamp).map_or_else(|_| "?".to_owned(), formatted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_code_is_shown_short() {
+        assert_eq!(shortened("EK-••••-••••-••••-••••-••••-••4M"), "EK-…4M");
+        assert_eq!(shortened("ab••••••"), "ab-…");
+    }
+
+    #[test]
+    fn the_reason_is_shown_and_not_the_advice() {
+        assert_eq!(
+            first_sentence("All seats are taken. Free one."),
+            "All seats are taken"
+        );
+        assert_eq!(first_sentence("This is over."), "This is over");
+    }
+}

@@ -1,0 +1,135 @@
+//! `latchkey verify`: whether what both services store holds together.
+//!
+//! Each service states and checks its own invariants, in one snapshot of its own schema. What spans both is compared
+//! here: the uses of keys, and the copies of organizations and classes that keys keeps of enrollment's.
+//!
+//! A copy follows its original by a moment, so a difference counts only if it is seen twice, the same both times, and
+//! all that was owed to keys when it was first seen was delivered in between. That is sound while traffic goes on:
+//!
+//! - An original that both readings of enrollment show unchanged was there before the delivery, which therefore
+//!   brought its copy; if the second reading of keys lacks it, it is missing.
+//! - A copy that both readings of keys show, and that the first reading of enrollment (which begins after that of keys)
+//!   did not show, had been given up or was never there; the delivery would have ended it, so it is a stray.
+
+mod compare;
+mod report;
+mod sides;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
+use tokio::time::{Instant, sleep};
+
+pub use report::{Finding, Report};
+use sides::Seen;
+
+/// What the server shows beside the connections.
+const APPLICATION: &str = "latchkey-verify";
+/// How many connections are open to each database at once: one streams while another asks.
+const CONNECTIONS: u32 = 2;
+/// How long connecting may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// How often it is asked whether everything owed is delivered.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Connections to the databases of both services, which may be one.
+#[derive(Debug, Clone)]
+pub struct Databases {
+    keys: PgPool,
+    enrollment: PgPool,
+}
+
+impl Databases {
+    /// Connects when first used. Each URL needs no more rights than its service has.
+    ///
+    /// # Errors
+    /// When a URL makes no sense.
+    pub fn connect(keys: &SecretString, enrollment: &SecretString) -> anyhow::Result<Self> {
+        Ok(Self {
+            keys: pool(keys).context("the URL of the keys service's database")?,
+            enrollment: pool(enrollment).context("the URL of the enrollment service's database")?,
+        })
+    }
+}
+
+fn pool(url: &SecretString) -> anyhow::Result<PgPool> {
+    let options: PgConnectOptions = url
+        .expose_secret()
+        .parse()
+        // The parser's error may repeat a part of the URL, which has a password in it.
+        .map_err(|_| anyhow::anyhow!("is not a URL of Postgres"))?;
+    let options = options
+        .application_name(APPLICATION)
+        .disable_statement_logging()
+        .options([("timezone", "UTC")]);
+    Ok(PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(CONNECT_WITHIN)
+        .connect_lazy_with(options))
+}
+
+/// How long what is owed to keys may take to arrive there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// The bound.
+    pub within: Duration,
+}
+
+impl Default for Drain {
+    /// Ten seconds: several times what the enrollment service waits before it tries a failed delivery again.
+    fn default() -> Self {
+        Self {
+            within: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Checks everything. The running enrollment service delivers what is owed; this only waits for it.
+///
+/// # Errors
+/// When a database cannot be read. What is broken is not an error but in the report.
+pub async fn verify(databases: &Databases, drain: &Drain) -> anyhow::Result<Report> {
+    let first = Seen::look(databases).await?;
+    let mut findings = match drained(databases, drain).await? {
+        Ok(()) => {
+            let second = Seen::look(databases).await?;
+            let still: HashSet<_> = second.into_iter().collect();
+            first
+                .into_iter()
+                .filter(|seen| still.contains(seen))
+                .map(Seen::into_finding)
+                .collect()
+        }
+        Err(owed) => vec![owed],
+    };
+    findings.extend(sides::findings(databases).await?);
+    Ok(Report::of(findings))
+}
+
+/// Waits until keys has been told everything that it was owed when this was called; a finding if that takes too long.
+async fn drained(databases: &Databases, drain: &Drain) -> anyhow::Result<Result<(), Finding>> {
+    let mark = sides::mark(databases).await?;
+    let deadline = Instant::now() + drain.within;
+    loop {
+        let owed = sides::owed_below(databases, &mark).await?;
+        if owed == 0 {
+            return Ok(Ok(()));
+        }
+        if Instant::now() >= deadline {
+            return Ok(Err(Finding {
+                table: "enrollment.deliveries".to_owned(),
+                id: format!("changes below {mark}"),
+                invariant: "what keys is owed is delivered".to_owned(),
+                found: format!(
+                    "{owed} changes still wait after {} s; do both services run?",
+                    drain.within.as_secs()
+                ),
+            }));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
