@@ -1,1 +1,147 @@
 //! `EnrollmentService`.
+
+mod read;
+pub(super) mod write;
+
+use std::sync::Arc;
+
+use latchkey_proto::enrollment::v1 as proto;
+use latchkey_proto::enrollment::v1::enrollment_service_server::EnrollmentService;
+use latchkey_service_kit::validation::Violations;
+use tonic::{Request, Response, Status};
+
+use super::{call, errors};
+use crate::app::Services;
+use crate::app::cancel_enrollment::cancel_enrollment;
+use crate::app::enroll_student::{DirectEnrollment, enroll_student};
+use crate::app::get_access::get_access;
+use crate::app::read_enrollments::{get_enrollment, list_enrollments};
+use crate::app::read_roster::get_roster;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Enrollments {
+    services: Arc<Services>,
+}
+
+impl Enrollments {
+    /// The service, working with `services`.
+    pub fn new(services: Arc<Services>) -> Self {
+        Self { services }
+    }
+}
+
+#[tonic::async_trait]
+impl EnrollmentService for Enrollments {
+    async fn enroll_student(
+        &self,
+        request: Request<proto::EnrollStudentRequest>,
+    ) -> Result<Response<proto::EnrollStudentResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let wish = DirectEnrollment {
+            request_id: violations.uuid("request_id", &message.request_id),
+            class_id: violations.uuid("class_id", &message.class_id),
+            student_id: violations.uuid("student_id", &message.student_id),
+        };
+        violations.finish()?;
+        let enrolled = enroll_student(&self.services, &call, wish)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::EnrollStudentResponse {
+            enrollment: Some(write::enrollment(&enrolled.enrollment)),
+            already_in: enrolled.already_in,
+        }))
+    }
+
+    async fn cancel_enrollment(
+        &self,
+        request: Request<proto::CancelEnrollmentRequest>,
+    ) -> Result<Response<proto::CancelEnrollmentResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("enrollment_id", &message.enrollment_id);
+        let reason = violations.line("reason", &message.reason);
+        violations.finish()?;
+        let cancelled = cancel_enrollment(&self.services, &call, id, reason)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::CancelEnrollmentResponse {
+            enrollment: Some(write::enrollment(&cancelled)),
+        }))
+    }
+
+    async fn get_enrollment(
+        &self,
+        request: Request<proto::GetEnrollmentRequest>,
+    ) -> Result<Response<proto::GetEnrollmentResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("enrollment_id", &message.enrollment_id);
+        violations.finish()?;
+        let found = get_enrollment(&self.services, &call, id)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::GetEnrollmentResponse {
+            enrollment: Some(write::enrollment(&found)),
+        }))
+    }
+
+    async fn list_enrollments(
+        &self,
+        request: Request<proto::ListEnrollmentsRequest>,
+    ) -> Result<Response<proto::ListEnrollmentsResponse>, Status> {
+        let call = call::of(&request)?;
+        let list = read::list(&request.into_inner())?;
+        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
+        let found = list_enrollments(
+            &self.services,
+            &call,
+            list.whose,
+            list.status,
+            &list.page,
+            &query,
+        )
+        .await
+        .map_err(errors::status)?
+        .map(|one| write::enrollment(&one));
+        Ok(Response::new(proto::ListEnrollmentsResponse {
+            enrollments: found.items,
+            next_page_token: found.next_page_token,
+        }))
+    }
+
+    async fn get_roster(
+        &self,
+        request: Request<proto::GetRosterRequest>,
+    ) -> Result<Response<proto::GetRosterResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("class_id", &message.class_id);
+        violations.finish()?;
+        let roster = get_roster(&self.services, &call, id)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(write::roster(roster)))
+    }
+
+    async fn get_access(
+        &self,
+        request: Request<proto::GetAccessRequest>,
+    ) -> Result<Response<proto::GetAccessResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let student_id = violations.uuid("student_id", &message.student_id);
+        let class_id = violations.uuid("class_id", &message.class_id);
+        violations.finish()?;
+        let access = get_access(&self.services, &call, student_id, class_id)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(write::access(&access)))
+    }
+}

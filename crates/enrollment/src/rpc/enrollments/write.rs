@@ -1,0 +1,114 @@
+//! Enrollments, rosters and access answers as messages carry them.
+
+use latchkey_proto::enrollment::v1 as proto;
+use latchkey_proto::keys::v1 as keys;
+
+use crate::app::get_access::Access;
+use crate::app::read_roster::{Roster, RosterEntry, StatusCount};
+use crate::domain::class_access::Denial;
+use crate::domain::enrollment::{CancelledBy, Enrollment, Origin, Status};
+use crate::domain::key::KeyKind;
+use crate::rpc::messages::stamp;
+use crate::rpc::students::student;
+
+/// An enrollment.
+pub(in crate::rpc) fn enrollment(enrollment: &Enrollment) -> proto::Enrollment {
+    let (status, cancelled_at, cancelled_by) = match enrollment.status {
+        Status::Enrolled => (
+            proto::EnrollmentStatus::Enrolled,
+            None,
+            proto::CancelledBy::Unspecified,
+        ),
+        Status::Cancelled { at, by } => (
+            proto::EnrollmentStatus::Cancelled,
+            Some(at),
+            match by {
+                CancelledBy::Student => proto::CancelledBy::Student,
+                CancelledBy::Staff => proto::CancelledBy::Staff,
+                CancelledBy::Class => proto::CancelledBy::Class,
+            },
+        ),
+    };
+    proto::Enrollment {
+        enrollment_id: enrollment.id.to_string(),
+        class_id: enrollment.class_id.to_string(),
+        student_id: enrollment.student_id.to_string(),
+        status: status.into(),
+        origin: Some(origin(enrollment.origin)),
+        enroll_time: Some(stamp(enrollment.enrolled_at)),
+        cancel_time: cancelled_at.map(stamp),
+        cancelled_by: cancelled_by.into(),
+    }
+}
+
+fn origin(origin: Origin) -> proto::EnrollmentOrigin {
+    match origin {
+        Origin::Direct => proto::EnrollmentOrigin::default(),
+        Origin::Key {
+            key_id,
+            kind,
+            generation,
+        } => proto::EnrollmentOrigin {
+            key_kind: match kind {
+                KeyKind::Enrollment => keys::KeyKind::Enrollment,
+                KeyKind::Event => keys::KeyKind::Event,
+            }
+            .into(),
+            key_id: key_id.to_string(),
+            generation,
+        },
+    }
+}
+
+/// A roster.
+pub(super) fn roster(roster: Roster) -> proto::GetRosterResponse {
+    let class = roster.class;
+    proto::GetRosterResponse {
+        class_id: class.id.to_string(),
+        minimum_students: class.minimum_students,
+        maximum_students: class.maximum_students,
+        seats_taken: class.seats_taken,
+        seats_left: class.seats_left(),
+        counts: roster.counts.iter().map(count).collect(),
+        entries: roster.entries.into_iter().map(entry).collect(),
+    }
+}
+
+fn count(count: &StatusCount) -> proto::StatusCount {
+    let status = match count.status.as_str() {
+        "enrolled" => proto::EnrollmentStatus::Enrolled,
+        "cancelled" => proto::EnrollmentStatus::Cancelled,
+        _ => proto::EnrollmentStatus::Unspecified,
+    };
+    proto::StatusCount {
+        status: status.into(),
+        count: i32::try_from(count.count).unwrap_or(i32::MAX),
+    }
+}
+
+fn entry(entry: RosterEntry) -> proto::RosterEntry {
+    proto::RosterEntry {
+        enrollment: Some(enrollment(&entry.enrollment)),
+        student: Some(student(entry.student)),
+    }
+}
+
+/// An access answer.
+pub(super) fn access(access: &Access) -> proto::GetAccessResponse {
+    let denial = match access.denial {
+        None => proto::AccessDenial::Unspecified,
+        Some(Denial::ClassCancelled) => proto::AccessDenial::ClassCancelled,
+        Some(Denial::NotEnrolled) => proto::AccessDenial::NotEnrolled,
+        Some(Denial::NotStarted) => proto::AccessDenial::NotStarted,
+        Some(Denial::Expired) => proto::AccessDenial::Expired,
+        Some(Denial::StudentInactive) => proto::AccessDenial::StudentInactive,
+    };
+    let place = access.place.as_ref();
+    proto::GetAccessResponse {
+        allowed: access.denial.is_none(),
+        denial: denial.into(),
+        access_from: place.map(|place| stamp(place.from)),
+        access_until: place.map(|place| stamp(place.until)),
+        enrollment: place.map(|place| enrollment(&place.enrollment)),
+    }
+}
