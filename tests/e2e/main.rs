@@ -18,6 +18,7 @@ mod mixed_load;
 mod organizations;
 mod outages;
 mod races;
+mod readme_session;
 mod reasons;
 mod reflection;
 mod registration;

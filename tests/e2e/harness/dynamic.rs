@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use prost::Message as _;
+use prost::bytes::{Buf as _, BufMut as _};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -39,6 +40,54 @@ pub(crate) async fn call(
     let path: PathAndQuery = path_of(method).parse().expect("a path");
     let codec = DynamicCodec(method.output());
     Ok(client.unary(Request::new(request), path, codec).await?.into_inner())
+}
+
+/// Calls the method at `path` with bytes that need not be a message.
+pub(crate) async fn call_raw(connection: Authorized, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Status> {
+    let mut client = Grpc::new(connection);
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    let path: PathAndQuery = path.parse().expect("a path");
+    Ok(client.unary(Request::new(body), path, RawCodec).await?.into_inner())
+}
+
+/// Leaves bytes as they are.
+#[derive(Debug, Clone, Copy)]
+struct RawCodec;
+
+impl Codec for RawCodec {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for RawCodec {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for RawCodec {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let mut bytes = vec![0; buffer.remaining()];
+        buffer.copy_to_slice(&mut bytes);
+        Ok(Some(bytes))
+    }
 }
 
 /// Encodes and decodes by descriptor.

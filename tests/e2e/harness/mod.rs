@@ -7,6 +7,7 @@ pub(crate) mod dynamic;
 pub(crate) mod invariants;
 pub(crate) mod logs;
 pub(crate) mod refusals;
+pub(crate) mod scene;
 pub(crate) mod site;
 pub(crate) mod stack;
 pub(crate) mod time;
@@ -15,6 +16,7 @@ pub(crate) mod world;
 
 pub(crate) use callers::Caller;
 pub(crate) use refusals::{reason_of, refused};
+pub(crate) use scene::Scene;
 pub(crate) use site::Options;
 pub(crate) use stack::Stack;
 pub(crate) use time::{at, ids, new_id, now};

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use chrono::TimeDelta;
 use latchkey::stack::Service;
-use latchkey::stack::config_files::{ISSUER_KEY, SharedFiles};
+use latchkey::stack::config_files::{ISSUER_KEY, SERVICE_KEY, SharedFiles};
 use latchkey::stack::process::{ANY_PORT, Process, ProcessOptions, claim};
 use latchkey::stack::secrets::Secrets;
-use latchkey::stack::tokens::Issuer;
+use latchkey::stack::tokens::{AUDIENCE, Issuer, SERVICE_ISSUER};
+use latchkey_service_kit::clock::SystemClock;
+use latchkey_service_kit::identity::{Role, SignerOptions, TokenSigner};
 use toml::{Table, Value};
 
 use super::cluster::{TestDatabase, cluster, executable};
@@ -54,6 +58,8 @@ pub(crate) struct Replica {
 pub(crate) struct Site {
     pub(crate) database: TestDatabase,
     pub(crate) issuer: Issuer,
+    /// A token such as the enrollment service signs for itself.
+    pub(crate) service_token: String,
     pub(crate) keys: Vec<Replica>,
     pub(crate) enrollment: Vec<Replica>,
 }
@@ -66,6 +72,7 @@ impl Site {
         std::fs::create_dir(&secrets_directory).expect("a directory for secrets");
         let secrets = Secrets::in_directory(secrets_directory);
         let issuer = Issuer::new(&secrets.key_pair(ISSUER_KEY).expect("a key pair")).expect("an issuer");
+        let service_token = service_token(&secrets);
         let files = SharedFiles::make(&secrets, &database.services).expect("the services' files");
         let (mut keys, mut enrollment) = (Vec::new(), Vec::new());
         for number in 0..options.replicas {
@@ -77,7 +84,7 @@ impl Site {
                 Replica::start(Service::Enrollment, number, &database, &files, keys_address, settings).await;
             enrollment.push(replica);
         }
-        Self { database, issuer, keys, enrollment }
+        Self { database, issuer, service_token, keys, enrollment }
     }
 
     /// All processes.
@@ -159,6 +166,20 @@ impl Replica {
             process.kill().await.expect("it can be killed");
         }
     }
+}
+
+fn service_token(secrets: &Secrets) -> String {
+    let pair = secrets.key_pair(SERVICE_KEY).expect("a key pair");
+    let options = SignerOptions {
+        issuer: SERVICE_ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        subject: "enrollment".to_owned(),
+        roles: vec![Role::EnrollmentService],
+        organization: None,
+        lifetime: TimeDelta::hours(1),
+    };
+    let signer = TokenSigner::new(pair.private_pem(), options, Arc::new(SystemClock)).expect("a signer");
+    signer.token().expect("a token").to_string()
 }
 
 /// Puts settings over those in a configuration file.

@@ -79,19 +79,24 @@ impl Stack {
         PgConnection::connect_with(&self.site().database.admin).await.expect("a connection")
     }
 
-    /// Where a service listens, as a URL.
-    pub(crate) fn url(&self, service: Service) -> String {
-        let replicas = match service {
-            Service::Keys => &self.site().keys,
-            Service::Enrollment => &self.site().enrollment,
+    /// A connection to a service, for calls that carry no token.
+    pub(crate) fn channel(&self, service: Service) -> Channel {
+        let channels = match service {
+            Service::Keys => &self.channels.keys,
+            Service::Enrollment => &self.channels.enrollment,
         };
-        format!("http://{}", replicas[0].address)
+        channels[0].clone()
     }
 
     /// A token of one role.
     pub(crate) fn token(&self, role: Role, subject: &str, organization: Option<&str>) -> String {
+        self.token_with(&[role], subject, organization)
+    }
+
+    /// A token of several roles.
+    pub(crate) fn token_with(&self, roles: &[Role], subject: &str, organization: Option<&str>) -> String {
         let request = TokenRequest {
-            roles: vec![role],
+            roles: roles.to_vec(),
             organization: organization.map(|id| id.parse().expect("an organization's id")),
             subject: subject.to_owned(),
             lifetime: TimeDelta::hours(1),
@@ -115,6 +120,16 @@ impl Stack {
 
     pub(crate) fn platform(&self) -> Caller {
         self.caller(Role::PlatformService, "platform", None)
+    }
+
+    /// The enrollment service itself, as it calls the keys service.
+    pub(crate) fn enrollment_service(&self) -> Caller {
+        self.bearer(Some(&self.site().service_token))
+    }
+
+    /// Someone with several roles.
+    pub(crate) fn caller_with(&self, roles: &[Role], subject: &str, organization: Option<&str>) -> Caller {
+        self.bearer(Some(&self.token_with(roles, subject, organization)))
     }
 
     pub(crate) fn student(&self, student_id: &str) -> Caller {
