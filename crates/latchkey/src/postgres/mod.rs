@@ -57,11 +57,12 @@ pub async fn binaries(
         Ok(binaries) => return Ok(binaries),
         Err(more) => attempts.extend(more),
     }
-    match download::download(account, major, progress).await {
+    match download::download(&places.archives, account, major, progress).await {
         Ok(binaries) => Ok(binaries),
         Err(outcome) => {
             let what = format!(
-                "download to {}",
+                "download from {} to {}",
+                places.archives,
                 download::cache_directory(account).display()
             );
             attempts.push(Attempt { what, outcome });
@@ -130,6 +131,32 @@ mod tests {
         );
         if !cfg!(target_os = "macos") {
             assert!(remedy("").contains("DATABASE_URL"));
+        }
+    }
+
+    /// Neither on this machine nor by download: what somebody sees who has neither Postgres nor a network.
+    #[tokio::test]
+    async fn where_none_is_found_or_fetched_the_error_says_what_to_do() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let places = Places {
+            path: directory.path().into(),
+            packaged: vec![format!("{}/*/bin", directory.path().display())],
+            archives: "https://archives.invalid/postgres".to_owned(),
+        };
+        let account = Account::for_postgres().expect("an account");
+        // A version that nobody has in the cache.
+        let missing = binaries(&places, &account, Some(9_999), &Progress::hidden()).await;
+        let text = missing.expect_err("there is none").to_string();
+        let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+        for part in [
+            "DATABASE_URL: not set",
+            "`postgres` on the PATH: not there",
+            "`pg_config --bindir`: not there",
+            "/*/bin: not there",
+            "download from https://archives.invalid/postgres to ",
+            &format!("To mend it: {}", remedy(&os_release)),
+        ] {
+            assert!(text.contains(part), "{part} in:\n{text}");
         }
     }
 
