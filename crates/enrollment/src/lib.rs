@@ -9,6 +9,7 @@ pub mod clients;
 pub mod domain;
 pub mod rpc;
 pub mod store;
+pub mod verify;
 
 /// The migrations of this service's schema.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

@@ -40,6 +40,12 @@ pub async fn get_access(
 ) -> Result<Access, Error> {
     let mut transaction = begin(&services.pool).await?;
     store::read_one_snapshot(&mut transaction).await?;
+    let instructor = call.scope.instructor.as_deref();
+    let student = store::students::find_placed(&mut transaction, student_id, instructor)
+        .await?
+        .filter(|student| call.reaches(&student.scope()))
+        .ok_or(Refusal::StudentNotFound { student_id })?
+        .student;
     let mut class = store::classes::find_placed(&mut *transaction, class_id, call.scope.student)
         .await?
         .ok_or(Refusal::ClassNotFound { class_id })?;
@@ -51,12 +57,6 @@ pub async fn get_access(
     if !call.reaches(&class.scope()) {
         return Err(Refusal::ClassNotFound { class_id }.into());
     }
-    let instructor = call.scope.instructor.as_deref();
-    let student = store::students::find_placed(&mut transaction, student_id, instructor)
-        .await?
-        .filter(|student| call.reaches(&student.scope()))
-        .ok_or(Refusal::StudentNotFound { student_id })?
-        .student;
     let enrollment = store::enrollments::find_live(&mut *transaction, class_id, student_id).await?;
     transaction.rollback().await?;
     let (class, now) = (class.class, class.now);

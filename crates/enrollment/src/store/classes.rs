@@ -345,6 +345,12 @@ pub async fn owed(executor: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec
     all(rows)
 }
 
+/// Every class, by id.
+pub async fn every(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<Class>> {
+    let rows = classes!("ORDER BY c.class_id").fetch_all(executor).await?;
+    all(rows)
+}
+
 /// Those of the classes `ids` that exist.
 pub async fn find_all(executor: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Class>> {
     let rows = classes!("WHERE c.class_id = ANY ($1)", ids)

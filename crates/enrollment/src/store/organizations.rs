@@ -158,6 +158,14 @@ pub async fn page(
     Ok(rows.into_iter().map(Organization::from).collect())
 }
 
+/// Every organization, by id.
+pub async fn every(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<Organization>> {
+    let rows = organizations!("ORDER BY o.organization_id")
+        .fetch_all(executor)
+        .await?;
+    Ok(rows.into_iter().map(Organization::from).collect())
+}
+
 /// Organizations whose newest version is not known to have reached the keys service, at most `limit`.
 pub async fn owed(executor: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec<Organization>> {
     let rows = organizations!(

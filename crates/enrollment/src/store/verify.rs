@@ -1,1 +1,130 @@
-//! Queries that re-count what the constraints promise.
+//! The invariants of the schema, each counted afresh from the rows, and what a comparison with the keys service's side
+//! has to read.
+
+mod audit;
+mod rows;
+
+use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use latchkey_service_kit::database::begin;
+use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
+
+use super::read_one_snapshot;
+
+/// A row, or several with one id, for which an invariant does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// What should hold, in words.
+    pub invariant: &'static str,
+    /// The table in which the row stands.
+    pub table: &'static str,
+    /// Its id.
+    pub id: String,
+    /// What was found instead.
+    pub found: String,
+}
+
+struct Broken {
+    id: String,
+    found: String,
+}
+
+/// Adds what breaks `$invariant`: `$sql` selects one row for each finding.
+macro_rules! broken {
+    ($findings:ident, $connection:ident, $table:literal, $invariant:literal, $sql:literal) => {
+        let rows = sqlx::query_as!(super::Broken, $sql)
+            .fetch_all(&mut *$connection)
+            .await?;
+        $findings.extend(rows.into_iter().map(|row| super::Finding {
+            invariant: $invariant,
+            table: $table,
+            id: row.id,
+            found: row.found,
+        }));
+    };
+}
+use broken;
+
+/// Everything in the schema that breaks an invariant, at one instant.
+pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
+    let mut transaction = begin(pool).await?;
+    read_one_snapshot(&mut transaction).await?;
+    let mut findings = Vec::new();
+    rows::organizations_and_students(&mut transaction, &mut findings).await?;
+    rows::seats(&mut transaction, &mut findings).await?;
+    rows::enrollments(&mut transaction, &mut findings).await?;
+    rows::redemptions(&mut transaction, &mut findings).await?;
+    audit::organizations_and_classes(&mut transaction, &mut findings).await?;
+    audit::students(&mut transaction, &mut findings).await?;
+    audit::enrollments(&mut transaction, &mut findings).await?;
+    transaction.rollback().await?;
+    Ok(findings)
+}
+
+/// A live use of a key: an enrollment that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveUse {
+    /// The enrollment, which is also the redemption.
+    pub enrollment_id: Uuid,
+    /// The key.
+    pub key_id: Uuid,
+    /// The student.
+    pub student_id: Uuid,
+    /// The class.
+    pub class_id: Uuid,
+    /// The generation of the code that was typed.
+    pub generation: i32,
+    /// When it was decided.
+    pub enrolled_at: DateTime<Utc>,
+}
+
+/// Every live use, by enrollment and key, as a stream over one snapshot.
+pub fn live_uses(pool: &PgPool) -> BoxStream<'_, sqlx::Result<LiveUse>> {
+    sqlx::query!(
+        r#"
+        SELECT enrollment_id, key_id AS "key_id!", student_id, class_id, generation AS "generation!", enrolled_at
+        FROM enrollment.enrollments WHERE holds_key
+        ORDER BY enrollment_id, key_id
+        "#
+    )
+    .fetch(pool)
+    .map_ok(|row| LiveUse {
+        enrollment_id: row.enrollment_id,
+        key_id: row.key_id,
+        student_id: row.student_id,
+        class_id: row.class_id,
+        generation: row.generation,
+        enrolled_at: row.enrolled_at,
+    })
+    .boxed()
+}
+
+/// A transaction id above those of all transactions that have committed so far, as text.
+pub async fn mark(executor: impl PgExecutor<'_>) -> sqlx::Result<String> {
+    sqlx::query_scalar!(r#"SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS "mark!""#)
+        .fetch_one(executor)
+        .await
+}
+
+/// How many changes the keys service is not known to have been told: of enrollments with a key, those made by
+/// transactions below `mark`; of organizations and classes, all.
+pub async fn owed_below(executor: impl PgExecutor<'_>, mark: &str) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"
+        SELECT (
+            SELECT count(*) FROM enrollment.enrollments e
+            WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d)
+              AND e.changed_xid < $1::text::xid8 AND e.key_id IS NOT NULL
+        ) + (
+            SELECT count(*) FROM enrollment.organizations o WHERE o.copied_version < o.version
+        ) + (
+            SELECT count(*) FROM enrollment.classes c WHERE c.copied_version < c.version
+        ) AS "owed!"
+        "#,
+        mark
+    )
+    .fetch_one(executor)
+    .await
+}

@@ -1,0 +1,123 @@
+//! Each state change has exactly one event in the trail, and each event its state change. A redemption is its own.
+
+use sqlx::PgConnection;
+
+use super::{Finding, broken};
+
+/// Organizations and classes: one event for the creation, one for each version after the first.
+pub(super) async fn organizations_and_classes(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> sqlx::Result<()> {
+    broken!(
+        findings,
+        connection,
+        "enrollment.audit_events",
+        "each change of an organization has exactly one event",
+        r#"
+        SELECT coalesce(o.organization_id, e.resource_id)::text AS "id!",
+            format('version %s, %s creations, %s changes', coalesce(o.version, 0), coalesce(e.created, 0), coalesce(e.changed, 0))
+                AS "found!"
+        FROM enrollment.organizations o
+        FULL JOIN (
+            SELECT a.resource_id, count(*) FILTER (WHERE a.action = 'organization.create') AS created,
+                count(*) FILTER (WHERE a.action <> 'organization.create') AS changed
+            FROM enrollment.audit_events a WHERE a.resource_type = 'organization' GROUP BY a.resource_id
+        ) e ON e.resource_id = o.organization_id
+        WHERE (e.created, e.changed) IS DISTINCT FROM (1::bigint, o.version - 1)
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "enrollment.audit_events",
+        "each change of a class has exactly one event",
+        r#"
+        SELECT coalesce(c.class_id, e.resource_id)::text AS "id!",
+            format('%s, version %s, %s creations, %s changes, %s cancellations', coalesce(c.status, 'missing'),
+                coalesce(c.version, 0), coalesce(e.created, 0), coalesce(e.changed, 0), coalesce(e.cancelled, 0)) AS "found!"
+        FROM enrollment.classes c
+        FULL JOIN (
+            SELECT a.resource_id, count(*) FILTER (WHERE a.action = 'class.create') AS created,
+                count(*) FILTER (WHERE a.action <> 'class.create') AS changed,
+                count(*) FILTER (WHERE a.action = 'class.cancel') AS cancelled
+            FROM enrollment.audit_events a WHERE a.resource_type = 'class' GROUP BY a.resource_id
+        ) e ON e.resource_id = c.class_id
+        WHERE (e.created, e.changed, e.cancelled)
+            IS DISTINCT FROM (1::bigint, c.version - 1, CASE WHEN c.status = 'cancelled' THEN 1 ELSE 0 END::bigint)
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}
+
+/// Students: made by a request with an event, or by a registration; one event for each version after the first.
+pub(super) async fn students(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> sqlx::Result<()> {
+    broken!(
+        findings,
+        connection,
+        "enrollment.audit_events",
+        "each account has exactly one origin, an event or a registration, and each change of it exactly one event",
+        r#"
+        SELECT coalesce(s.student_id, e.resource_id)::text AS "id!",
+            format('version %s, %s creations, %s registrations, %s changes', coalesce(s.version, 0), coalesce(e.created, 0),
+                coalesce(s.registered, 0), coalesce(e.changed, 0)) AS "found!"
+        FROM (
+            SELECT t.student_id, t.version, (
+                SELECT count(*) FROM enrollment.redemptions r
+                WHERE r.redemption_id = t.request_id AND r.registration AND r.outcome = 'enrolled'
+                  AND r.student_id = t.student_id
+            ) AS registered
+            FROM enrollment.students t
+        ) s
+        FULL JOIN (
+            SELECT a.resource_id, count(*) FILTER (WHERE a.action = 'student.create') AS created,
+                count(*) FILTER (WHERE a.action <> 'student.create') AS changed
+            FROM enrollment.audit_events a WHERE a.resource_type = 'student' GROUP BY a.resource_id
+        ) e ON e.resource_id = s.student_id
+        WHERE s.student_id IS NULL OR coalesce(e.created, 0) + s.registered <> 1 OR coalesce(e.changed, 0) <> s.version - 1
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}
+
+/// Enrollments: direct ones have an event, each cancellation has one, and each block that was lifted.
+pub(super) async fn enrollments(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> sqlx::Result<()> {
+    broken!(
+        findings,
+        connection,
+        "enrollment.audit_events",
+        "each direct enrollment, cancellation and lifted block has exactly one event",
+        r#"
+        SELECT coalesce(n.enrollment_id, e.resource_id)::text AS "id!",
+            CASE WHEN n.enrollment_id IS NULL THEN 'no such enrollment' ELSE
+                format('%s, %s direct enrollments for %s, %s cancellations for %s, %s lifts for %s', n.status,
+                    coalesce(e.enrolled, 0), n.enrolled, coalesce(e.cancelled, 0), n.cancelled, coalesce(e.lifted, 0), n.lifted)
+            END AS "found!"
+        FROM (
+            SELECT i.enrollment_id, i.status, CASE WHEN i.key_id IS NULL THEN 1 ELSE 0 END AS enrolled,
+                CASE WHEN i.status = 'cancelled' THEN 1 ELSE 0 END AS cancelled,
+                CASE WHEN i.cancelled_by = 'staff' AND NOT i.blocked THEN 1 ELSE 0 END AS lifted
+            FROM enrollment.enrollments i
+        ) n
+        FULL JOIN (
+            SELECT a.resource_id, count(*) FILTER (WHERE a.action = 'enrollment.enroll') AS enrolled,
+                count(*) FILTER (WHERE a.action = 'enrollment.cancel') AS cancelled,
+                count(*) FILTER (WHERE a.action = 'enrollment.lift_block') AS lifted
+            FROM enrollment.audit_events a WHERE a.resource_type = 'enrollment' GROUP BY a.resource_id
+        ) e ON e.resource_id = n.enrollment_id
+        WHERE n.enrollment_id IS NULL OR coalesce(e.enrolled, 0) <> n.enrolled OR coalesce(e.cancelled, 0) <> n.cancelled
+           OR coalesce(e.lifted, 0) <> n.lifted
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Whether what is stored holds together: the invariants of this service, and what a comparison with the keys service's
+//! side has to read.
+//!
+//! Everything here only reads, and is sound while calls are served.
+
+use futures::stream::BoxStream;
+use sqlx::PgPool;
+
+pub use crate::domain::grant::{Grant, GrantStatus};
+pub use crate::domain::organization::Organization;
+pub use crate::store::verify::{Finding, LiveUse};
+
+use crate::store::{classes, organizations as organization_rows, verify as rows};
+
+/// Everything that breaks an invariant, at one instant. Empty when all is well.
+pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
+    rows::findings(pool).await
+}
+
+/// The organizations, by id.
+pub async fn organizations(pool: &PgPool) -> sqlx::Result<Vec<Organization>> {
+    organization_rows::every(pool).await
+}
+
+/// What the copy of each class in keys must be, by class id.
+pub async fn grants(pool: &PgPool) -> sqlx::Result<Vec<Grant>> {
+    Ok(classes::every(pool).await?.iter().map(Grant::of).collect())
+}
+
+/// Every live use of a key, by enrollment and key, as of the stream's beginning.
+pub fn live_uses(pool: &PgPool) -> BoxStream<'_, sqlx::Result<LiveUse>> {
+    rows::live_uses(pool)
+}
+
+/// A mark in the order of commits: above everything that has committed so far.
+pub async fn mark(pool: &PgPool) -> sqlx::Result<String> {
+    rows::mark(pool).await
+}
+
+/// How many changes below a [`mark`] the keys service is not known to have been told.
+pub async fn owed_below(pool: &PgPool, mark: &str) -> sqlx::Result<i64> {
+    rows::owed_below(pool, mark).await
+}
