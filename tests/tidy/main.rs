@@ -7,6 +7,7 @@ mod contract;
 mod manifests;
 mod names;
 mod rooms;
+mod rules_page;
 mod sizes;
 mod source;
 mod tokens;
@@ -100,4 +101,11 @@ fn every_reason_is_documented_with_its_code() {
 #[test]
 fn every_reason_states_the_code_it_comes_with() {
     hold(&contract::misstated_codes(&contract::reasons()));
+}
+
+#[test]
+fn every_rule_of_the_domain_names_the_test_that_holds_it() {
+    let page =
+        std::fs::read_to_string(repository().join("docs/domain.md")).expect("docs/domain.md");
+    hold(&rules_page::unheld_rules(&page, &sources()));
 }

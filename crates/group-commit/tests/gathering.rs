@@ -142,17 +142,14 @@ async fn the_observer_is_told_of_each_batch() {
         bad: [2].into(),
         ..Step::gated()
     });
-    let batcher = observed(
-        &step,
-        Limits {
-            max_batch: 2,
-            max_queue: 10,
-        },
-        {
-            let reports = Arc::clone(&reports);
-            move |report| reports.lock().expect("unpoisoned").push(report.clone())
-        },
-    );
+    let limits = Limits {
+        max_batch: 2,
+        max_queue: 10,
+    };
+    let batcher = observed(&step, limits, {
+        let reports = Arc::clone(&reports);
+        move |report| reports.lock().expect("unpoisoned").push(report.clone())
+    });
     let handles = hold_up(&batcher, &step, 1..6).await;
     let soon = Instant::now() + Duration::from_millis(10);
     let expired = submit_until(&batcher, 6, Some(soon));

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tonic::Code;
 
 use super::*;
-use crate::store::StoreError;
 
 const ID: Uuid = Uuid::from_u128(7);
 
@@ -106,8 +106,10 @@ fn a_limit_is_told_with_its_figures() {
 
 #[test]
 fn a_fault_shows_nothing_of_its_source() {
-    let bad_row = Error::from(StoreError::bad_row("keys.training_keys", "kind", ID));
-    for error in [bad_row, Error::bug("the secret cause")] {
+    for error in [
+        Error::bug("keys.training_keys holds nonsense"),
+        Error::internal(std::io::Error::other("the secret cause")),
+    ] {
         let status = Status::from(error);
         assert_eq!(status.code(), Code::Internal);
         for hidden in ["keys.training_keys", "secret cause"] {
@@ -119,8 +121,8 @@ fn a_fault_shows_nothing_of_its_source() {
 
 #[test]
 fn an_outage_says_that_the_call_may_be_repeated() {
-    let error = Error::from(sqlx::Error::PoolTimedOut);
-    let error = api_error(error);
+    let source = std::io::Error::from(std::io::ErrorKind::TimedOut);
+    let error = api_error(Error::DependencyUnavailable(Arc::new(source)));
     assert_eq!(error.reason(), ErrorReason::DependencyUnavailable);
     assert_eq!(error.code(), Code::Unavailable);
 }
