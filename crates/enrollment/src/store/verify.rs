@@ -55,6 +55,7 @@ pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
     rows::organizations_and_students(&mut transaction, &mut findings).await?;
     rows::seats(&mut transaction, &mut findings).await?;
     rows::enrollments(&mut transaction, &mut findings).await?;
+    rows::held_keys(&mut transaction, &mut findings).await?;
     rows::redemptions(&mut transaction, &mut findings).await?;
     audit::organizations_and_classes(&mut transaction, &mut findings).await?;
     audit::students(&mut transaction, &mut findings).await?;

@@ -15,21 +15,21 @@ fn wish() -> proto::CreateStudentRequest {
     }
 }
 
-fn with_password(text: &str) -> Option<proto::Credential> {
-    Some(proto::Credential {
+fn password(text: &str) -> proto::Credential {
+    proto::Credential {
         password: Some(proto::Password { text: text.into() }),
         external_identity: None,
-    })
+    }
 }
 
-fn with_identity(issuer: &str, subject: &str) -> Option<proto::Credential> {
-    Some(proto::Credential {
+fn identity(issuer: &str, subject: &str) -> proto::Credential {
+    proto::Credential {
         password: None,
         external_identity: Some(proto::ExternalIdentity {
             issuer: issuer.into(),
             subject: subject.into(),
         }),
-    })
+    }
 }
 
 fn faults<T>(read: Result<T, ApiError>) -> Vec<String> {
@@ -48,13 +48,13 @@ fn faults<T>(read: Result<T, ApiError>) -> Vec<String> {
 fn a_wish_may_bring_a_password_an_identity_or_neither() {
     assert!(new_student(wish()).unwrap().credential.is_none());
     let mut message = wish();
-    message.credential = with_password("correct horse");
+    message.credential = Some(password("correct horse"));
     match new_student(message).unwrap().credential {
         Some(Credential::Password(text)) => assert_eq!(text.expose_secret(), "correct horse"),
         other => panic!("{other:?}"),
     }
     let mut message = wish();
-    message.credential = with_identity("https://login.example.com", "ann");
+    message.credential = Some(identity("https://login.example.com", "ann"));
     let credential = new_student(message).unwrap().credential.unwrap();
     let identity = credential.external_identity().unwrap();
     assert_eq!(identity.issuer, "https://login.example.com");
@@ -69,7 +69,7 @@ fn every_field_at_fault_is_named_at_once() {
         email: "nobody".into(),
         given_name: "  ".into(),
         family_name: "a\nb".into(),
-        credential: with_password("short"),
+        credential: Some(password("short")),
     };
     assert_eq!(
         faults(new_student(message)),
@@ -90,7 +90,7 @@ fn a_credential_is_one_thing_and_an_issuer_is_https() {
     message.credential = Some(proto::Credential::default());
     assert_eq!(faults(new_student(message)).len(), 1);
     let mut message = wish();
-    message.credential = with_identity("http://login.example.com", "ann");
+    message.credential = Some(identity("http://login.example.com", "ann"));
     assert_eq!(
         faults(new_student(message)),
         ["credential.external_identity.issuer"]
