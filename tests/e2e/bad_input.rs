@@ -23,13 +23,28 @@ struct Callers {
 
 impl Callers {
     fn new(stack: &Stack, scene: &Scene<'_>) -> Self {
-        let roles = [Role::Operator, Role::PlatformService, Role::Administrator, Role::OperationsManager];
+        let roles = [
+            Role::Operator,
+            Role::PlatformService,
+            Role::Administrator,
+            Role::OperationsManager,
+        ];
         let everybody = stack.caller_with(&roles, "ada-admin", Some(&scene.organization.id));
-        Self { everybody, service: stack.enrollment_service() }
+        Self {
+            everybody,
+            service: stack.enrollment_service(),
+        }
     }
 
-    async fn ask(&self, method: &MethodDescriptor, request: DynamicMessage) -> Result<DynamicMessage, Status> {
-        let connection = match (method.parent_service().name(), method.parent_service().package_name()) {
+    async fn ask(
+        &self,
+        method: &MethodDescriptor,
+        request: DynamicMessage,
+    ) -> Result<DynamicMessage, Status> {
+        let connection = match (
+            method.parent_service().name(),
+            method.parent_service().package_name(),
+        ) {
             ("KeyUsageService", _) => self.service.to_keys(),
             (_, "latchkey.keys.v1") => self.everybody.to_keys(),
             _ => self.everybody.to_enrollment(),
@@ -41,13 +56,20 @@ impl Callers {
 /// The fields that a refusal names.
 fn named(refusal: &Status) -> BTreeSet<String> {
     let details = refusal.get_details_bad_request();
-    details.into_iter().flat_map(|details| details.field_violations).map(|violation| violation.field).collect()
+    details
+        .into_iter()
+        .flat_map(|details| details.field_violations)
+        .map(|violation| violation.field)
+        .collect()
 }
 
 /// Whether `field` is named, itself or by something inside or around it: `end_time.seconds` names `end_time`.
 fn names(named: &BTreeSet<String>, field: &str) -> bool {
     let within = |inner: &str, outer: &str| {
-        inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with(['.', '[']))
+        inner == outer
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
     };
     named.iter().any(|name| within(name, field))
 }
@@ -58,10 +80,15 @@ fn judge(case: &Case, answer: Result<DynamicMessage, Status>) -> Result<(), Stri
         Ok(_) => Err("was accepted".to_owned()),
         Err(refusal) => {
             let reason = reason_of(&refusal);
-            let is_named = reason == ErrorReason::FieldInvalid && names(&named(&refusal), &case.field);
+            let is_named =
+                reason == ErrorReason::FieldInvalid && names(&named(&refusal), &case.field);
             let fault = matches!(
                 refusal.code(),
-                Code::Internal | Code::Unknown | Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled
+                Code::Internal
+                    | Code::Unknown
+                    | Code::Unavailable
+                    | Code::DeadlineExceeded
+                    | Code::Cancelled
             );
             match case.demand {
                 _ if is_named => Ok(()),
@@ -85,12 +112,22 @@ async fn each_field_missing_oversized_malformed_or_hostile_is_named_or_harmless(
             tried += 1;
             let answer = callers.ask(&method, case.request.clone()).await;
             if let Err(what) = judge(&case, answer) {
-                wrong.push(format!("{} {} {}: {what}", path_of(&method), case.field, case.what));
+                wrong.push(format!(
+                    "{} {} {}: {what}",
+                    path_of(&method),
+                    case.field,
+                    case.what
+                ));
             }
         }
     }
     assert!(tried > 500, "only {tried} cases");
-    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {tried}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     stack.finish().await;
 }
 
@@ -105,11 +142,20 @@ async fn all_fields_at_fault_are_named_at_once() {
         if broken.is_empty() {
             continue;
         }
-        let refusal = callers.ask(&method, request).await.expect_err("every field is at fault");
+        let refusal = callers
+            .ask(&method, request)
+            .await
+            .expect_err("every field is at fault");
         let named = named(&refusal);
-        let unnamed: Vec<_> = broken.iter().filter(|field| !names(&named, field)).collect();
+        let unnamed: Vec<_> = broken
+            .iter()
+            .filter(|field| !names(&named, field))
+            .collect();
         if reason_of(&refusal) != ErrorReason::FieldInvalid || !unnamed.is_empty() {
-            wrong.push(format!("{}: {unnamed:?} are not named: {refusal} {named:?}", path_of(&method)));
+            wrong.push(format!(
+                "{}: {unnamed:?} are not named: {refusal} {named:?}",
+                path_of(&method)
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -126,11 +172,23 @@ async fn an_empty_request_is_refused_naming_all_that_must_be_there() {
         if required.is_empty() {
             continue;
         }
-        let refusal = callers.ask(&method, DynamicMessage::new(method.input())).await.expect_err("empty");
-        assert_eq!(reason_of(&refusal), ErrorReason::FieldInvalid, "{}", path_of(&method));
+        let refusal = callers
+            .ask(&method, DynamicMessage::new(method.input()))
+            .await
+            .expect_err("empty");
+        assert_eq!(
+            reason_of(&refusal),
+            ErrorReason::FieldInvalid,
+            "{}",
+            path_of(&method)
+        );
         let named = named(&refusal);
         for field in required {
-            assert!(names(&named, &field), "{} {field}: {named:?}", path_of(&method));
+            assert!(
+                names(&named, &field),
+                "{} {field}: {named:?}",
+                path_of(&method)
+            );
         }
     }
     stack.finish().await;
@@ -155,13 +213,21 @@ async fn what_is_no_message_at_all_is_refused_as_such() {
         for (what, bytes) in &garbage {
             let answer = call_raw(callers.everybody.to_enrollment(), path, bytes.clone()).await;
             let refusal = answer.expect_err(what);
-            assert_eq!(reason_of(&refusal), ErrorReason::FieldInvalid, "{path} {what}");
+            assert_eq!(
+                reason_of(&refusal),
+                ErrorReason::FieldInvalid,
+                "{path} {what}"
+            );
         }
         // Larger than any message: 2 MiB of a field that does not exist.
         let mut large = vec![0xfa, 0x3e, 0x80, 0x80, 0x80, 0x01];
         large.resize(large.len() + 2 * 1024 * 1024, b'x');
         let answer = call_raw(callers.everybody.to_enrollment(), path, large).await;
-        assert_eq!(reason_of(&answer.expect_err("too large")), ErrorReason::FieldInvalid, "{path}");
+        assert_eq!(
+            reason_of(&answer.expect_err("too large")),
+            ErrorReason::FieldInvalid,
+            "{path}"
+        );
     }
     // The service goes on.
     let class_id = scene.class.class_id.clone();
@@ -174,7 +240,10 @@ async fn an_update_names_known_fields_and_at_least_one() {
     let stack = Stack::shared().await;
     let scene = Scene::new(&stack, "ines-instructor").await;
     let callers = Callers::new(&stack, &scene);
-    let updates: Vec<_> = methods().into_iter().filter(|method| method.name().starts_with("Update")).collect();
+    let updates: Vec<_> = methods()
+        .into_iter()
+        .filter(|method| method.name().starts_with("Update"))
+        .collect();
     assert_eq!(updates.len(), 3);
     for method in updates {
         let own_id = match method.name() {
@@ -182,11 +251,23 @@ async fn an_update_names_known_fields_and_at_least_one() {
             "UpdateStudent" => "student_id",
             _ => "organization_id",
         };
-        for paths in [&[][..], &["*"], &["no_such_field"], &[own_id], &["etag"], &["name.first"], &["\0"]] {
+        for paths in [
+            &[][..],
+            &["*"],
+            &["no_such_field"],
+            &[own_id],
+            &["etag"],
+            &["name.first"],
+            &["\0"],
+        ] {
             let mut request = scene.request(&method, true).await;
             cases::set_mask(&mut request, paths);
             let refusal = callers.ask(&method, request).await.expect_err("a bad mask");
-            assert!(names(&named(&refusal), "update_mask"), "{} {paths:?}: {refusal}", path_of(&method));
+            assert!(
+                names(&named(&refusal), "update_mask"),
+                "{} {paths:?}: {refusal}",
+                path_of(&method)
+            );
         }
     }
     stack.finish().await;
@@ -198,31 +279,59 @@ async fn rules_across_fields_are_said_by_field_too() {
     let scene = Scene::new(&stack, "ines-instructor").await;
     let admin = scene.organization.admin();
     let draft = || crate::harness::ClassDraft::new();
-    let (soon, later) = (crate::harness::now(), crate::harness::now() + chrono::TimeDelta::days(400));
+    let (soon, later) = (
+        crate::harness::now(),
+        crate::harness::now() + chrono::TimeDelta::days(400),
+    );
     let changed = [
         (draft().dates(later, soon), "end_time"),
         (draft().dates(soon, soon), "end_time"),
         (draft().dates(soon, later), "end_time"),
-        (draft().change(|request| request.minimum_students = 31), "minimum_students"),
-        (draft().change(|request| request.time_zone = "Mars/Olympus_Mons".to_owned()), "time_zone"),
-        (draft().change(|request| request.name = " \u{a0}\t".to_owned()), "name"),
-        (draft().change(|request| request.instructors = vec!["ines".to_owned(); 2]), "instructors"),
+        (
+            draft().change(|request| request.minimum_students = 31),
+            "minimum_students",
+        ),
+        (
+            draft().change(|request| request.time_zone = "Mars/Olympus_Mons".to_owned()),
+            "time_zone",
+        ),
+        (
+            draft().change(|request| request.name = " \u{a0}\t".to_owned()),
+            "name",
+        ),
+        (
+            draft().change(|request| request.instructors = vec!["ines".to_owned(); 2]),
+            "instructors",
+        ),
     ];
     for (draft, field) in changed {
-        let answer = admin.classes().create_class(draft.request(&scene.organization.id)).await;
-        let Err(refusal) = answer else { panic!("{field} was accepted") };
+        let answer = admin
+            .classes()
+            .create_class(draft.request(&scene.organization.id))
+            .await;
+        let Err(refusal) = answer else {
+            panic!("{field} was accepted")
+        };
         assert_eq!(reason_of(&refusal), ErrorReason::FieldInvalid, "{refusal}");
         assert!(names(&named(&refusal), field), "{field}: {refusal}");
     }
     let request = latchkey_proto::enrollment::v1::ListEnrollmentsRequest::default();
-    let refusal = admin.enrollments().list_enrollments(request).await.expect_err("neither class nor student");
+    let refusal = admin
+        .enrollments()
+        .list_enrollments(request)
+        .await
+        .expect_err("neither class nor student");
     assert_eq!(reason_of(&refusal), ErrorReason::FieldInvalid);
     let request = latchkey_proto::enrollment::v1::CheckKeyRequest {
         code: scene.event_code.clone(),
         student_id: scene.student.student_id.clone(),
         organization_id: new_id(),
     };
-    let refusal = admin.redemptions().check_key(request).await.expect_err("both student and organization");
+    let refusal = admin
+        .redemptions()
+        .check_key(request)
+        .await
+        .expect_err("both student and organization");
     assert_eq!(reason_of(&refusal), ErrorReason::FieldInvalid);
     stack.finish().await;
 }

@@ -39,8 +39,14 @@ fn client(stack: &Stack, service: Service) -> HealthClient<Channel> {
 }
 
 async fn status(client: &mut HealthClient<Channel>, name: &str) -> Result<ServingStatus, Code> {
-    let request = HealthCheckRequest { service: name.to_owned() };
-    client.check(request).await.map(|answer| answer.into_inner().status()).map_err(|refusal| refusal.code())
+    let request = HealthCheckRequest {
+        service: name.to_owned(),
+    };
+    client
+        .check(request)
+        .await
+        .map(|answer| answer.into_inner().status())
+        .map_err(|refusal| refusal.code())
 }
 
 #[tokio::test]
@@ -49,9 +55,16 @@ async fn both_say_that_they_and_each_of_their_services_serve() {
     for (service, names) in SERVICES {
         let mut client = client(&stack, service);
         for name in names {
-            assert_eq!(status(&mut client, name).await, Ok(ServingStatus::Serving), "{name}");
+            assert_eq!(
+                status(&mut client, name).await,
+                Ok(ServingStatus::Serving),
+                "{name}"
+            );
         }
-        assert_eq!(status(&mut client, "latchkey.keys.v1.NoSuchService").await, Err(Code::NotFound));
+        assert_eq!(
+            status(&mut client, "latchkey.keys.v1.NoSuchService").await,
+            Err(Code::NotFound)
+        );
         let request = HealthCheckRequest::default();
         let mut watch = client.watch(request).await.expect("a stream").into_inner();
         let first = watch.message().await.expect("an answer").expect("a status");
@@ -61,23 +74,37 @@ async fn both_say_that_they_and_each_of_their_services_serve() {
 }
 
 #[tokio::test]
-async fn without_its_database_a_service_says_that_it_does_not_serve_and_with_it_that_it_does_again() {
+async fn without_its_database_a_service_says_that_it_does_not_serve_and_with_it_that_it_does_again()
+{
     let stack = Stack::own().await;
     let name = stack.site().database.name.clone();
-    let mut server = PgConnection::connect_with(&stack.site().database.admin.clone().database("postgres"))
-        .await
-        .expect("a connection");
+    let mut server =
+        PgConnection::connect_with(&stack.site().database.admin.clone().database("postgres"))
+            .await
+            .expect("a connection");
     let mut clients = Vec::new();
     for (service, names) in SERVICES {
         clients.push((client(&stack, service), names));
     }
 
-    run(&mut server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
-    run(&mut server, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
+    run(
+        &mut server,
+        &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+    )
+    .await;
+    run(
+        &mut server,
+        &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+    )
+    .await;
     for (client, names) in &mut clients {
         all_are(client, names, ServingStatus::NotServing).await;
     }
-    run(&mut server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+    run(
+        &mut server,
+        &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
+    )
+    .await;
     for (client, names) in &mut clients {
         all_are(client, names, ServingStatus::Serving).await;
     }
@@ -85,7 +112,10 @@ async fn without_its_database_a_service_says_that_it_does_not_serve_and_with_it_
 }
 
 async fn run(server: &mut PgConnection, statement: &str) {
-    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(server).await.expect(statement);
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+        .execute(server)
+        .await
+        .expect(statement);
 }
 
 async fn all_are(client: &HealthClient<Channel>, names: &[&str], expected: ServingStatus) {
@@ -105,7 +135,11 @@ async fn a_service_that_goes_away_ends_its_watchers_streams_and_itself() {
     let mut stack = Stack::own().await;
     for (service, _) in [&SERVICES[1], &SERVICES[0]] {
         let mut client = client(&stack, *service);
-        let mut watch = client.watch(HealthCheckRequest::default()).await.expect("a stream").into_inner();
+        let mut watch = client
+            .watch(HealthCheckRequest::default())
+            .await
+            .expect("a stream")
+            .into_inner();
         let first = watch.message().await.expect("an answer").expect("a status");
         assert_eq!(first.status(), ServingStatus::Serving);
         let stop = stack.replica(*service, 0).stop();

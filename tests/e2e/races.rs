@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
-use latchkey_proto::enrollment::v1::{RedeemKeyResponse, RegisterWithKeyRequest, RedemptionOutcome};
+use latchkey_proto::enrollment::v1::{
+    RedeemKeyResponse, RedemptionOutcome, RegisterWithKeyRequest,
+};
 use latchkey_proto::errors::v1::ErrorReason;
 use tonic::{Response, Status};
 
@@ -16,8 +18,11 @@ type Answer = Result<Response<RedeemKeyResponse>, Status>;
 
 /// How many were let in, and for what reasons the others were not.
 fn tally(answers: &[Answer]) -> (usize, Vec<ErrorReason>) {
-    let refusals: Vec<ErrorReason> =
-        answers.iter().filter_map(|answer| answer.as_ref().err()).map(reason_of).collect();
+    let refusals: Vec<ErrorReason> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err())
+        .map(reason_of)
+        .collect();
     (answers.len() - refusals.len(), refusals)
 }
 
@@ -26,15 +31,26 @@ async fn rush(stack: &Stack, replicas: usize, students: &[String], code: &str) -
     let platform = stack.platform();
     join_all(students.iter().enumerate().map(|(number, student)| {
         let caller = platform.on(number % replicas);
-        async move { caller.redemptions().redeem_key(redemption(&new_id(), student, code)).await }
+        async move {
+            caller
+                .redemptions()
+                .redeem_key(redemption(&new_id(), student, code))
+                .await
+        }
     }))
     .await
 }
 
 async fn thirty_seats(replicas: usize) {
-    let stack = Stack::with(Options { replicas, ..Options::default() }).await;
+    let stack = Stack::with(Options {
+        replicas,
+        ..Options::default()
+    })
+    .await;
     let organization = Organization::new(&stack).await;
-    let (class, code) = organization.event_class(ClassDraft::new().maximum(30)).await;
+    let (class, code) = organization
+        .event_class(ClassDraft::new().maximum(30))
+        .await;
     let students = organization.students(200).await;
 
     let answers = rush(&stack, replicas, &students, &code).await;
@@ -59,7 +75,11 @@ async fn of_200_students_racing_for_30_seats_over_two_processes_of_each_service_
 }
 
 async fn one_key(replicas: usize) {
-    let stack = Stack::with(Options { replicas, ..Options::default() }).await;
+    let stack = Stack::with(Options {
+        replicas,
+        ..Options::default()
+    })
+    .await;
     let organization = Organization::new(&stack).await;
     let (class, codes) = organization.keyed_class(ClassDraft::new(), 1).await;
     let students = organization.students(50).await;
@@ -84,7 +104,11 @@ async fn of_50_students_racing_for_one_enrollment_key_over_two_processes_one_is_
 }
 
 async fn one_id_twenty_times(replicas: usize) {
-    let stack = Stack::with(Options { replicas, ..Options::default() }).await;
+    let stack = Stack::with(Options {
+        replicas,
+        ..Options::default()
+    })
+    .await;
     let organization = Organization::new(&stack).await;
     let (class, codes) = organization.keyed_class(ClassDraft::new(), 2).await;
     let student = organization.student().await.student_id;
@@ -94,16 +118,33 @@ async fn one_id_twenty_times(replicas: usize) {
     let answers = join_all((0..20).map(|number| {
         let caller = platform.on(number % replicas);
         let request = redemption(&id, &student, &codes[0].code);
-        async move { caller.redemptions().redeem_key(request).await.expect("an answer").into_inner() }
+        async move {
+            caller
+                .redemptions()
+                .redeem_key(request)
+                .await
+                .expect("an answer")
+                .into_inner()
+        }
     }))
     .await;
 
     let first_time = answers.iter().filter(|answer| !answer.replayed).count();
-    assert_eq!(first_time, 1, "one call decides, the others repeat its answer");
+    assert_eq!(
+        first_time, 1,
+        "one call decides, the others repeat its answer"
+    );
     for answer in &answers {
         assert_eq!(answer.outcome(), RedemptionOutcome::Enrolled);
         assert_eq!(answer.enrollment, answers[0].enrollment);
-        assert_eq!(answer.enrollment.as_ref().expect("an enrollment").enrollment_id, id);
+        assert_eq!(
+            answer
+                .enrollment
+                .as_ref()
+                .expect("an enrollment")
+                .enrollment_id,
+            id
+        );
     }
     assert_eq!(organization.roster(&class.class_id).await.seats_taken, 1);
     stack.finish().await;
@@ -130,14 +171,32 @@ async fn one_student_who_redeems_20_times_at_once_is_in_once_and_spends_one_key(
     let answers = join_all(codes.iter().map(|code| {
         let mut client = platform.redemptions();
         let request = redemption(&new_id(), &student, &code.code);
-        async move { client.redeem_key(request).await.expect("an answer").into_inner() }
+        async move {
+            client
+                .redeem_key(request)
+                .await
+                .expect("an answer")
+                .into_inner()
+        }
     }))
     .await;
 
-    let enrollments: BTreeSet<String> =
-        answers.iter().map(|answer| answer.enrollment.as_ref().expect("it").enrollment_id.clone()).collect();
+    let enrollments: BTreeSet<String> = answers
+        .iter()
+        .map(|answer| {
+            answer
+                .enrollment
+                .as_ref()
+                .expect("it")
+                .enrollment_id
+                .clone()
+        })
+        .collect();
     assert_eq!(enrollments.len(), 1, "all answers name the same enrollment");
-    let decided = answers.iter().filter(|answer| answer.outcome() == RedemptionOutcome::Enrolled).count();
+    let decided = answers
+        .iter()
+        .filter(|answer| answer.outcome() == RedemptionOutcome::Enrolled)
+        .count();
     assert_eq!(decided, 1);
     assert_eq!(organization.roster(&class.class_id).await.seats_taken, 1);
     stack.finish().await;
@@ -148,15 +207,25 @@ async fn of_20_registrations_with_one_e_mail_one_makes_an_account() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
     organization.let_register(true).await;
-    let (class, code) = organization.event_class(ClassDraft::new().maximum(25)).await;
+    let (class, code) = organization
+        .event_class(ClassDraft::new().maximum(25))
+        .await;
     let email = format!("{}@example.com", new_id());
 
     let platform = stack.platform();
     let answers = join_all(ids(20).into_iter().enumerate().map(|(number, id)| {
         let mut client = platform.redemptions();
         // The same address, in other letters.
-        let email = if number % 2 == 0 { email.clone() } else { email.to_uppercase() };
-        let request = RegisterWithKeyRequest { redemption_id: id, email, ..registration(&organization.id, &code) };
+        let email = if number % 2 == 0 {
+            email.clone()
+        } else {
+            email.to_uppercase()
+        };
+        let request = RegisterWithKeyRequest {
+            redemption_id: id,
+            email,
+            ..registration(&organization.id, &code)
+        };
         async move { client.register_with_key(request).await }
     }))
     .await;
@@ -166,6 +235,10 @@ async fn of_20_registrations_with_one_e_mail_one_makes_an_account() {
     for refusal in answers.iter().filter_map(|answer| answer.as_ref().err()) {
         assert_eq!(reason_of(refusal), ErrorReason::EmailTaken);
     }
-    assert_eq!(organization.roster(&class.class_id).await.seats_taken, 1, "those who were refused took no seat");
+    assert_eq!(
+        organization.roster(&class.class_id).await.seats_taken,
+        1,
+        "those who were refused took no seat"
+    );
     stack.finish().await;
 }

@@ -70,17 +70,32 @@ impl Sitting {
             eprintln!("skipped: without npx there is no `buf curl` to run the session with");
             return None;
         };
-        let directory = tempfile::Builder::new().prefix("latchkey-session-").tempdir().expect("a directory");
+        let directory = tempfile::Builder::new()
+            .prefix("latchkey-session-")
+            .tempdir()
+            .expect("a directory");
         // Postgres may run as another account: it must be able to pass through.
-        std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o711)).expect("permissions");
-        for (name, text) in [("grpcurl", GRPCURL), ("latchkey", LATCHKEY), ("cargo", CARGO)] {
+        std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o711))
+            .expect("permissions");
+        for (name, text) in [
+            ("grpcurl", GRPCURL),
+            ("latchkey", LATCHKEY),
+            ("cargo", CARGO),
+        ] {
             let path = directory.path().join("bin").join(name);
             std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
             std::fs::write(&path, text).expect("a script");
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("permissions");
         }
         let mut dev = Command::new(executable())
-            .args(["dev", "--keys-addr", "127.0.0.1:0", "--enrollment-addr", "127.0.0.1:0", "--data-dir"])
+            .args([
+                "dev",
+                "--keys-addr",
+                "127.0.0.1:0",
+                "--enrollment-addr",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(directory.path().join("data"))
             .env_remove("DATABASE_URL")
             .stdin(Stdio::null())
@@ -89,7 +104,12 @@ impl Sitting {
             .spawn()
             .expect("latchkey dev");
         let printed = until_ready(&mut dev).await;
-        Some(Self { directory, dev, printed, buf })
+        Some(Self {
+            directory,
+            dev,
+            printed,
+            buf,
+        })
     }
 
     fn data(&self) -> PathBuf {
@@ -102,24 +122,45 @@ impl Sitting {
         let path = std::env::var("PATH").unwrap_or_default();
         let shell = Command::new("bash")
             .args(["-euo", "pipefail", "-c", session])
-            .env("PATH", format!("{}:{path}", self.directory.path().join("bin").display()))
+            .env(
+                "PATH",
+                format!("{}:{path}", self.directory.path().join("bin").display()),
+            )
             .env("BUF", &self.buf)
             .env("LATCHKEY", executable())
             .env("DATA_DIR", self.data())
             .env("KEYS_ADDRESS", description.keys.address.to_string())
-            .env("ENROLLMENT_ADDRESS", description.enrollment.address.to_string())
+            .env(
+                "ENROLLMENT_ADDRESS",
+                description.enrollment.address.to_string(),
+            )
             .current_dir(self.directory.path())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
-        timeout(DONE_WITHIN, shell).await.expect("it ends in time").expect("bash")
+        timeout(DONE_WITHIN, shell)
+            .await
+            .expect("it ends in time")
+            .expect("bash")
     }
 
     /// Ends the stack as Ctrl-C does; it must end well.
     async fn end(mut self) {
-        let pid = self.dev.id().expect("it runs").try_into().expect("a process id");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).expect("told");
-        let status = timeout(DONE_WITHIN, self.dev.wait()).await.expect("it ends in time").expect("a status");
+        let pid = self
+            .dev
+            .id()
+            .expect("it runs")
+            .try_into()
+            .expect("a process id");
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGINT,
+        )
+        .expect("told");
+        let status = timeout(DONE_WITHIN, self.dev.wait())
+            .await
+            .expect("it ends in time")
+            .expect("a status");
         assert!(status.success(), "{status}");
     }
 }
@@ -127,7 +168,14 @@ impl Sitting {
 /// The program `buf`, by the version that checks the contract too.
 async fn find_buf() -> Option<PathBuf> {
     let npx = Command::new("npx")
-        .args(["--yes", "--package", "@bufbuild/buf@1.75", "--", "which", "buf"])
+        .args([
+            "--yes",
+            "--package",
+            "@bufbuild/buf@1.75",
+            "--",
+            "which",
+            "buf",
+        ])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
@@ -159,10 +207,20 @@ async fn until_ready(dev: &mut Child) -> String {
 
 /// Fails unless every command of the session did its work and a roster with students came out of it.
 fn went_well(output: &Output) {
-    let (told, shown) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
-    assert!(output.status.success(), "{}\n{told}\n{shown}", output.status);
+    let (told, shown) = (
+        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout),
+    );
+    assert!(
+        output.status.success(),
+        "{}\n{told}\n{shown}",
+        output.status
+    );
     for expected in ["\"seatsTaken\"", "ENROLLMENT_STATUS_ENROLLED"] {
-        assert!(shown.contains(expected), "no {expected} in\n{shown}\n{told}");
+        assert!(
+            shown.contains(expected),
+            "no {expected} in\n{shown}\n{told}"
+        );
     }
 }
 
@@ -188,15 +246,22 @@ async fn the_session_in_the_readme_works_when_pasted() {
     let readme = std::fs::read_to_string(readme).expect("README.md");
     let session = session_of(&readme).expect("the README has a session");
     assert!(session.matches("grpcurl ").count() >= 5, "{session}");
-    let Some(sitting) = Sitting::begin().await else { return };
+    let Some(sitting) = Sitting::begin().await else {
+        return;
+    };
     went_well(&sitting.paste(session).await);
     sitting.end().await;
 }
 
 #[tokio::test]
 async fn the_session_that_dev_prints_works_when_pasted() {
-    let Some(sitting) = Sitting::begin().await else { return };
-    let (_, session) = sitting.printed.split_once("A session to paste").expect("a session");
+    let Some(sitting) = Sitting::begin().await else {
+        return;
+    };
+    let (_, session) = sitting
+        .printed
+        .split_once("A session to paste")
+        .expect("a session");
     let (_, session) = session.split_once('\n').expect("commands");
     went_well(&sitting.paste(session).await);
     sitting.end().await;

@@ -23,9 +23,18 @@ struct Provoked(Vec<(&'static str, ErrorReason, Status)>);
 impl Provoked {
     /// Keeps a refusal for its reason; fails if the call was answered, or refused for another one.
     #[track_caller]
-    fn keep<T: Debug>(&mut self, how: &'static str, expected: ErrorReason, answer: Result<Response<T>, Status>) {
+    fn keep<T: Debug>(
+        &mut self,
+        how: &'static str,
+        expected: ErrorReason,
+        answer: Result<Response<T>, Status>,
+    ) {
         let refusal = match answer {
-            Ok(answer) => panic!("{how}: expected {}, was answered {:?}", name(expected), answer.into_inner()),
+            Ok(answer) => panic!(
+                "{how}: expected {}, was answered {:?}",
+                name(expected),
+                answer.into_inner()
+            ),
             Err(refusal) => refusal,
         };
         let reason = reason_of(&refusal);
@@ -34,7 +43,11 @@ impl Provoked {
     }
 
     fn text(&self) -> String {
-        let mut all: Vec<String> = self.0.iter().map(|(how, reason, refusal)| section(how, *reason, refusal)).collect();
+        let mut all: Vec<String> = self
+            .0
+            .iter()
+            .map(|(how, reason, refusal)| section(how, *reason, refusal))
+            .collect();
         all.sort();
         all.join("\n")
     }
@@ -42,25 +55,56 @@ impl Provoked {
 
 /// A refusal as callers see it.
 fn section(how: &str, reason: ErrorReason, refusal: &Status) -> String {
-    let mut text = format!("{} ({:?}): {how}\n  {}\n", name(reason), refusal.code(), refusal.message());
+    let mut text = format!(
+        "{} ({:?}): {how}\n  {}\n",
+        name(reason),
+        refusal.code(),
+        refusal.message()
+    );
     let details = refusal.get_error_details();
     if let Some(info) = details.error_info() {
-        assert_eq!((info.domain.as_str(), info.reason.as_str()), ("latchkey", name(reason)));
+        assert_eq!(
+            (info.domain.as_str(), info.reason.as_str()),
+            ("latchkey", name(reason))
+        );
         let mut metadata: Vec<_> = info.metadata.iter().collect();
         metadata.sort();
         for (key, value) in metadata {
             writeln!(text, "  metadata {key} = {value}").expect("text");
         }
     }
-    for violation in details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default() {
-        writeln!(text, "  field {}: {}", violation.field, violation.description).expect("text");
+    for violation in details
+        .bad_request()
+        .map(|bad| bad.field_violations.as_slice())
+        .unwrap_or_default()
+    {
+        writeln!(
+            text,
+            "  field {}: {}",
+            violation.field, violation.description
+        )
+        .expect("text");
     }
-    for violation in details.precondition_failure().map(|failure| failure.violations.as_slice()).unwrap_or_default() {
+    for violation in details
+        .precondition_failure()
+        .map(|failure| failure.violations.as_slice())
+        .unwrap_or_default()
+    {
         let (kind, subject) = (&violation.r#type, &violation.subject);
-        writeln!(text, "  precondition {kind} on {subject}: {}", violation.description).expect("text");
+        writeln!(
+            text,
+            "  precondition {kind} on {subject}: {}",
+            violation.description
+        )
+        .expect("text");
     }
     if let Some(resource) = details.resource_info() {
-        writeln!(text, "  resource {} {:?}", resource.resource_type, resource.resource_name).expect("text");
+        writeln!(
+            text,
+            "  resource {} {:?}",
+            resource.resource_type, resource.resource_name
+        )
+        .expect("text");
     }
     if let Some(retry) = details.retry_info() {
         writeln!(text, "  retry after {:?}", retry.retry_delay).expect("text");
@@ -77,17 +121,29 @@ async fn every_reason_of_the_contract_is_provoked_with_its_code_words_and_detail
     keys::provoke(&mut provoked).await;
     students::provoke(&mut provoked).await;
 
-    let reasons = pool().get_enum_by_name("latchkey.errors.v1.ErrorReason").expect("the reasons");
-    let contract: BTreeSet<String> =
-        reasons.values().filter(|value| value.number() != 0).map(|value| value.name().to_owned()).collect();
-    let seen: BTreeSet<String> = provoked.0.iter().map(|(_, reason, _)| reason.as_str_name().to_owned()).collect();
+    let reasons = pool()
+        .get_enum_by_name("latchkey.errors.v1.ErrorReason")
+        .expect("the reasons");
+    let contract: BTreeSet<String> = reasons
+        .values()
+        .filter(|value| value.number() != 0)
+        .map(|value| value.name().to_owned())
+        .collect();
+    let seen: BTreeSet<String> = provoked
+        .0
+        .iter()
+        .map(|(_, reason, _)| reason.as_str_name().to_owned())
+        .collect();
     assert_eq!(seen, contract);
 
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.add_filter("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[id]");
-    settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "[time]");
+    settings.add_filter(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
+        "[time]",
+    );
     settings.add_filter(r"\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d", "[local time]");
     settings.bind(|| insta::assert_snapshot!("reasons", provoked.text()));
 }

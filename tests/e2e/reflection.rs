@@ -1,160 +1,19 @@
 //! A client that knows nothing but reflection does the whole session: it has no generated types and no contract at
 //! hand, only what the services tell about themselves.
 
-use std::collections::{BTreeMap, HashMap};
+mod learnt;
 
 use chrono::TimeDelta;
 use latchkey::stack::Service;
 use latchkey_service_kit::identity::Role;
-use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, Kind, Value};
-use prost_types::FileDescriptorProto;
+use prost_reflect::{DynamicMessage, Value};
 use tokio_stream::iter;
-use tonic::transport::Channel;
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::harness::dynamic::call;
 use crate::harness::{Caller, Stack, new_id, now};
 
-use v1::server_reflection_client::ServerReflectionClient;
+use learnt::{Learnt, Mirror, enum_name, look, read, text, texts};
 use v1::server_reflection_request::MessageRequest;
-use v1::server_reflection_response::MessageResponse;
-
-/// Asks a service about itself.
-struct Mirror(ServerReflectionClient<Channel>);
-
-impl Mirror {
-    fn of(stack: &Stack, service: Service) -> Self {
-        Self(ServerReflectionClient::new(stack.channel(service)))
-    }
-
-    async fn ask(&mut self, question: MessageRequest) -> MessageResponse {
-        let request = v1::ServerReflectionRequest { host: String::new(), message_request: Some(question) };
-        let mut answers = self.0.server_reflection_info(iter([request])).await.expect("reflection").into_inner();
-        let answer = answers.message().await.expect("an answer").expect("an answer");
-        answer.message_response.expect("an answer")
-    }
-
-    async fn services(&mut self) -> Vec<String> {
-        let answer = self.ask(MessageRequest::ListServices(String::new())).await;
-        let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
-        list.service.into_iter().map(|service| service.name).collect()
-    }
-
-    /// The files that define `symbol`, and all that they need.
-    async fn learn(&mut self, symbol: &str, files: &mut BTreeMap<String, FileDescriptorProto>) {
-        let mut questions = vec![MessageRequest::FileContainingSymbol(symbol.to_owned())];
-        while let Some(question) = questions.pop() {
-            let answer = self.ask(question).await;
-            let MessageResponse::FileDescriptorResponse(found) = answer else { panic!("{answer:?}") };
-            for bytes in found.file_descriptor_proto {
-                let file = FileDescriptorProto::decode(bytes.as_slice()).expect("a description of a file");
-                let unknown = file.dependency.iter().filter(|name| !files.contains_key(*name));
-                questions.extend(unknown.cloned().map(MessageRequest::FileByFilename));
-                files.insert(file.name().to_owned(), file);
-            }
-        }
-    }
-}
-
-/// What a client learnt about both services.
-struct Learnt {
-    pool: DescriptorPool,
-    /// Which of them has a service.
-    places: HashMap<String, Service>,
-}
-
-impl Learnt {
-    async fn from(stack: &Stack) -> Self {
-        let (mut files, mut places) = (BTreeMap::new(), HashMap::new());
-        for service in [Service::Keys, Service::Enrollment] {
-            let mut mirror = Mirror::of(stack, service);
-            for name in mirror.services().await {
-                if !name.starts_with("grpc.") {
-                    mirror.learn(&name, &mut files).await;
-                    places.insert(name, service);
-                }
-            }
-        }
-        let mut pool = DescriptorPool::new();
-        pool.add_file_descriptor_protos(files.into_values()).expect("complete descriptions");
-        Self { pool, places }
-    }
-
-    /// Calls `Service/Method` with these fields.
-    async fn call(&self, caller: &Caller, method: &str, fields: &[(&str, Value)]) -> DynamicMessage {
-        let (service, name) = method.split_once('/').expect("a method");
-        let described = self.pool.get_service_by_name(service).expect("a service");
-        let described = described.methods().find(|known| known.name() == name).expect("a method");
-        let mut request = DynamicMessage::new(described.input());
-        for (path, value) in fields {
-            set(&mut request, path, value.clone());
-        }
-        let connection = match self.places[service] {
-            Service::Keys => caller.to_keys(),
-            Service::Enrollment => caller.to_enrollment(),
-        };
-        call(connection, &described, request).await.unwrap_or_else(|refusal| panic!("{method}: {refusal}"))
-    }
-}
-
-/// Sets the field at a path such as `event_key.generated`.
-fn set(message: &mut DynamicMessage, path: &str, value: Value) {
-    match path.split_once('.') {
-        None => message.set_field_by_name(path, value),
-        Some((first, rest)) => {
-            let field = message.descriptor_field(first);
-            match message.get_field_mut(&field) {
-                Value::Message(inner) => set(inner, rest, value),
-                other => panic!("{first} is {other:?}"),
-            }
-        }
-    }
-}
-
-/// Reads the text at a path such as `keys.0.key_id`.
-fn read(message: &DynamicMessage, path: &str) -> String {
-    match look(message, path) {
-        Value::String(text) => text,
-        other => panic!("{path} is {other:?}"),
-    }
-}
-
-fn look(message: &DynamicMessage, path: &str) -> Value {
-    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-    let value = message.get_field_by_name(first).unwrap_or_else(|| panic!("no {first}")).into_owned();
-    match (value, rest) {
-        (value, None) => value,
-        (Value::Message(inner), Some(rest)) => look(&inner, rest),
-        (Value::List(items), Some(rest)) => {
-            let (index, rest) = rest.split_once('.').expect("an index and a field");
-            match &items[index.parse::<usize>().expect("an index")] {
-                Value::Message(inner) => look(inner, rest),
-                other => panic!("{first} holds {other:?}"),
-            }
-        }
-        (other, Some(_)) => panic!("{first} is {other:?}"),
-    }
-}
-
-trait Fields {
-    fn descriptor_field(&self, name: &str) -> prost_reflect::FieldDescriptor;
-}
-
-impl Fields for DynamicMessage {
-    fn descriptor_field(&self, name: &str) -> prost_reflect::FieldDescriptor {
-        use prost_reflect::ReflectMessage as _;
-        self.descriptor().get_field_by_name(name).unwrap_or_else(|| panic!("no field {name}"))
-    }
-}
-
-fn text(value: &str) -> Value {
-    Value::String(value.to_owned())
-}
-
-fn texts(values: &[&str]) -> Value {
-    Value::List(values.iter().map(|value| text(value)).collect())
-}
 
 #[tokio::test]
 async fn the_whole_session_from_an_organization_to_its_roster() {
@@ -164,40 +23,88 @@ async fn the_whole_session_from_an_organization_to_its_roster() {
         .call(
             &stack.operator(),
             "latchkey.enrollment.v1.OrganizationService/CreateOrganization",
-            &[("request_id", text(&new_id())), ("display_name", text("Academy"))],
+            &[
+                ("request_id", text(&new_id())),
+                ("display_name", text("Academy")),
+            ],
         )
         .await;
     let organization = read(&created, "organization.organization_id");
-    let switch = [("organization_id", text(&organization)), ("enabled", Value::Bool(true))];
-    learnt.call(&stack.operator(), "latchkey.enrollment.v1.OrganizationService/SetSelfRegistration", &switch).await;
+    let switch = [
+        ("organization_id", text(&organization)),
+        ("enabled", Value::Bool(true)),
+    ];
+    learnt
+        .call(
+            &stack.operator(),
+            "latchkey.enrollment.v1.OrganizationService/SetSelfRegistration",
+            &switch,
+        )
+        .await;
 
     let admin = stack.caller(Role::Administrator, "ada-admin", Some(&organization));
     let class = create_class(&learnt, &admin, &organization).await;
-    let generate = [("request_id", text(&new_id())), ("class_id", text(&class)), ("count", Value::I32(2))];
-    let made = learnt.call(&admin, "latchkey.keys.v1.TrainingKeyService/GenerateTrainingKeys", &generate).await;
+    let generate = [
+        ("request_id", text(&new_id())),
+        ("class_id", text(&class)),
+        ("count", Value::I32(2)),
+    ];
+    let made = learnt
+        .call(
+            &admin,
+            "latchkey.keys.v1.TrainingKeyService/GenerateTrainingKeys",
+            &generate,
+        )
+        .await;
     let key = read(&made, "keys.1.key_id");
     let manager = stack.caller(Role::OperationsManager, "mona-manager", Some(&organization));
     let reveal = [("key_ids", texts(&[&key]))];
-    let revealed = learnt.call(&manager, "latchkey.keys.v1.TrainingKeyService/RevealTrainingKeys", &reveal).await;
+    let revealed = learnt
+        .call(
+            &manager,
+            "latchkey.keys.v1.TrainingKeyService/RevealTrainingKeys",
+            &reveal,
+        )
+        .await;
     let code = read(&revealed, "codes.0.code");
     let reveal = [("class_id", text(&class))];
-    let revealed = learnt.call(&admin, "latchkey.keys.v1.TrainingKeyService/RevealEventKey", &reveal).await;
+    let revealed = learnt
+        .call(
+            &admin,
+            "latchkey.keys.v1.TrainingKeyService/RevealEventKey",
+            &reveal,
+        )
+        .await;
     let event_code = read(&revealed, "code.code");
 
     let student = come_in(&learnt, &stack, &organization, &code, &event_code).await;
     let ask = [("class_id", text(&class))];
-    let roster = learnt.call(&admin, "latchkey.enrollment.v1.EnrollmentService/GetRoster", &ask).await;
+    let roster = learnt
+        .call(
+            &admin,
+            "latchkey.enrollment.v1.EnrollmentService/GetRoster",
+            &ask,
+        )
+        .await;
     assert_eq!(look(&roster, "seats_taken"), Value::I32(2));
     assert_eq!(look(&roster, "seats_left"), Value::I32(10));
     assert_eq!(read(&roster, "entries.0.enrollment.student_id"), student);
     assert_eq!(read(&roster, "entries.0.enrollment.origin.key_id"), key);
-    assert_eq!(read(&roster, "entries.1.student.email").split_once('@').map(|(_, host)| host), Some("example.com"));
+    assert_eq!(
+        read(&roster, "entries.1.student.email")
+            .split_once('@')
+            .map(|(_, host)| host),
+        Some("example.com")
+    );
     stack.finish().await;
 }
 
 async fn create_class(learnt: &Learnt, admin: &Caller, organization: &str) -> String {
     let day = |days: i64| Value::I64((now() + TimeDelta::days(days)).timestamp());
-    let generated = learnt.pool.get_message_by_name("latchkey.keys.v1.EventKeyGenerated").expect("a message");
+    let generated = learnt
+        .pool
+        .get_message_by_name("latchkey.keys.v1.EventKeyGenerated")
+        .expect("a message");
     let fields = [
         ("request_id", text(&new_id())),
         ("organization_id", text(organization)),
@@ -209,15 +116,30 @@ async fn create_class(learnt: &Learnt, admin: &Caller, organization: &str) -> St
         ("end_time.seconds", day(6)),
         ("time_zone", text("Europe/Berlin")),
         ("maximum_students", Value::I32(12)),
-        ("event_key.generated", Value::Message(DynamicMessage::new(generated))),
+        (
+            "event_key.generated",
+            Value::Message(DynamicMessage::new(generated)),
+        ),
     ];
-    let made = learnt.call(admin, "latchkey.enrollment.v1.ClassService/CreateClass", &fields).await;
+    let made = learnt
+        .call(
+            admin,
+            "latchkey.enrollment.v1.ClassService/CreateClass",
+            &fields,
+        )
+        .await;
     assert_eq!(look(&made, "event_key.enabled"), Value::Bool(true));
     read(&made, "training_class.class_id")
 }
 
 /// One student redeems `code` with an account, one registers with `event_code`; returns the first one's id.
-async fn come_in(learnt: &Learnt, stack: &Stack, organization: &str, code: &str, event_code: &str) -> String {
+async fn come_in(
+    learnt: &Learnt,
+    stack: &Stack,
+    organization: &str,
+    code: &str,
+    event_code: &str,
+) -> String {
     let platform = stack.platform();
     let account = [
         ("request_id", text(&new_id())),
@@ -226,14 +148,39 @@ async fn come_in(learnt: &Learnt, stack: &Stack, organization: &str, code: &str,
         ("given_name", text("Sam")),
         ("family_name", text("Student")),
     ];
-    let made = learnt.call(&platform, "latchkey.enrollment.v1.StudentService/CreateStudent", &account).await;
+    let made = learnt
+        .call(
+            &platform,
+            "latchkey.enrollment.v1.StudentService/CreateStudent",
+            &account,
+        )
+        .await;
     let student = read(&made, "student.student_id");
     let check = [("code", text(code)), ("student_id", text(&student))];
-    let checked = learnt.call(&platform, "latchkey.enrollment.v1.RedemptionService/CheckKey", &check).await;
+    let checked = learnt
+        .call(
+            &platform,
+            "latchkey.enrollment.v1.RedemptionService/CheckKey",
+            &check,
+        )
+        .await;
     assert_eq!(read(&checked, "opened_class.name"), "Linux in a week");
-    let redeem = [("redemption_id", text(&new_id())), ("code", text(code)), ("student_id", text(&student))];
-    let redeemed = learnt.call(&platform, "latchkey.enrollment.v1.RedemptionService/RedeemKey", &redeem).await;
-    assert_eq!(enum_name(&redeemed, "outcome"), "REDEMPTION_OUTCOME_ENROLLED");
+    let redeem = [
+        ("redemption_id", text(&new_id())),
+        ("code", text(code)),
+        ("student_id", text(&student)),
+    ];
+    let redeemed = learnt
+        .call(
+            &platform,
+            "latchkey.enrollment.v1.RedemptionService/RedeemKey",
+            &redeem,
+        )
+        .await;
+    assert_eq!(
+        enum_name(&redeemed, "outcome"),
+        "REDEMPTION_OUTCOME_ENROLLED"
+    );
 
     let register = [
         ("redemption_id", text(&new_id())),
@@ -242,19 +189,20 @@ async fn come_in(learnt: &Learnt, stack: &Stack, organization: &str, code: &str,
         ("email", text("nora@example.com")),
         ("given_name", text("Nora")),
         ("family_name", text("New")),
-        ("credential.external_identity.issuer", text("https://login.example.com")),
+        (
+            "credential.external_identity.issuer",
+            text("https://login.example.com"),
+        ),
         ("credential.external_identity.subject", text(&new_id())),
     ];
-    learnt.call(&platform, "latchkey.enrollment.v1.RedemptionService/RegisterWithKey", &register).await;
+    learnt
+        .call(
+            &platform,
+            "latchkey.enrollment.v1.RedemptionService/RegisterWithKey",
+            &register,
+        )
+        .await;
     student
-}
-
-fn enum_name(message: &DynamicMessage, field: &str) -> String {
-    let described = message.descriptor_field(field);
-    let (Kind::Enum(values), Value::EnumNumber(number)) = (described.kind(), look(message, field)) else {
-        panic!("{field} is no enumeration")
-    };
-    values.get_value(number).expect("a value of the contract").name().to_owned()
 }
 
 #[tokio::test]
@@ -262,7 +210,11 @@ async fn what_reflection_tells_is_the_contract() {
     let stack = Stack::shared().await;
     let learnt = Learnt::from(&stack).await;
     let contract = crate::harness::dynamic::pool();
-    let told: Vec<String> = learnt.pool.services().map(|service| service.full_name().to_owned()).collect();
+    let told: Vec<String> = learnt
+        .pool
+        .services()
+        .map(|service| service.full_name().to_owned())
+        .collect();
     let mut expected: Vec<String> = contract
         .services()
         .map(|service| service.full_name().to_owned())
@@ -272,12 +224,24 @@ async fn what_reflection_tells_is_the_contract() {
     let mut sorted = told.clone();
     sorted.sort();
     assert_eq!(sorted, expected);
-    for message in contract.all_messages().filter(|message| message.full_name().starts_with("latchkey.")) {
-        let same = learnt.pool.get_message_by_name(message.full_name()).expect(message.full_name());
+    for message in contract
+        .all_messages()
+        .filter(|message| message.full_name().starts_with("latchkey."))
+    {
+        let same = learnt
+            .pool
+            .get_message_by_name(message.full_name())
+            .expect(message.full_name());
         let shape = |message: &prost_reflect::MessageDescriptor| {
             message
                 .fields()
-                .map(|field| (field.number(), field.name().to_owned(), format!("{:?}", field.kind())))
+                .map(|field| {
+                    (
+                        field.number(),
+                        field.name().to_owned(),
+                        format!("{:?}", field.kind()),
+                    )
+                })
                 .collect::<Vec<_>>()
         };
         assert_eq!(shape(&same), shape(&message), "{}", message.full_name());
@@ -296,11 +260,29 @@ async fn the_older_protocol_tells_the_same() {
         let mut newer = Mirror::of(&stack, service).services().await;
         let mut client = ServerReflectionClient::new(stack.channel(service));
         let question = Some(MessageRequest::ListServices(String::new()));
-        let request = v1alpha::ServerReflectionRequest { host: String::new(), message_request: question };
-        let mut answers = client.server_reflection_info(iter([request])).await.expect("reflection").into_inner();
-        let answer = answers.message().await.expect("an answer").expect("an answer").message_response;
-        let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
-        let mut older: Vec<String> = list.service.into_iter().map(|service| service.name).collect();
+        let request = v1alpha::ServerReflectionRequest {
+            host: String::new(),
+            message_request: question,
+        };
+        let mut answers = client
+            .server_reflection_info(iter([request]))
+            .await
+            .expect("reflection")
+            .into_inner();
+        let answer = answers
+            .message()
+            .await
+            .expect("an answer")
+            .expect("an answer")
+            .message_response;
+        let Some(MessageResponse::ListServicesResponse(list)) = answer else {
+            panic!("{answer:?}")
+        };
+        let mut older: Vec<String> = list
+            .service
+            .into_iter()
+            .map(|service| service.name)
+            .collect();
         newer.sort();
         older.sort();
         assert_eq!(newer, older);
@@ -319,8 +301,15 @@ async fn reflection_can_be_switched_off() {
     for service in [Service::Keys, Service::Enrollment] {
         let mut mirror = Mirror::of(&stack, service);
         let question = Some(MessageRequest::ListServices(String::new()));
-        let request = v1::ServerReflectionRequest { host: String::new(), message_request: question };
-        let refusal = mirror.0.server_reflection_info(iter([request])).await.expect_err("switched off");
+        let request = v1::ServerReflectionRequest {
+            host: String::new(),
+            message_request: question,
+        };
+        let refusal = mirror
+            .0
+            .server_reflection_info(iter([request]))
+            .await
+            .expect_err("switched off");
         assert_eq!(refusal.code(), tonic::Code::Unimplemented);
     }
     stack.finish().await;

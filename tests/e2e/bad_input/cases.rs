@@ -16,7 +16,10 @@ const HOSTILE: [(&str, &str); 9] = [
     ("SQL", "'; DROP TABLE enrollment.students; --"),
     ("a backslash and a percent sign", "\\%_'\"$1{}"),
     ("control characters", "\u{1b}[2J\u{7}\u{8}\r\n"),
-    ("combining characters", "Z\u{351}\u{36b}\u{343}\u{36a}\u{302}\u{36b}\u{33d}"),
+    (
+        "combining characters",
+        "Z\u{351}\u{36b}\u{343}\u{36a}\u{302}\u{36b}\u{33d}",
+    ),
     ("not a character", "\u{fffe}\u{ffff}\u{10ffff}"),
     ("only spaces", " \u{a0}\u{2003} "),
 ];
@@ -52,7 +55,12 @@ pub(super) fn of(good: &DynamicMessage) -> Vec<Case> {
         let mut add = |what, demand, value: Option<Value>| {
             let mut request = renewed(good);
             put(&mut request, &path, value);
-            cases.push(Case { field: name(&path), what, request, demand });
+            cases.push(Case {
+                field: name(&path),
+                what,
+                request,
+                demand,
+            });
         };
         if rules.required {
             add("missing", Demand::Named, None);
@@ -69,12 +77,21 @@ pub(super) fn of(good: &DynamicMessage) -> Vec<Case> {
 /// The request as a new wish: what must be new with each wish is.
 fn renewed(good: &DynamicMessage) -> DynamicMessage {
     let mut request = good.clone();
-    let makes = good.descriptor().name().starts_with("Create") || good.descriptor().name().starts_with("Register");
+    let makes = good.descriptor().name().starts_with("Create")
+        || good.descriptor().name().starts_with("Register");
     let redeems = makes || good.descriptor().name().starts_with("Redeem");
-    for (field, renew) in [("request_id", true), ("redemption_id", redeems), ("email", makes)] {
+    for (field, renew) in [
+        ("request_id", true),
+        ("redemption_id", redeems),
+        ("email", makes),
+    ] {
         if renew && let Some(field) = good.descriptor().get_field_by_name(field) {
             let id = new_id();
-            let value = if field.name() == "email" { format!("{id}@example.com") } else { id };
+            let value = if field.name() == "email" {
+                format!("{id}@example.com")
+            } else {
+                id
+            };
             request.set_field(&field, Value::String(value));
         }
     }
@@ -90,12 +107,24 @@ fn of_list(
     let items = items(good, path);
     if let (Some(most), Some(first)) = (rules.max_items, items.first()) {
         let many = usize::try_from(most).expect("a size") + 1;
-        add("one item too many", Demand::Named, Some(Value::List(vec![first.clone(); many])));
+        add(
+            "one item too many",
+            Demand::Named,
+            Some(Value::List(vec![first.clone(); many])),
+        );
     }
     if matches!(items.first(), Some(Value::String(_))) {
         let long = Value::String("x".repeat(OVERSIZED));
-        add("an oversized item", Demand::Named, Some(Value::List(vec![long])));
-        add("an item that is empty", Demand::Named, Some(Value::List(vec![Value::String(String::new())])));
+        add(
+            "an oversized item",
+            Demand::Named,
+            Some(Value::List(vec![long])),
+        );
+        add(
+            "an item that is empty",
+            Demand::Named,
+            Some(Value::List(vec![Value::String(String::new())])),
+        );
         for (what, text) in HOSTILE {
             let hostile = Value::List(vec![Value::String(text.to_owned())]);
             add(what, Demand::NamedOrGood, Some(hostile));
@@ -106,40 +135,88 @@ fn of_list(
 fn of_value(kind: &Kind, rules: &Rules, add: &mut impl FnMut(&'static str, Demand, Option<Value>)) {
     match kind {
         Kind::String => {
-            let oversized = if rules.bounded { Demand::Named } else { Demand::NamedOrGood };
-            add("oversized", oversized, Some(Value::String("x".repeat(OVERSIZED))));
-            add("oversized in bytes", oversized, Some(Value::String("é".repeat(OVERSIZED / 2))));
-            let hostile = if rules.uuid { Demand::Named } else { Demand::NamedOrGood };
+            let oversized = if rules.bounded {
+                Demand::Named
+            } else {
+                Demand::NamedOrGood
+            };
+            add(
+                "oversized",
+                oversized,
+                Some(Value::String("x".repeat(OVERSIZED))),
+            );
+            add(
+                "oversized in bytes",
+                oversized,
+                Some(Value::String("é".repeat(OVERSIZED / 2))),
+            );
+            let hostile = if rules.uuid {
+                Demand::Named
+            } else {
+                Demand::NamedOrGood
+            };
             for (what, text) in HOSTILE {
                 add(what, hostile, Some(Value::String(text.to_owned())));
             }
         }
         Kind::Int32 | Kind::Int64 => {
-            let demand = if rules.range { Demand::Named } else { Demand::NamedOrGood };
+            let demand = if rules.range {
+                Demand::Named
+            } else {
+                Demand::NamedOrGood
+            };
             for number in [i32::MIN, -1, i32::MAX] {
-                let value = if *kind == Kind::Int32 { Value::I32(number) } else { Value::I64(number.into()) };
+                let value = if *kind == Kind::Int32 {
+                    Value::I32(number)
+                } else {
+                    Value::I64(number.into())
+                };
                 add("out of range", demand, Some(value));
             }
         }
         Kind::Enum(_) => {
             for number in [-1, 99, i32::MAX] {
-                add("no value of the contract", Demand::Named, Some(Value::EnumNumber(number)));
+                add(
+                    "no value of the contract",
+                    Demand::Named,
+                    Some(Value::EnumNumber(number)),
+                );
             }
         }
         Kind::Message(message) if message.full_name() == "google.protobuf.Timestamp" => {
-            for (seconds, nanos) in [(i64::MAX, 0), (i64::MIN, 0), (0, -1), (0, i32::MAX), (253_402_300_800, 0)] {
+            for (seconds, nanos) in [
+                (i64::MAX, 0),
+                (i64::MIN, 0),
+                (0, -1),
+                (0, i32::MAX),
+                (253_402_300_800, 0),
+            ] {
                 let mut value = DynamicMessage::new(message.clone());
                 value.set_field_by_name("seconds", Value::I64(seconds));
                 value.set_field_by_name("nanos", Value::I32(nanos));
-                add("no time of the calendar", Demand::Named, Some(Value::Message(value)));
+                add(
+                    "no time of the calendar",
+                    Demand::Named,
+                    Some(Value::Message(value)),
+                );
             }
         }
         Kind::Message(message) if message.full_name() == "google.protobuf.Duration" => {
-            for (seconds, nanos) in [(i64::MAX, 0), (i64::MIN, 0), (-1, 0), (0, -1), (0, i32::MAX)] {
+            for (seconds, nanos) in [
+                (i64::MAX, 0),
+                (i64::MIN, 0),
+                (-1, 0),
+                (0, -1),
+                (0, i32::MAX),
+            ] {
                 let mut value = DynamicMessage::new(message.clone());
                 value.set_field_by_name("seconds", Value::I64(seconds));
                 value.set_field_by_name("nanos", Value::I32(nanos));
-                add("no span of time", Demand::Named, Some(Value::Message(value)));
+                add(
+                    "no span of time",
+                    Demand::Named,
+                    Some(Value::Message(value)),
+                );
             }
         }
         _ => {}
@@ -235,8 +312,14 @@ fn put(message: &mut DynamicMessage, path: &[FieldDescriptor], value: Option<Val
 
 /// Makes the update mask name these fields.
 pub(super) fn set_mask(request: &mut DynamicMessage, paths: &[&str]) {
-    let names = paths.iter().map(|path| Value::String((*path).to_owned())).collect();
-    let field = request.descriptor().get_field_by_name("update_mask").expect("an update");
+    let names = paths
+        .iter()
+        .map(|path| Value::String((*path).to_owned()))
+        .collect();
+    let field = request
+        .descriptor()
+        .get_field_by_name("update_mask")
+        .expect("an update");
     match request.get_field_mut(&field) {
         Value::Message(mask) => mask.set_field_by_name("paths", Value::List(names)),
         other => panic!("{other:?} is no mask"),

@@ -21,21 +21,36 @@ pub(super) struct Rules {
 
 /// The rules of `field`.
 pub(super) fn of(field: &FieldDescriptor) -> Rules {
-    let extension = pool().get_extension_by_name("buf.validate.field").expect("the contract has field rules");
+    let extension = pool()
+        .get_extension_by_name("buf.validate.field")
+        .expect("the contract has field rules");
     let options = field.options();
     if !options.has_extension(&extension) {
         return Rules::default();
     }
     let stated = options.get_extension(&extension).into_owned();
-    let Value::Message(stated) = stated else { panic!("field rules are a message") };
+    let Value::Message(stated) = stated else {
+        panic!("field rules are a message")
+    };
     let string = message(&stated, "string");
     let repeated = message(&stated, "repeated");
     let ignores_zero = stated.has_field_by_name("ignore");
-    let uuid = string.as_ref().is_some_and(|rules| rules.has_field_by_name("uuid"));
-    let email = string.as_ref().is_some_and(|rules| rules.has_field_by_name("email"));
-    let min_length = string.as_ref().and_then(|rules| number(rules, "min_len")).unwrap_or(0);
-    let min_items = repeated.as_ref().and_then(|rules| number(rules, "min_items")).unwrap_or(0);
-    let demanded = stated.has_field_by_name("required") || uuid || email || min_length > 0 || min_items > 0;
+    let uuid = string
+        .as_ref()
+        .is_some_and(|rules| rules.has_field_by_name("uuid"));
+    let email = string
+        .as_ref()
+        .is_some_and(|rules| rules.has_field_by_name("email"));
+    let min_length = string
+        .as_ref()
+        .and_then(|rules| number(rules, "min_len"))
+        .unwrap_or(0);
+    let min_items = repeated
+        .as_ref()
+        .and_then(|rules| number(rules, "min_items"))
+        .unwrap_or(0);
+    let demanded =
+        stated.has_field_by_name("required") || uuid || email || min_length > 0 || min_items > 0;
     let range = ["int32", "int64"].iter().any(|kind| {
         message(&stated, kind)
             .is_some_and(|rules| rules.has_field_by_name("gte") && rules.has_field_by_name("lte"))
@@ -43,9 +58,14 @@ pub(super) fn of(field: &FieldDescriptor) -> Rules {
     Rules {
         required: demanded && !ignores_zero,
         uuid,
-        bounded: uuid || string.as_ref().is_some_and(|rules| rules.has_field_by_name("max_len")),
+        bounded: uuid
+            || string
+                .as_ref()
+                .is_some_and(|rules| rules.has_field_by_name("max_len")),
         range,
-        max_items: repeated.as_ref().and_then(|rules| number(rules, "max_items")),
+        max_items: repeated
+            .as_ref()
+            .and_then(|rules| number(rules, "max_items")),
     }
 }
 
@@ -54,7 +74,9 @@ fn message(of: &DynamicMessage, field: &str) -> Option<DynamicMessage> {
         return None;
     }
     let value = of.get_field_by_name(field)?.into_owned();
-    let Value::Message(message) = value else { panic!("{field} is a message") };
+    let Value::Message(message) = value else {
+        panic!("{field} is a message")
+    };
     Some(message)
 }
 

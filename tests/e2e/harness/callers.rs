@@ -30,7 +30,9 @@ pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
         }
         Ok(request)
     }
@@ -49,21 +51,38 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(channels: Arc<Channels>, token: Option<&str>) -> Self {
-        let value = token.map(|token| format!("Bearer {token}").parse().expect("a token that fits a header"));
-        Self { channels, bearer: Bearer(value), replica: 0 }
+        let value = token.map(|token| {
+            format!("Bearer {token}")
+                .parse()
+                .expect("a token that fits a header")
+        });
+        Self {
+            channels,
+            bearer: Bearer(value),
+            replica: 0,
+        }
     }
 
     /// The same caller, calling the processes with this number.
     pub(crate) fn on(&self, replica: usize) -> Self {
-        Self { replica, ..self.clone() }
+        Self {
+            replica,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn to_keys(&self) -> Authorized {
-        InterceptedService::new(self.channels.keys[self.replica].clone(), self.bearer.clone())
+        InterceptedService::new(
+            self.channels.keys[self.replica].clone(),
+            self.bearer.clone(),
+        )
     }
 
     pub(crate) fn to_enrollment(&self) -> Authorized {
-        InterceptedService::new(self.channels.enrollment[self.replica].clone(), self.bearer.clone())
+        InterceptedService::new(
+            self.channels.enrollment[self.replica].clone(),
+            self.bearer.clone(),
+        )
     }
 
     pub(crate) fn organizations(&self) -> OrganizationServiceClient<Authorized> {

@@ -31,7 +31,9 @@ pub(crate) fn executable() -> PathBuf {
 pub(crate) fn cluster() -> &'static TestCluster {
     CLUSTER.get_or_init(|| {
         // A thread of its own, because the caller is inside its test's runtime.
-        std::thread::spawn(TestCluster::start).join().expect("a private Postgres cluster")
+        std::thread::spawn(TestCluster::start)
+            .join()
+            .expect("a private Postgres cluster")
     })
 }
 
@@ -60,16 +62,32 @@ pub(crate) struct TestDatabase {
 
 impl TestCluster {
     fn start() -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let directory = tempfile::Builder::new().prefix("latchkey-e2e-").tempdir().expect("a directory").keep();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let directory = tempfile::Builder::new()
+            .prefix("latchkey-e2e-")
+            .tempdir()
+            .expect("a directory")
+            .keep();
         // Postgres may run as another account: it must be able to pass through.
-        std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o711)).expect("permissions");
+        std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o711))
+            .expect("permissions");
         let (server, template) = runtime.block_on(async {
             let server = start_server(&directory).await;
             let template = provision(&server, &directory).await;
             (server, template)
         });
-        Self { server, template, directory, made: AtomicU32::new(0), making: Mutex::new(()), runtime }
+        Self {
+            server,
+            template,
+            directory,
+            made: AtomicU32::new(0),
+            making: Mutex::new(()),
+            runtime,
+        }
     }
 
     /// The runtime of what outlives a test.
@@ -84,7 +102,8 @@ impl TestCluster {
         {
             // Postgres copies a database only while nobody else uses it.
             let _alone = self.making.lock().await;
-            self.execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+            self.execute(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+                .await;
         }
         let directory = self.directory.join(&name);
         std::fs::create_dir(&directory).expect("the test's directory");
@@ -93,18 +112,33 @@ impl TestCluster {
             enrollment_url: renamed(&self.template.enrollment_url, &name),
             made: Vec::new(),
         };
-        let admin = self.server.admin().database(&name).disable_statement_logging();
-        TestDatabase { name, services, admin, directory }
+        let admin = self
+            .server
+            .admin()
+            .database(&name)
+            .disable_statement_logging();
+        TestDatabase {
+            name,
+            services,
+            admin,
+            directory,
+        }
     }
 
     /// Drops a test's database, whoever is still connected.
     pub(crate) async fn drop_database(&self, name: &str) {
-        self.execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        self.execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+            .await;
     }
 
     async fn execute(&self, statement: &str) {
-        let mut connection = PgConnection::connect_with(&self.server.admin()).await.expect("a connection");
-        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.expect(statement);
+        let mut connection = PgConnection::connect_with(&self.server.admin())
+            .await
+            .expect("a connection");
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+            .execute(&mut connection)
+            .await
+            .expect(statement);
         connection.close().await.expect("closed");
     }
 }
@@ -119,11 +153,15 @@ async fn start_server(directory: &std::path::Path) -> Cluster {
     let options = ClusterOptions {
         executable: executable(),
         home: private::home_for(directory, &account),
-        password: Secrets::in_directory(directory.to_owned()).password("superuser").expect("a password"),
+        password: Secrets::in_directory(directory.to_owned())
+            .password("superuser")
+            .expect("a password"),
         settings: Vec::new(),
         ephemeral: Some(vec![directory.to_owned()]),
     };
-    Cluster::start(&binaries, &account, options, &Progress::hidden()).await.expect("a private cluster")
+    Cluster::start(&binaries, &account, options, &Progress::hidden())
+        .await
+        .expect("a private cluster")
 }
 
 async fn provision(server: &Cluster, directory: &std::path::Path) -> Provisioned {

@@ -15,13 +15,19 @@ use super::callers::Authorized;
 /// The contract.
 pub(crate) fn pool() -> &'static DescriptorPool {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
-    POOL.get_or_init(|| DescriptorPool::decode(latchkey_proto::FILE_DESCRIPTOR_SET).expect("the contract"))
+    POOL.get_or_init(|| {
+        DescriptorPool::decode(latchkey_proto::FILE_DESCRIPTOR_SET).expect("the contract")
+    })
 }
 
 /// Every method of the contract.
 pub(crate) fn methods() -> Vec<MethodDescriptor> {
-    let services = pool().services().filter(|service| service.full_name().starts_with("latchkey."));
-    services.flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
+    let services = pool()
+        .services()
+        .filter(|service| service.full_name().starts_with("latchkey."));
+    services
+        .flat_map(|service| service.methods().collect::<Vec<_>>())
+        .collect()
 }
 
 /// A method's path, for example `/latchkey.keys.v1.TrainingKeyService/GetTrainingKey`.
@@ -36,18 +42,34 @@ pub(crate) async fn call(
     request: DynamicMessage,
 ) -> Result<DynamicMessage, Status> {
     let mut client = Grpc::new(connection);
-    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    client
+        .ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
     let path: PathAndQuery = path_of(method).parse().expect("a path");
     let codec = DynamicCodec(method.output());
-    Ok(client.unary(Request::new(request), path, codec).await?.into_inner())
+    Ok(client
+        .unary(Request::new(request), path, codec)
+        .await?
+        .into_inner())
 }
 
 /// Calls the method at `path` with bytes that need not be a message.
-pub(crate) async fn call_raw(connection: Authorized, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Status> {
+pub(crate) async fn call_raw(
+    connection: Authorized,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<Vec<u8>, Status> {
     let mut client = Grpc::new(connection);
-    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    client
+        .ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
     let path: PathAndQuery = path.parse().expect("a path");
-    Ok(client.unary(Request::new(body), path, RawCodec).await?.into_inner())
+    Ok(client
+        .unary(Request::new(body), path, RawCodec)
+        .await?
+        .into_inner())
 }
 
 /// Leaves bytes as they are.
@@ -114,7 +136,8 @@ impl Encoder for DynamicCodec {
     type Error = Status;
 
     fn encode(&mut self, item: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        item.encode(buffer).map_err(|error| Status::internal(error.to_string()))
+        item.encode(buffer)
+            .map_err(|error| Status::internal(error.to_string()))
     }
 }
 
@@ -124,6 +147,8 @@ impl Decoder for DynamicCodec {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
         let decoded = DynamicMessage::decode(self.0.clone(), buffer);
-        decoded.map(Some).map_err(|error| Status::internal(error.to_string()))
+        decoded
+            .map(Some)
+            .map_err(|error| Status::internal(error.to_string()))
     }
 }

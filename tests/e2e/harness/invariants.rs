@@ -118,7 +118,10 @@ pub(crate) async fn hold(stack: &Stack) {
 async fn findings(connection: &mut PgConnection, queries: &[(&str, &'static str)]) -> String {
     let mut text = String::new();
     for (invariant, query) in queries {
-        let rows = sqlx::query(*query).fetch_all(&mut *connection).await.unwrap_or_else(|error| panic!("{invariant}: {error}"));
+        let rows = sqlx::query(*query)
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap_or_else(|error| panic!("{invariant}: {error}"));
         for row in rows {
             let broken: String = row.get("broken");
             writeln!(text, "{invariant}: {broken}").expect("text");

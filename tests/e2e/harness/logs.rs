@@ -15,17 +15,35 @@ pub(crate) fn last_words(replica: &Replica) -> String {
 
 /// Everything that the processes logged.
 pub(crate) fn all(site: &Site) -> String {
-    site.replicas().map(|replica| std::fs::read_to_string(&replica.log).unwrap_or_default()).collect()
+    site.replicas()
+        .map(|replica| std::fs::read_to_string(&replica.log).unwrap_or_default())
+        .collect()
 }
 
 /// Fails unless the logs tell of exactly so many inner faults and of no panic.
 pub(crate) fn show_no_faults(site: &Site, expected: usize) {
     for replica in site.replicas() {
         let text = std::fs::read_to_string(&replica.log).unwrap_or_default();
-        let panics: Vec<&str> = text.lines().filter(|line| line.contains("panicked at")).collect();
-        assert!(panics.is_empty(), "{}:\n{}", replica.log.display(), panics.join("\n"));
+        let panics: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("panicked at"))
+            .collect();
+        assert!(
+            panics.is_empty(),
+            "{}:\n{}",
+            replica.log.display(),
+            panics.join("\n")
+        );
     }
     let text = all(site);
-    let faults: Vec<&str> = text.lines().filter(|line| line.contains("\"INTERNAL\"")).collect();
-    assert_eq!(faults.len(), expected, "inner faults:\n{}", faults.join("\n"));
+    let faults: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("\"INTERNAL\""))
+        .collect();
+    assert_eq!(
+        faults.len(),
+        expected,
+        "inner faults:\n{}",
+        faults.join("\n")
+    );
 }

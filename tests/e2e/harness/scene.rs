@@ -1,15 +1,16 @@
 //! One of everything that methods act on, and a good request for every method of the contract.
 
+mod of_keys;
+
 use latchkey_proto::audit::v1 as audit;
 use latchkey_proto::enrollment::v1 as enrollment;
 use latchkey_proto::enrollment::v1::{Credential, Enrollment, Password, Student, TrainingClass};
-use latchkey_proto::keys::v1 as keys;
 use latchkey_proto::keys::v1::RevealedCode;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 
 use super::world::{mask, own_code, redemption};
-use super::{ClassDraft, Organization, Stack, at, new_id, now};
+use super::{ClassDraft, Organization, Stack, new_id};
 
 /// The password of every scene's student.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -51,14 +52,37 @@ impl<'s> Scene<'s> {
         let [key, spare] = codes.try_into().expect("two codes");
         let stack = organization.stack;
         let mut request = organization.student_request(&format!("{}@example.com", new_id()));
-        let password = Some(Password { text: PASSWORD.to_owned() });
-        request.credential = Some(Credential { password, ..Credential::default() });
-        let made = stack.platform().students().create_student(request).await.expect("a student");
+        let password = Some(Password {
+            text: PASSWORD.to_owned(),
+        });
+        request.credential = Some(Credential {
+            password,
+            ..Credential::default()
+        });
+        let made = stack
+            .platform()
+            .students()
+            .create_student(request)
+            .await
+            .expect("a student");
         let student = made.into_inner().student.expect("a student");
         let request = redemption(&new_id(), &student.student_id, &event_code);
-        let redeemed = stack.platform().redemptions().redeem_key(request).await.expect("redeemed");
+        let redeemed = stack
+            .platform()
+            .redemptions()
+            .redeem_key(request)
+            .await
+            .expect("redeemed");
         let enrollment = redeemed.into_inner().enrollment.expect("an enrollment");
-        Self { organization, class, event_code, key, spare, student, enrollment }
+        Self {
+            organization,
+            class,
+            event_code,
+            key,
+            spare,
+            student,
+            enrollment,
+        }
     }
 
     /// The same scene, nothing of which exists.
@@ -74,7 +98,10 @@ impl<'s> Scene<'s> {
         let mut enrollment = self.enrollment.clone();
         enrollment.enrollment_id = new_id();
         Self {
-            organization: Organization { stack: self.organization.stack, id: new_id() },
+            organization: Organization {
+                stack: self.organization.stack,
+                id: new_id(),
+            },
             class,
             event_code: NO_KEYS_CODE.to_owned(),
             spare: key.clone(),
@@ -98,8 +125,11 @@ impl<'s> Scene<'s> {
             "KeyUsageService" => self.of_key_usage(method.name()),
             "AuditService" => {
                 let organization_id = self.organization.id.clone();
-                audit::ListAuditEventsRequest { organization_id, ..audit::ListAuditEventsRequest::default() }
-                    .encode_to_vec()
+                audit::ListAuditEventsRequest {
+                    organization_id,
+                    ..audit::ListAuditEventsRequest::default()
+                }
+                .encode_to_vec()
             }
             other => panic!("no scene knows {other}"),
         };
@@ -115,7 +145,9 @@ impl<'s> Scene<'s> {
                 display_name: "Branch".to_owned(),
             }
             .encode_to_vec(),
-            "GetOrganization" => enrollment::GetOrganizationRequest { organization_id }.encode_to_vec(),
+            "GetOrganization" => {
+                enrollment::GetOrganizationRequest { organization_id }.encode_to_vec()
+            }
             "ListOrganizations" => enrollment::ListOrganizationsRequest {
                 parent_id: organization_id,
                 ..enrollment::ListOrganizationsRequest::default()
@@ -128,9 +160,11 @@ impl<'s> Scene<'s> {
                 etag: String::new(),
             }
             .encode_to_vec(),
-            "SetSelfRegistration" => {
-                enrollment::SetSelfRegistrationRequest { organization_id, enabled: true }.encode_to_vec()
+            "SetSelfRegistration" => enrollment::SetSelfRegistrationRequest {
+                organization_id,
+                enabled: true,
             }
+            .encode_to_vec(),
             other => panic!("no scene knows {other}"),
         }
     }
@@ -138,7 +172,9 @@ impl<'s> Scene<'s> {
     async fn of_classes(&self, method: &str, fresh: bool) -> Vec<u8> {
         let class_id = self.class.class_id.clone();
         match method {
-            "CreateClass" => ClassDraft::new().request(&self.organization.id).encode_to_vec(),
+            "CreateClass" => ClassDraft::new()
+                .request(&self.organization.id)
+                .encode_to_vec(),
             "GetClass" => enrollment::GetClassRequest { class_id }.encode_to_vec(),
             "ListClasses" => enrollment::ListClassesRequest {
                 organization_id: self.organization.id.clone(),
@@ -147,9 +183,16 @@ impl<'s> Scene<'s> {
             .encode_to_vec(),
             "UpdateClass" => self.unchanged_class().encode_to_vec(),
             "CancelClass" => {
-                let class_id = if fresh { self.other_class().await } else { class_id };
-                enrollment::CancelClassRequest { class_id, ..enrollment::CancelClassRequest::default() }
-                    .encode_to_vec()
+                let class_id = if fresh {
+                    self.other_class().await
+                } else {
+                    class_id
+                };
+                enrollment::CancelClassRequest {
+                    class_id,
+                    ..enrollment::CancelClassRequest::default()
+                }
+                .encode_to_vec()
             }
             other => panic!("no scene knows {other}"),
         }
@@ -159,17 +202,20 @@ impl<'s> Scene<'s> {
         let student_id = self.student.student_id.clone();
         let organization_id = self.organization.id.clone();
         match method {
-            "CreateStudent" => {
-                self.organization.student_request(&format!("{}@example.com", new_id())).encode_to_vec()
-            }
+            "CreateStudent" => self
+                .organization
+                .student_request(&format!("{}@example.com", new_id()))
+                .encode_to_vec(),
             "GetStudent" => enrollment::GetStudentRequest { student_id }.encode_to_vec(),
-            "BatchGetStudents" => {
-                enrollment::BatchGetStudentsRequest { student_ids: vec![student_id] }.encode_to_vec()
+            "BatchGetStudents" => enrollment::BatchGetStudentsRequest {
+                student_ids: vec![student_id],
             }
-            "ListStudents" => {
-                enrollment::ListStudentsRequest { organization_id, ..enrollment::ListStudentsRequest::default() }
-                    .encode_to_vec()
+            .encode_to_vec(),
+            "ListStudents" => enrollment::ListStudentsRequest {
+                organization_id,
+                ..enrollment::ListStudentsRequest::default()
             }
+            .encode_to_vec(),
             "UpdateStudent" => enrollment::UpdateStudentRequest {
                 student_id,
                 update_mask: mask(&["email", "given_name", "family_name"]),
@@ -180,7 +226,11 @@ impl<'s> Scene<'s> {
             }
             .encode_to_vec(),
             "DeactivateStudent" => {
-                let student_id = if fresh { self.organization.student().await.student_id } else { student_id };
+                let student_id = if fresh {
+                    self.organization.student().await.student_id
+                } else {
+                    student_id
+                };
                 enrollment::DeactivateStudentRequest { student_id }.encode_to_vec()
             }
             "ActivateStudent" => enrollment::ActivateStudentRequest { student_id }.encode_to_vec(),
@@ -203,7 +253,9 @@ impl<'s> Scene<'s> {
                 organization_id: String::new(),
             }
             .encode_to_vec(),
-            "RedeemKey" => redemption(&new_id(), &self.student.student_id, &self.event_code).encode_to_vec(),
+            "RedeemKey" => {
+                redemption(&new_id(), &self.student.student_id, &self.event_code).encode_to_vec()
+            }
             "RegisterWithKey" => {
                 let external_identity = Some(enrollment::ExternalIdentity {
                     issuer: "https://login.example.com".to_owned(),
@@ -216,7 +268,10 @@ impl<'s> Scene<'s> {
                     email: format!("{}@example.com", new_id()),
                     given_name: "Nora".to_owned(),
                     family_name: "New".to_owned(),
-                    credential: Some(Credential { external_identity, ..Credential::default() }),
+                    credential: Some(Credential {
+                        external_identity,
+                        ..Credential::default()
+                    }),
                 }
                 .encode_to_vec()
             }
@@ -238,91 +293,36 @@ impl<'s> Scene<'s> {
         let student_id = self.student.student_id.clone();
         let enrollment_id = self.enrollment.enrollment_id.clone();
         match method {
-            "EnrollStudent" => {
-                enrollment::EnrollStudentRequest { request_id: new_id(), class_id, student_id }.encode_to_vec()
+            "EnrollStudent" => enrollment::EnrollStudentRequest {
+                request_id: new_id(),
+                class_id,
+                student_id,
             }
+            .encode_to_vec(),
             "CancelEnrollment" => {
-                let enrollment_id = if fresh { self.other_enrollment().await } else { enrollment_id };
-                enrollment::CancelEnrollmentRequest { enrollment_id, reason: String::new() }.encode_to_vec()
+                let enrollment_id = if fresh {
+                    self.other_enrollment().await
+                } else {
+                    enrollment_id
+                };
+                enrollment::CancelEnrollmentRequest {
+                    enrollment_id,
+                    reason: String::new(),
+                }
+                .encode_to_vec()
             }
             "GetEnrollment" => enrollment::GetEnrollmentRequest { enrollment_id }.encode_to_vec(),
-            "ListEnrollments" => {
-                enrollment::ListEnrollmentsRequest { class_id, ..enrollment::ListEnrollmentsRequest::default() }
-                    .encode_to_vec()
+            "ListEnrollments" => enrollment::ListEnrollmentsRequest {
+                class_id,
+                ..enrollment::ListEnrollmentsRequest::default()
             }
+            .encode_to_vec(),
             "GetRoster" => enrollment::GetRosterRequest { class_id }.encode_to_vec(),
-            "GetAccess" => enrollment::GetAccessRequest { student_id, class_id }.encode_to_vec(),
-            other => panic!("no scene knows {other}"),
-        }
-    }
-
-    fn of_training_keys(&self, method: &str) -> Vec<u8> {
-        let class_id = self.class.class_id.clone();
-        let key_id = self.key.key_id.clone();
-        match method {
-            "GenerateTrainingKeys" => {
-                keys::GenerateTrainingKeysRequest { request_id: new_id(), class_id, count: 1 }.encode_to_vec()
-            }
-            "ListTrainingKeys" => keys::ListTrainingKeysRequest {
-                organization_id: self.organization.id.clone(),
-                ..keys::ListTrainingKeysRequest::default()
-            }
-            .encode_to_vec(),
-            "GetTrainingKey" => keys::GetTrainingKeyRequest { key_id }.encode_to_vec(),
-            "RevealTrainingKeys" => {
-                keys::RevealTrainingKeysRequest { key_ids: vec![key_id], purpose: String::new() }.encode_to_vec()
-            }
-            "LookUpTrainingKey" => {
-                keys::LookUpTrainingKeyRequest { code: self.key.code.clone() }.encode_to_vec()
-            }
-            "RevokeTrainingKeys" => {
-                let key_ids = vec![self.spare.key_id.clone()];
-                keys::RevokeTrainingKeysRequest { key_ids, reason: String::new() }.encode_to_vec()
-            }
-            "SetEventKey" => keys::SetEventKeyRequest {
-                request_id: new_id(),
+            "GetAccess" => enrollment::GetAccessRequest {
+                student_id,
                 class_id,
-                change: Some(own_code(&self.event_code)),
-                etag: String::new(),
             }
             .encode_to_vec(),
-            "GetEventKey" => keys::GetEventKeyRequest { class_id }.encode_to_vec(),
-            "RevealEventKey" => keys::RevealEventKeyRequest { class_id }.encode_to_vec(),
-            other => panic!("no scene knows {other}"),
-        }
-    }
-
-    fn of_key_usage(&self, method: &str) -> Vec<u8> {
-        let class_id = self.class.class_id.clone();
-        match method {
-            "ResolveCodes" => {
-                keys::ResolveCodesRequest { codes: vec![self.event_code.clone()] }.encode_to_vec()
-            }
-            "MarkKeys" => keys::MarkKeysRequest { marks: vec![self.mark()] }.encode_to_vec(),
-            "ReleaseKeys" => {
-                let redemption_id = new_id();
-                let mark = keys::Mark { redemption_id, key_id: self.spare.key_id.clone(), ..self.mark() };
-                let releases = vec![keys::Release { mark: Some(mark), release_time: at(now()) }];
-                keys::ReleaseKeysRequest { releases }.encode_to_vec()
-            }
-            "ListMarks" => {
-                keys::ListMarksRequest { class_id, ..keys::ListMarksRequest::default() }.encode_to_vec()
-            }
-            "CountKeys" => keys::CountKeysRequest { class_ids: vec![class_id] }.encode_to_vec(),
-            "PutOrganizations" => {
-                let organization_id = self.organization.id.clone();
-                let copy = keys::OrganizationCopy { organization_id, ancestor_ids: Vec::new(), version: 1 };
-                keys::PutOrganizationsRequest { organizations: vec![copy] }.encode_to_vec()
-            }
-            "PutGrants" => keys::PutGrantsRequest { grants: vec![self.grant()] }.encode_to_vec(),
-            "PutEventKey" => keys::PutEventKeyRequest {
-                request_id: new_id(),
-                class_id,
-                change: Some(own_code(&self.event_code)),
-                actor: Some(audit::Actor { subject: "ada-admin".to_owned(), ..audit::Actor::default() }),
-            }
-            .encode_to_vec(),
-            "RetireGrants" => keys::RetireGrantsRequest { class_ids: Vec::new() }.encode_to_vec(),
             other => panic!("no scene knows {other}"),
         }
     }
@@ -363,37 +363,6 @@ impl<'s> Scene<'s> {
         }
     }
 
-    /// The mark of the student's use of the event key.
-    fn mark(&self) -> keys::Mark {
-        let origin = self.enrollment.origin.clone().unwrap_or_default();
-        keys::Mark {
-            redemption_id: self.enrollment.enrollment_id.clone(),
-            key_id: origin.key_id,
-            student_id: self.student.student_id.clone(),
-            generation: origin.generation,
-            redeem_time: self.enrollment.enroll_time,
-            release_time: None,
-        }
-    }
-
-    /// A copy of the class, by its version older than every other.
-    fn grant(&self) -> keys::Grant {
-        keys::Grant {
-            class_id: self.class.class_id.clone(),
-            organization_id: self.organization.id.clone(),
-            name: self.class.name.clone(),
-            instructors: self.class.instructors.clone(),
-            start_time: self.class.start_time,
-            end_time: self.class.end_time,
-            event_key_until: self.class.end_time,
-            time_zone: self.class.time_zone.clone(),
-            status: keys::GrantStatus::Open.into(),
-            maximum_keys: self.class.maximum_students,
-            maximum_is_default: false,
-            version: 0,
-        }
-    }
-
     /// Another class, by its id.
     async fn other_class(&self) -> String {
         self.organization.class(ClassDraft::new()).await.class_id
@@ -406,7 +375,17 @@ impl<'s> Scene<'s> {
             class_id: self.other_class().await,
             student_id: self.student.student_id.clone(),
         };
-        let answer = self.organization.admin().enrollments().enroll_student(request).await.expect("enrolled");
-        answer.into_inner().enrollment.expect("an enrollment").enrollment_id
+        let answer = self
+            .organization
+            .admin()
+            .enrollments()
+            .enroll_student(request)
+            .await
+            .expect("enrolled");
+        answer
+            .into_inner()
+            .enrollment
+            .expect("an enrollment")
+            .enrollment_id
     }
 }

@@ -32,7 +32,11 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { replicas: 1, keys: "", enrollment: "" }
+        Self {
+            replicas: 1,
+            keys: "",
+            enrollment: "",
+        }
     }
 }
 
@@ -71,20 +75,42 @@ impl Site {
         let secrets_directory = database.directory.join("secrets");
         std::fs::create_dir(&secrets_directory).expect("a directory for secrets");
         let secrets = Secrets::in_directory(secrets_directory);
-        let issuer = Issuer::new(&secrets.key_pair(ISSUER_KEY).expect("a key pair")).expect("an issuer");
+        let issuer =
+            Issuer::new(&secrets.key_pair(ISSUER_KEY).expect("a key pair")).expect("an issuer");
         let service_token = service_token(&secrets);
         let files = SharedFiles::make(&secrets, &database.services).expect("the services' files");
         let (mut keys, mut enrollment) = (Vec::new(), Vec::new());
         for number in 0..options.replicas {
-            let replica = Replica::start(Service::Keys, number, &database, &files, ANY_PORT, options.keys).await;
+            let replica = Replica::start(
+                Service::Keys,
+                number,
+                &database,
+                &files,
+                ANY_PORT,
+                options.keys,
+            )
+            .await;
             let keys_address = replica.address;
             keys.push(replica);
             let settings = options.enrollment;
-            let replica =
-                Replica::start(Service::Enrollment, number, &database, &files, keys_address, settings).await;
+            let replica = Replica::start(
+                Service::Enrollment,
+                number,
+                &database,
+                &files,
+                keys_address,
+                settings,
+            )
+            .await;
             enrollment.push(replica);
         }
-        Self { database, issuer, service_token, keys, enrollment }
+        Self {
+            database,
+            issuer,
+            service_token,
+            keys,
+            enrollment,
+        }
     }
 
     /// All processes.
@@ -117,15 +143,27 @@ impl Replica {
         keys_address: SocketAddr,
         settings: &str,
     ) -> Self {
-        let config = database.directory.join(format!("{}-{number}.toml", service.name()));
-        let log = database.directory.join(format!("{}-{number}.log", service.name()));
+        let config = database
+            .directory
+            .join(format!("{}-{number}.toml", service.name()));
+        let log = database
+            .directory
+            .join(format!("{}-{number}.log", service.name()));
         let mut tries = 0;
         loop {
             tries += 1;
             let address = claim(service, ANY_PORT).expect("a free port");
-            files.write_config(service, &config, address, keys_address).expect("a configuration");
+            files
+                .write_config(service, &config, address, keys_address)
+                .expect("a configuration");
             merge_into(&config, &[USUAL, settings]);
-            let mut replica = Self { service, address, log: log.clone(), config: config.clone(), process: None };
+            let mut replica = Self {
+                service,
+                address,
+                log: log.clone(),
+                config: config.clone(),
+                process: None,
+            };
             match replica.try_run().await {
                 Ok(()) => return replica,
                 Err(error) if tries < PORT_TRIES && format!("{error:#}").contains("in use") => {}
@@ -156,7 +194,10 @@ impl Replica {
     /// Tells it to stop; it must end well.
     pub(crate) async fn stop(&mut self) {
         if let Some(process) = self.process.take() {
-            process.stop().await.expect("it stops by itself and without an error");
+            process
+                .stop()
+                .await
+                .expect("it stops by itself and without an error");
         }
     }
 
@@ -178,13 +219,17 @@ fn service_token(secrets: &Secrets) -> String {
         organization: None,
         lifetime: TimeDelta::hours(1),
     };
-    let signer = TokenSigner::new(pair.private_pem(), options, Arc::new(SystemClock)).expect("a signer");
+    let signer =
+        TokenSigner::new(pair.private_pem(), options, Arc::new(SystemClock)).expect("a signer");
     signer.token().expect("a token").to_string()
 }
 
 /// Puts settings over those in a configuration file.
 fn merge_into(path: &std::path::Path, layers: &[&str]) {
-    let mut table: Table = std::fs::read_to_string(path).expect("the file").parse().expect("TOML");
+    let mut table: Table = std::fs::read_to_string(path)
+        .expect("the file")
+        .parse()
+        .expect("TOML");
     for layer in layers {
         merge(&mut table, layer.parse().expect("settings are TOML"));
     }

@@ -44,19 +44,29 @@ impl Stack {
         let permit = OWN_STACKS.acquire().await.expect("never closed");
         let site = Box::new(Site::start(&options).await);
         let channels = Arc::new(channels_to(&site));
-        Self { owner: Owner::Own(site, Some(permit)), channels }
+        Self {
+            owner: Owner::Own(site, Some(permit)),
+            channels,
+        }
     }
 
     /// The stack that tests share which do not disturb each other: each makes organizations of its own.
     pub(crate) async fn shared() -> Self {
         let site = tokio::task::spawn_blocking(|| {
             SHARED.get_or_init(|| {
-                let start = || cluster().runtime().block_on(Site::start(&Options::default()));
+                let start = || {
+                    cluster()
+                        .runtime()
+                        .block_on(Site::start(&Options::default()))
+                };
                 std::thread::spawn(start).join().expect("the shared stack")
             })
         });
         let site = site.await.expect("the shared stack");
-        Self { channels: Arc::new(channels_to(site)), owner: Owner::Shared(site) }
+        Self {
+            channels: Arc::new(channels_to(site)),
+            owner: Owner::Shared(site),
+        }
     }
 
     pub(crate) fn site(&self) -> &Site {
@@ -76,7 +86,9 @@ impl Stack {
 
     /// A connection to the stack's database with all rights.
     pub(crate) async fn database(&self) -> PgConnection {
-        PgConnection::connect_with(&self.site().database.admin).await.expect("a connection")
+        PgConnection::connect_with(&self.site().database.admin)
+            .await
+            .expect("a connection")
     }
 
     /// A connection to a service, for calls that carry no token.
@@ -94,7 +106,12 @@ impl Stack {
     }
 
     /// A token of several roles.
-    pub(crate) fn token_with(&self, roles: &[Role], subject: &str, organization: Option<&str>) -> String {
+    pub(crate) fn token_with(
+        &self,
+        roles: &[Role],
+        subject: &str,
+        organization: Option<&str>,
+    ) -> String {
         let request = TokenRequest {
             roles: roles.to_vec(),
             organization: organization.map(|id| id.parse().expect("an organization's id")),
@@ -106,7 +123,10 @@ impl Stack {
 
     /// Someone who calls with a token of one role.
     pub(crate) fn caller(&self, role: Role, subject: &str, organization: Option<&str>) -> Caller {
-        Caller::new(Arc::clone(&self.channels), Some(&self.token(role, subject, organization)))
+        Caller::new(
+            Arc::clone(&self.channels),
+            Some(&self.token(role, subject, organization)),
+        )
     }
 
     /// Someone who calls with this text as a token, or with none.
@@ -128,7 +148,12 @@ impl Stack {
     }
 
     /// Someone with several roles.
-    pub(crate) fn caller_with(&self, roles: &[Role], subject: &str, organization: Option<&str>) -> Caller {
+    pub(crate) fn caller_with(
+        &self,
+        roles: &[Role],
+        subject: &str,
+        organization: Option<&str>,
+    ) -> Caller {
         self.bearer(Some(&self.token_with(roles, subject, organization)))
     }
 
@@ -169,7 +194,8 @@ impl Drop for Stack {
 
 fn channels_to(site: &Site) -> Channels {
     let channel = |replica: &Replica| -> Channel {
-        let endpoint = Endpoint::from_shared(format!("http://{}", replica.address)).expect("an address");
+        let endpoint =
+            Endpoint::from_shared(format!("http://{}", replica.address)).expect("an address");
         endpoint.tcp_nodelay(true).connect_lazy()
     };
     Channels {

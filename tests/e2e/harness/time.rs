@@ -24,7 +24,10 @@ pub(crate) fn ids(count: usize) -> Vec<String> {
 #[expect(clippy::unnecessary_wraps, reason = "message fields are optional")]
 pub(crate) fn at(time: DateTime<Utc>) -> Option<Timestamp> {
     let nanos = i32::try_from(time.timestamp_subsec_nanos()).expect("below a billion");
-    Some(Timestamp { seconds: time.timestamp(), nanos })
+    Some(Timestamp {
+        seconds: time.timestamp(),
+        nanos,
+    })
 }
 
 /// The time that a message has.

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{
-    CreateClassRequest, CreateOrganizationRequest, CreateStudentRequest, GetClassRequest, GetRosterRequest,
-    GetRosterResponse, RedeemKeyRequest, RedeemKeyResponse, RosterEntry, EnrollmentStatus,
-    SetSelfRegistrationRequest, Student, TrainingClass, UpdateClassRequest,
+    CreateClassRequest, CreateOrganizationRequest, CreateStudentRequest, EnrollmentStatus,
+    GetClassRequest, GetRosterRequest, GetRosterResponse, RedeemKeyRequest, RedeemKeyResponse,
+    RosterEntry, SetSelfRegistrationRequest, Student, TrainingClass, UpdateClassRequest,
 };
 use latchkey_proto::keys::v1::{
     EventKeyChange, EventKeyGenerated, EventKeyOff, EventKeyOwnCode, GenerateTrainingKeysRequest,
-    RevealEventKeyRequest, RevealTrainingKeysRequest, RevealedCode, SetEventKeyRequest, SetEventKeyResponse,
+    RevealEventKeyRequest, RevealTrainingKeysRequest, RevealedCode, SetEventKeyRequest,
+    SetEventKeyResponse,
 };
 use latchkey_service_kit::identity::Role;
 use prost_types::{Duration, FieldMask};
@@ -39,22 +40,44 @@ impl<'s> Organization<'s> {
             parent_id: parent_id.to_owned(),
             display_name: "Academy".to_owned(),
         };
-        let made = stack.operator().organizations().create_organization(request).await.expect("an organization");
-        Self { stack, id: made.into_inner().organization.expect("an organization").organization_id }
+        let made = stack
+            .operator()
+            .organizations()
+            .create_organization(request)
+            .await
+            .expect("an organization");
+        Self {
+            stack,
+            id: made
+                .into_inner()
+                .organization
+                .expect("an organization")
+                .organization_id,
+        }
     }
 
     /// Turns self-registration on or off.
     pub(crate) async fn let_register(&self, enabled: bool) {
-        let request = SetSelfRegistrationRequest { organization_id: self.id.clone(), enabled };
-        self.stack.operator().organizations().set_self_registration(request).await.expect("switched");
+        let request = SetSelfRegistrationRequest {
+            organization_id: self.id.clone(),
+            enabled,
+        };
+        self.stack
+            .operator()
+            .organizations()
+            .set_self_registration(request)
+            .await
+            .expect("switched");
     }
 
     pub(crate) fn admin(&self) -> Caller {
-        self.stack.caller(Role::Administrator, "ada-admin", Some(&self.id))
+        self.stack
+            .caller(Role::Administrator, "ada-admin", Some(&self.id))
     }
 
     pub(crate) fn manager(&self) -> Caller {
-        self.stack.caller(Role::OperationsManager, "mona-manager", Some(&self.id))
+        self.stack
+            .caller(Role::OperationsManager, "mona-manager", Some(&self.id))
     }
 
     pub(crate) fn instructor(&self, subject: &str) -> Caller {
@@ -63,7 +86,12 @@ impl<'s> Organization<'s> {
 
     /// A new class.
     pub(crate) async fn class(&self, draft: ClassDraft) -> TrainingClass {
-        let made = self.admin().classes().create_class(draft.request(&self.id)).await.expect("a class");
+        let made = self
+            .admin()
+            .classes()
+            .create_class(draft.request(&self.id))
+            .await
+            .expect("a class");
         made.into_inner().training_class.expect("a class")
     }
 
@@ -76,13 +104,24 @@ impl<'s> Organization<'s> {
 
     /// The present code of a class's event key.
     pub(crate) async fn event_code(&self, class_id: &str) -> String {
-        let request = RevealEventKeyRequest { class_id: class_id.to_owned() };
-        let revealed = self.admin().training_keys().reveal_event_key(request).await.expect("an event code");
+        let request = RevealEventKeyRequest {
+            class_id: class_id.to_owned(),
+        };
+        let revealed = self
+            .admin()
+            .training_keys()
+            .reveal_event_key(request)
+            .await
+            .expect("an event code");
         revealed.into_inner().code.expect("a code").code
     }
 
     /// A new class with enrollment keys; returns their codes too.
-    pub(crate) async fn keyed_class(&self, draft: ClassDraft, keys: i32) -> (TrainingClass, Vec<RevealedCode>) {
+    pub(crate) async fn keyed_class(
+        &self,
+        draft: ClassDraft,
+        keys: i32,
+    ) -> (TrainingClass, Vec<RevealedCode>) {
         let class = self.class(draft).await;
         let codes = self.generate(&class.class_id, keys).await;
         (class, codes)
@@ -90,17 +129,42 @@ impl<'s> Organization<'s> {
 
     /// New enrollment keys for a class, with their codes.
     pub(crate) async fn generate(&self, class_id: &str, count: i32) -> Vec<RevealedCode> {
-        let request = GenerateTrainingKeysRequest { request_id: new_id(), class_id: class_id.to_owned(), count };
-        let made = self.admin().training_keys().generate_training_keys(request).await.expect("keys").into_inner();
+        let request = GenerateTrainingKeysRequest {
+            request_id: new_id(),
+            class_id: class_id.to_owned(),
+            count,
+        };
+        let made = self
+            .admin()
+            .training_keys()
+            .generate_training_keys(request)
+            .await
+            .expect("keys")
+            .into_inner();
         let key_ids = made.keys.into_iter().map(|key| key.key_id).collect();
-        let request = RevealTrainingKeysRequest { key_ids, purpose: "hand-out".to_owned() };
-        self.manager().training_keys().reveal_training_keys(request).await.expect("codes").into_inner().codes
+        let request = RevealTrainingKeysRequest {
+            key_ids,
+            purpose: "hand-out".to_owned(),
+        };
+        self.manager()
+            .training_keys()
+            .reveal_training_keys(request)
+            .await
+            .expect("codes")
+            .into_inner()
+            .codes
     }
 
     /// A new student with an account that the platform signs in.
     pub(crate) async fn student(&self) -> Student {
         let request = self.student_request(&format!("{}@example.com", new_id()));
-        let made = self.stack.platform().students().create_student(request).await.expect("a student");
+        let made = self
+            .stack
+            .platform()
+            .students()
+            .create_student(request)
+            .await
+            .expect("a student");
         made.into_inner().student.expect("a student")
     }
 
@@ -123,8 +187,15 @@ impl<'s> Organization<'s> {
 
     /// The class as it is now.
     pub(crate) async fn get_class(&self, class_id: &str) -> TrainingClass {
-        let request = GetClassRequest { class_id: class_id.to_owned() };
-        let got = self.admin().classes().get_class(request).await.expect("the class");
+        let request = GetClassRequest {
+            class_id: class_id.to_owned(),
+        };
+        let got = self
+            .admin()
+            .classes()
+            .get_class(request)
+            .await
+            .expect("the class");
         got.into_inner().training_class.expect("a class")
     }
 
@@ -135,54 +206,96 @@ impl<'s> Organization<'s> {
         paths: &[&str],
         change: UpdateClassRequest,
     ) -> TrainingClass {
-        let request = UpdateClassRequest { class_id: class_id.to_owned(), update_mask: mask(paths), ..change };
-        let updated = self.admin().classes().update_class(request).await.expect("updated");
+        let request = UpdateClassRequest {
+            class_id: class_id.to_owned(),
+            update_mask: mask(paths),
+            ..change
+        };
+        let updated = self
+            .admin()
+            .classes()
+            .update_class(request)
+            .await
+            .expect("updated");
         updated.into_inner().training_class.expect("a class")
     }
 
     pub(crate) async fn roster(&self, class_id: &str) -> GetRosterResponse {
-        let request = GetRosterRequest { class_id: class_id.to_owned() };
-        self.admin().enrollments().get_roster(request).await.expect("the roster").into_inner()
+        let request = GetRosterRequest {
+            class_id: class_id.to_owned(),
+        };
+        self.admin()
+            .enrollments()
+            .get_roster(request)
+            .await
+            .expect("the roster")
+            .into_inner()
     }
 
     /// Sets a class's event key.
-    pub(crate) async fn set_event_key(&self, class_id: &str, change: EventKeyChange) -> SetEventKeyResponse {
+    pub(crate) async fn set_event_key(
+        &self,
+        class_id: &str,
+        change: EventKeyChange,
+    ) -> SetEventKeyResponse {
         let request = SetEventKeyRequest {
             request_id: new_id(),
             class_id: class_id.to_owned(),
             change: Some(change),
             etag: String::new(),
         };
-        self.admin().training_keys().set_event_key(request).await.expect("the event key is set").into_inner()
+        self.admin()
+            .training_keys()
+            .set_event_key(request)
+            .await
+            .expect("the event key is set")
+            .into_inner()
     }
 }
 
 /// A field mask.
 #[expect(clippy::unnecessary_wraps, reason = "message fields are optional")]
 pub(crate) fn mask(paths: &[&str]) -> Option<FieldMask> {
-    Some(FieldMask { paths: paths.iter().map(ToString::to_string).collect() })
+    Some(FieldMask {
+        paths: paths.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// Turn it on with a generated code; the present one goes at once.
 pub(crate) fn generated() -> EventKeyChange {
-    EventKeyChange { generated: Some(EventKeyGenerated { grace: None }), ..EventKeyChange::default() }
+    EventKeyChange {
+        generated: Some(EventKeyGenerated { grace: None }),
+        ..EventKeyChange::default()
+    }
 }
 
 /// Turn it on with a generated code; the present one goes after some seconds.
 pub(crate) fn generated_with_grace(seconds: i64) -> EventKeyChange {
     let grace = Some(Duration { seconds, nanos: 0 });
-    EventKeyChange { generated: Some(EventKeyGenerated { grace }), ..EventKeyChange::default() }
+    EventKeyChange {
+        generated: Some(EventKeyGenerated { grace }),
+        ..EventKeyChange::default()
+    }
 }
 
 /// Turn it on with one's own text.
 pub(crate) fn own_code(text: &str) -> EventKeyChange {
-    let own_code = EventKeyOwnCode { text: text.to_owned(), grace: None };
-    EventKeyChange { own_code: Some(own_code), ..EventKeyChange::default() }
+    let own_code = EventKeyOwnCode {
+        text: text.to_owned(),
+        grace: None,
+    };
+    EventKeyChange {
+        own_code: Some(own_code),
+        ..EventKeyChange::default()
+    }
 }
 
 /// Turn it off.
 pub(crate) fn off() -> EventKeyChange {
-    EventKeyChange { off: Some(EventKeyOff {}), ..EventKeyChange::default() }
+    EventKeyChange {
+        off: Some(EventKeyOff {}),
+        ..EventKeyChange::default()
+    }
 }
 
 /// A class to be made: tomorrow, for a day, in Berlin, for 30 students, unless said otherwise.
@@ -251,7 +364,11 @@ pub(crate) async fn redeem_as(
     student_id: &str,
     code: &str,
 ) -> Result<Response<RedeemKeyResponse>, Status> {
-    stack.platform().redemptions().redeem_key(redemption(redemption_id, student_id, code)).await
+    stack
+        .platform()
+        .redemptions()
+        .redeem_key(redemption(redemption_id, student_id, code))
+        .await
 }
 
 /// Redeems a code for a student under a new redemption id, as the platform.
@@ -276,6 +393,13 @@ pub(crate) fn enrolled(roster: &GetRosterResponse) -> Vec<String> {
     let is_in = |entry: &&RosterEntry| {
         entry.enrollment.as_ref().expect("an enrollment").status() == EnrollmentStatus::Enrolled
     };
-    let student = |entry: &RosterEntry| entry.student.as_ref().expect("a student").student_id.clone();
+    let student = |entry: &RosterEntry| {
+        entry
+            .student
+            .as_ref()
+            .expect("a student")
+            .student_id
+            .clone()
+    };
     roster.entries.iter().filter(is_in).map(student).collect()
 }

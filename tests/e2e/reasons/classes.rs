@@ -1,8 +1,8 @@
 //! Reasons that are about a class, its seats and its windows.
 
 use latchkey_proto::enrollment::v1::{
-    CancelClassRequest, CancelEnrollmentRequest, ClassStatus, EnrollStudentRequest, GetClassRequest,
-    GetEnrollmentRequest, UpdateClassRequest,
+    CancelClassRequest, CancelEnrollmentRequest, ClassStatus, EnrollStudentRequest,
+    GetClassRequest, GetEnrollmentRequest, UpdateClassRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{GenerateTrainingKeysRequest, SetEventKeyRequest};
@@ -25,21 +25,43 @@ pub(super) async fn provoke(provoked: &mut Provoked) {
 async fn missing(provoked: &mut Provoked, organization: &Organization<'_>) {
     let admin = organization.admin();
     let request = GetClassRequest { class_id: new_id() };
-    provoked.keep("no such class", ErrorReason::ClassNotFound, admin.classes().get_class(request).await);
-    let request = GenerateTrainingKeysRequest { request_id: new_id(), class_id: new_id(), count: 1 };
+    provoked.keep(
+        "no such class",
+        ErrorReason::ClassNotFound,
+        admin.classes().get_class(request).await,
+    );
+    let request = GenerateTrainingKeysRequest {
+        request_id: new_id(),
+        class_id: new_id(),
+        count: 1,
+    };
     let answer = admin.training_keys().generate_training_keys(request).await;
     provoked.keep("keys for no such class", ErrorReason::ClassNotFound, answer);
-    let request = GetEnrollmentRequest { enrollment_id: new_id() };
+    let request = GetEnrollmentRequest {
+        enrollment_id: new_id(),
+    };
     let answer = admin.enrollments().get_enrollment(request).await;
-    provoked.keep("no such enrollment", ErrorReason::EnrollmentNotFound, answer);
+    provoked.keep(
+        "no such enrollment",
+        ErrorReason::EnrollmentNotFound,
+        answer,
+    );
 }
 
 async fn cancelled(provoked: &mut Provoked, organization: &Organization<'_>) {
     let (class, code) = organization.event_class(ClassDraft::new()).await;
     let student = organization.student().await.student_id;
     let class_id = class.class_id;
-    let cancel = CancelClassRequest { class_id: class_id.clone(), ..CancelClassRequest::default() };
-    organization.admin().classes().cancel_class(cancel).await.expect("cancelled");
+    let cancel = CancelClassRequest {
+        class_id: class_id.clone(),
+        ..CancelClassRequest::default()
+    };
+    organization
+        .admin()
+        .classes()
+        .cancel_class(cancel)
+        .await
+        .expect("cancelled");
     let answer = redeem(organization.stack, &student, &code).await;
     provoked.keep("redeem", ErrorReason::ClassCancelled, answer);
     let change = UpdateClassRequest {
@@ -50,8 +72,16 @@ async fn cancelled(provoked: &mut Provoked, organization: &Organization<'_>) {
     };
     let answer = organization.admin().classes().update_class(change).await;
     provoked.keep("update", ErrorReason::ClassCancelled, answer);
-    let request = GenerateTrainingKeysRequest { request_id: new_id(), class_id: class_id.clone(), count: 1 };
-    let answer = organization.admin().training_keys().generate_training_keys(request).await;
+    let request = GenerateTrainingKeysRequest {
+        request_id: new_id(),
+        class_id: class_id.clone(),
+        count: 1,
+    };
+    let answer = organization
+        .admin()
+        .training_keys()
+        .generate_training_keys(request)
+        .await;
     provoked.keep("generate", ErrorReason::ClassCancelled, answer);
     let change = SetEventKeyRequest {
         request_id: new_id(),
@@ -59,7 +89,11 @@ async fn cancelled(provoked: &mut Provoked, organization: &Organization<'_>) {
         change: Some(generated()),
         etag: String::new(),
     };
-    let answer = organization.admin().training_keys().set_event_key(change).await;
+    let answer = organization
+        .admin()
+        .training_keys()
+        .set_event_key(change)
+        .await;
     provoked.keep("turn the event key on", ErrorReason::ClassCancelled, answer);
 }
 
@@ -73,32 +107,68 @@ async fn windows(provoked: &mut Provoked, organization: &Organization<'_>) {
     let (class, code) = organization.event_class(ClassDraft::new().ended()).await;
     let answer = redeem(organization.stack, &student, &code).await;
     provoked.keep("redeem after the class", ErrorReason::WindowClosed, answer);
-    let request = GenerateTrainingKeysRequest { request_id: new_id(), class_id: class.class_id, count: 1 };
-    let answer = organization.admin().training_keys().generate_training_keys(request).await;
-    provoked.keep("generate after the class", ErrorReason::WindowClosed, answer);
-    let draft = ClassDraft::new().ended().change(|request| request.post_class_days = Some(0));
+    let request = GenerateTrainingKeysRequest {
+        request_id: new_id(),
+        class_id: class.class_id,
+        count: 1,
+    };
+    let answer = organization
+        .admin()
+        .training_keys()
+        .generate_training_keys(request)
+        .await;
+    provoked.keep(
+        "generate after the class",
+        ErrorReason::WindowClosed,
+        answer,
+    );
+    let draft = ClassDraft::new()
+        .ended()
+        .change(|request| request.post_class_days = Some(0));
     let request = EnrollStudentRequest {
         request_id: new_id(),
         class_id: organization.class(draft).await.class_id,
         student_id: student.clone(),
     };
-    let answer = organization.admin().enrollments().enroll_student(request).await;
-    provoked.keep("enroll after access has expired", ErrorReason::WindowClosed, answer);
+    let answer = organization
+        .admin()
+        .enrollments()
+        .enroll_student(request)
+        .await;
+    provoked.keep(
+        "enroll after access has expired",
+        ErrorReason::WindowClosed,
+        answer,
+    );
 
     let (_, code) = organization.event_class(ClassDraft::new().running()).await;
-    let made = redeem(organization.stack, &student, &code).await.expect("in").into_inner();
+    let made = redeem(organization.stack, &student, &code)
+        .await
+        .expect("in")
+        .into_inner();
     let enrollment_id = made.enrollment.expect("an enrollment").enrollment_id;
-    let request = CancelEnrollmentRequest { enrollment_id, reason: String::new() };
-    let answer = organization.admin().enrollments().cancel_enrollment(request).await;
+    let request = CancelEnrollmentRequest {
+        enrollment_id,
+        reason: String::new(),
+    };
+    let answer = organization
+        .admin()
+        .enrollments()
+        .cancel_enrollment(request)
+        .await;
     provoked.keep("cancel once it began", ErrorReason::ClassStarted, answer);
 }
 
 async fn seats(provoked: &mut Provoked, organization: &Organization<'_>) {
-    let draft = ClassDraft::new().maximum(2).change(|request| request.minimum_students = 0);
+    let draft = ClassDraft::new()
+        .maximum(2)
+        .change(|request| request.minimum_students = 0);
     let (class, code) = organization.event_class(draft).await;
     let students = organization.students(3).await;
     for student in &students[..2] {
-        redeem(organization.stack, student, &code).await.expect("in");
+        redeem(organization.stack, student, &code)
+            .await
+            .expect("in");
     }
     let answer = redeem(organization.stack, &students[2], &code).await;
     provoked.keep("redeem", ErrorReason::ClassFull, answer);
@@ -107,7 +177,11 @@ async fn seats(provoked: &mut Provoked, organization: &Organization<'_>) {
         class_id: class.class_id.clone(),
         student_id: students[2].clone(),
     };
-    let answer = organization.admin().enrollments().enroll_student(request).await;
+    let answer = organization
+        .admin()
+        .enrollments()
+        .enroll_student(request)
+        .await;
     provoked.keep("enroll", ErrorReason::ClassFull, answer);
     let change = UpdateClassRequest {
         class_id: class.class_id.clone(),
@@ -116,17 +190,35 @@ async fn seats(provoked: &mut Provoked, organization: &Organization<'_>) {
         ..UpdateClassRequest::default()
     };
     let answer = organization.admin().classes().update_class(change).await;
-    provoked.keep("lower the maximum", ErrorReason::MaximumBelowSeatsTaken, answer);
+    provoked.keep(
+        "lower the maximum",
+        ErrorReason::MaximumBelowSeatsTaken,
+        answer,
+    );
     organization.generate(&class.class_id, 1).await;
-    let request = GenerateTrainingKeysRequest { request_id: new_id(), class_id: class.class_id, count: 2 };
-    let answer = organization.admin().training_keys().generate_training_keys(request).await;
+    let request = GenerateTrainingKeysRequest {
+        request_id: new_id(),
+        class_id: class.class_id,
+        count: 2,
+    };
+    let answer = organization
+        .admin()
+        .training_keys()
+        .generate_training_keys(request)
+        .await;
     provoked.keep("generate", ErrorReason::KeyLimitExceeded, answer);
 }
 
 async fn changes(provoked: &mut Provoked, organization: &Organization<'_>) {
     let draft = ClassDraft::new().with_event_key();
     let request = draft.request(&organization.id);
-    let made = organization.admin().classes().create_class(request.clone()).await.expect("a class").into_inner();
+    let made = organization
+        .admin()
+        .classes()
+        .create_class(request.clone())
+        .await
+        .expect("a class")
+        .into_inner();
     let class = made.training_class.expect("a class");
     let mut other = request;
     other.name = "Another".to_owned();
@@ -147,6 +239,10 @@ async fn changes(provoked: &mut Provoked, organization: &Organization<'_>) {
         change: Some(generated()),
         etag: "of-old".to_owned(),
     };
-    let answer = organization.admin().training_keys().set_event_key(change).await;
+    let answer = organization
+        .admin()
+        .training_keys()
+        .set_event_key(change)
+        .await;
     provoked.keep("set an event key", ErrorReason::EtagMismatch, answer);
 }

@@ -1,7 +1,9 @@
 //! Reasons that lie in the call itself, in the load, or in what the services stand on.
 
 use latchkey::stack::Service;
-use latchkey_proto::enrollment::v1::{ClassStatus, CreateOrganizationRequest, GetClassRequest, UpdateClassRequest};
+use latchkey_proto::enrollment::v1::{
+    ClassStatus, CreateOrganizationRequest, GetClassRequest, UpdateClassRequest,
+};
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_service_kit::identity::Role;
 use sqlx::{AssertSqlSafe, Connection};
@@ -16,7 +18,10 @@ use crate::harness::{ClassDraft, Options, Organization, Stack, eventually};
 const INNER_FAULTS: usize = 1;
 
 pub(super) async fn provoke(provoked: &mut Provoked) {
-    let options = Options { enrollment: "[database]\nlock_timeout_ms = 100", ..Options::default() };
+    let options = Options {
+        enrollment: "[database]\nlock_timeout_ms = 100",
+        ..Options::default()
+    };
     let mut stack = Stack::with(options).await;
     {
         let organization = Organization::new(&stack).await;
@@ -31,17 +36,38 @@ pub(super) async fn provoke(provoked: &mut Provoked) {
 
 async fn callers(provoked: &mut Provoked, organization: &Organization<'_>) {
     let stack = organization.stack;
-    let get = || GetClassRequest { class_id: organization.id.clone() };
+    let get = || GetClassRequest {
+        class_id: organization.id.clone(),
+    };
     let answer = stack.bearer(None).classes().get_class(get()).await;
     provoked.keep("no token", ErrorReason::TokenMissing, answer);
-    let answer = stack.bearer(Some("not.a.token")).classes().get_class(get()).await;
+    let answer = stack
+        .bearer(Some("not.a.token"))
+        .classes()
+        .get_class(get())
+        .await;
     provoked.keep("no good token", ErrorReason::TokenInvalid, answer);
     let request = ClassDraft::new().request(&organization.id);
-    let answer = stack.caller(Role::Instructor, "ines", Some(&organization.id)).classes().create_class(request).await;
-    provoked.keep("an instructor creates a class", ErrorReason::NotAllowed, answer);
-    for service in ["/latchkey.enrollment.v1.ClassService/Guess", "/no.such.Service/Method"] {
+    let answer = stack
+        .caller(Role::Instructor, "ines", Some(&organization.id))
+        .classes()
+        .create_class(request)
+        .await;
+    provoked.keep(
+        "an instructor creates a class",
+        ErrorReason::NotAllowed,
+        answer,
+    );
+    for service in [
+        "/latchkey.enrollment.v1.ClassService/Guess",
+        "/no.such.Service/Method",
+    ] {
         let answer = call_raw(stack.operator().to_enrollment(), service, Vec::new()).await;
-        provoked.keep("no such method", ErrorReason::MethodUnknown, answer.map(Response::new));
+        provoked.keep(
+            "no such method",
+            ErrorReason::MethodUnknown,
+            answer.map(Response::new),
+        );
     }
 }
 
@@ -59,11 +85,23 @@ async fn requests(provoked: &mut Provoked, organization: &Organization<'_>) {
         request.minimum_students = 31;
         request.time_zone = "Mars/Olympus_Mons".to_owned();
     });
-    let answer = organization.admin().classes().create_class(draft.request(&organization.id)).await;
-    provoked.keep("fields that do not fit each other", ErrorReason::FieldInvalid, answer);
+    let answer = organization
+        .admin()
+        .classes()
+        .create_class(draft.request(&organization.id))
+        .await;
+    provoked.keep(
+        "fields that do not fit each other",
+        ErrorReason::FieldInvalid,
+        answer,
+    );
     let path = "/latchkey.enrollment.v1.ClassService/GetClass";
     let answer = call_raw(operator.to_enrollment(), path, vec![0x0a, 0x7f]).await;
-    provoked.keep("no message", ErrorReason::FieldInvalid, answer.map(Response::new));
+    provoked.keep(
+        "no message",
+        ErrorReason::FieldInvalid,
+        answer.map(Response::new),
+    );
 }
 
 fn rename(class_id: &str) -> UpdateClassRequest {
@@ -81,14 +119,34 @@ async fn locked(provoked: &mut Provoked, organization: &Organization<'_>) {
     let student = organization.student().await.student_id;
     let mut connection = organization.stack.database().await;
     let mut holder = connection.begin().await.expect("a transaction");
-    let lock = format!("SELECT FROM enrollment.classes WHERE class_id = '{}' FOR UPDATE", class.class_id);
-    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *holder).await.expect("locked");
-    let answer = organization.admin().classes().update_class(rename(&class.class_id)).await;
-    provoked.keep("update a class that others hold", ErrorReason::Conflict, answer);
+    let lock = format!(
+        "SELECT FROM enrollment.classes WHERE class_id = '{}' FOR UPDATE",
+        class.class_id
+    );
+    sqlx::raw_sql(AssertSqlSafe(lock))
+        .execute(&mut *holder)
+        .await
+        .expect("locked");
+    let answer = organization
+        .admin()
+        .classes()
+        .update_class(rename(&class.class_id))
+        .await;
+    provoked.keep(
+        "update a class that others hold",
+        ErrorReason::Conflict,
+        answer,
+    );
     let answer = redeem(organization.stack, &student, &code).await;
-    provoked.keep("redeem in a class that others hold", ErrorReason::Conflict, answer);
+    provoked.keep(
+        "redeem in a class that others hold",
+        ErrorReason::Conflict,
+        answer,
+    );
     holder.rollback().await.expect("let go");
-    redeem(organization.stack, &student, &code).await.expect("in");
+    redeem(organization.stack, &student, &code)
+        .await
+        .expect("in");
 }
 
 /// A row that no release of the service can have written.
@@ -97,11 +155,18 @@ async fn broken(provoked: &mut Provoked, organization: &Organization<'_>) {
     let mut connection = organization.stack.database().await;
     let mut zone = async |zone: &str| {
         let class_id = &class.class_id;
-        let change = format!("UPDATE enrollment.classes SET time_zone = '{zone}' WHERE class_id = '{class_id}'");
-        sqlx::raw_sql(AssertSqlSafe(change)).execute(&mut connection).await.expect("changed");
+        let change = format!(
+            "UPDATE enrollment.classes SET time_zone = '{zone}' WHERE class_id = '{class_id}'"
+        );
+        sqlx::raw_sql(AssertSqlSafe(change))
+            .execute(&mut connection)
+            .await
+            .expect("changed");
     };
     zone("Mars/Olympus_Mons").await;
-    let request = GetClassRequest { class_id: class.class_id.clone() };
+    let request = GetClassRequest {
+        class_id: class.class_id.clone(),
+    };
     let answer = organization.admin().classes().get_class(request).await;
     provoked.keep("a row that makes no sense", ErrorReason::Internal, answer);
     zone(&class.time_zone).await;
@@ -116,10 +181,17 @@ async fn unreachable(provoked: &mut Provoked, stack: &mut Stack) {
     };
     stack.replica(Service::Keys, 0).kill().await;
     let answer = redeem(stack, &student, &code).await;
-    provoked.keep("redeem without the keys service", ErrorReason::DependencyUnavailable, answer);
+    provoked.keep(
+        "redeem without the keys service",
+        ErrorReason::DependencyUnavailable,
+        answer,
+    );
     stack.replica(Service::Keys, 0).run().await;
     eventually("redeemed again", async || {
-        redeem(stack, &student, &code).await.map(|_| ()).map_err(|refusal| refusal.to_string())
+        redeem(stack, &student, &code)
+            .await
+            .map(|_| ())
+            .map_err(|refusal| refusal.to_string())
     })
     .await;
 }
@@ -136,17 +208,39 @@ pub(super) async fn provoke_in_a_tight_place(provoked: &mut Provoked) {
     assert_eq!(class.status(), ClassStatus::Scheduled);
     let mut connection = stack.database().await;
     let mut holder = connection.begin().await.expect("a transaction");
-    let lock = format!("SELECT FROM enrollment.classes WHERE class_id = '{}' FOR UPDATE", class.class_id);
-    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *holder).await.expect("locked");
-    let answer = organization.admin().classes().update_class(rename(&class.class_id)).await;
-    provoked.keep("update a class that others hold", ErrorReason::DeadlineExceeded, answer);
+    let lock = format!(
+        "SELECT FROM enrollment.classes WHERE class_id = '{}' FOR UPDATE",
+        class.class_id
+    );
+    sqlx::raw_sql(AssertSqlSafe(lock))
+        .execute(&mut *holder)
+        .await
+        .expect("locked");
+    let answer = organization
+        .admin()
+        .classes()
+        .update_class(rename(&class.class_id))
+        .await;
+    provoked.keep(
+        "update a class that others hold",
+        ErrorReason::DeadlineExceeded,
+        answer,
+    );
     // Its handler is still at work.
     let get = || async {
-        let request = GetClassRequest { class_id: class.class_id.clone() };
+        let request = GetClassRequest {
+            class_id: class.class_id.clone(),
+        };
         organization.admin().classes().get_class(request).await
     };
     provoked.keep("one call too many", ErrorReason::Overloaded, get().await);
     holder.rollback().await.expect("let go");
-    eventually("served again", async || get().await.map(|_| ()).map_err(|refusal: Status| refusal.to_string())).await;
+    eventually("served again", async || {
+        get()
+            .await
+            .map(|_| ())
+            .map_err(|refusal: Status| refusal.to_string())
+    })
+    .await;
     stack.finish().await;
 }

@@ -2,8 +2,8 @@
 
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    GetTrainingKeyRequest, LookUpTrainingKeyRequest, RevealEventKeyRequest, RevokeTrainingKeysRequest,
-    SetEventKeyRequest,
+    GetTrainingKeyRequest, LookUpTrainingKeyRequest, RevealEventKeyRequest,
+    RevokeTrainingKeysRequest, SetEventKeyRequest,
 };
 
 use super::Provoked;
@@ -30,30 +30,61 @@ async fn codes(provoked: &mut Provoked, organization: &Organization<'_>) {
     let (_, codes) = organization.keyed_class(ClassDraft::new(), 1).await;
     let student = organization.student().await.student_id;
     let typed = mistyped(&codes[0].code);
-    provoked.keep("redeem", ErrorReason::KeyMalformed, redeem(organization.stack, &student, &typed).await);
-    let look_up = |code: &str| LookUpTrainingKeyRequest { code: code.to_owned() };
-    let answer = organization.manager().training_keys().look_up_training_key(look_up(&typed)).await;
+    provoked.keep(
+        "redeem",
+        ErrorReason::KeyMalformed,
+        redeem(organization.stack, &student, &typed).await,
+    );
+    let look_up = |code: &str| LookUpTrainingKeyRequest {
+        code: code.to_owned(),
+    };
+    let answer = organization
+        .manager()
+        .training_keys()
+        .look_up_training_key(look_up(&typed))
+        .await;
     provoked.keep("look up", ErrorReason::KeyMalformed, answer);
     let answer = redeem(organization.stack, &student, NO_KEYS_CODE).await;
     provoked.keep("redeem", ErrorReason::KeyNotFound, answer);
-    let answer = organization.manager().training_keys().look_up_training_key(look_up(NO_KEYS_CODE)).await;
+    let answer = organization
+        .manager()
+        .training_keys()
+        .look_up_training_key(look_up(NO_KEYS_CODE))
+        .await;
     provoked.keep("look up", ErrorReason::KeyNotFound, answer);
     let request = GetTrainingKeyRequest { key_id: new_id() };
-    let answer = organization.admin().training_keys().get_training_key(request).await;
+    let answer = organization
+        .admin()
+        .training_keys()
+        .get_training_key(request)
+        .await;
     provoked.keep("get", ErrorReason::KeyNotFound, answer);
 }
 
 async fn enrollment_keys(provoked: &mut Provoked, organization: &Organization<'_>) {
     let (_, codes) = organization.keyed_class(ClassDraft::new(), 2).await;
-    let (first, second) = (organization.student().await.student_id, organization.student().await.student_id);
+    let (first, second) = (
+        organization.student().await.student_id,
+        organization.student().await.student_id,
+    );
     let id = new_id();
-    redeem_as(organization.stack, &id, &first, &codes[0].code).await.expect("in");
+    redeem_as(organization.stack, &id, &first, &codes[0].code)
+        .await
+        .expect("in");
     let answer = redeem(organization.stack, &second, &codes[0].code).await;
     provoked.keep("redeem", ErrorReason::KeyAlreadyRedeemed, answer);
     let answer = redeem_as(organization.stack, &id, &second, &codes[0].code).await;
     provoked.keep("redeem", ErrorReason::RequestIdReused, answer);
-    let revoke = RevokeTrainingKeysRequest { key_ids: vec![codes[1].key_id.clone()], reason: "lost".to_owned() };
-    organization.manager().training_keys().revoke_training_keys(revoke).await.expect("revoked");
+    let revoke = RevokeTrainingKeysRequest {
+        key_ids: vec![codes[1].key_id.clone()],
+        reason: "lost".to_owned(),
+    };
+    organization
+        .manager()
+        .training_keys()
+        .revoke_training_keys(revoke)
+        .await
+        .expect("revoked");
     let answer = redeem(organization.stack, &second, &codes[1].code).await;
     provoked.keep("redeem", ErrorReason::KeyRevoked, answer);
 }
@@ -61,31 +92,65 @@ async fn enrollment_keys(provoked: &mut Provoked, organization: &Organization<'_
 async fn event_keys(provoked: &mut Provoked, organization: &Organization<'_>) {
     let (class, code) = organization.event_class(ClassDraft::new()).await;
     let student = organization.student().await.student_id;
-    organization.set_event_key(&class.class_id, generated()).await;
+    organization
+        .set_event_key(&class.class_id, generated())
+        .await;
     let answer = redeem(organization.stack, &student, &code).await;
     provoked.keep("redeem", ErrorReason::CodeReplaced, answer);
 
     let own = format!("own-{}", new_id().replace('-', ""));
-    organization.set_event_key(&class.class_id, own_code(&own)).await;
+    organization
+        .set_event_key(&class.class_id, own_code(&own))
+        .await;
     let other = organization.class(ClassDraft::new()).await;
-    let reveal = |class_id: &str| RevealEventKeyRequest { class_id: class_id.to_owned() };
-    let answer = organization.admin().training_keys().reveal_event_key(reveal(&other.class_id)).await;
-    provoked.keep("reveal the event key of a class that has none", ErrorReason::KeyNotFound, answer);
+    let reveal = |class_id: &str| RevealEventKeyRequest {
+        class_id: class_id.to_owned(),
+    };
+    let answer = organization
+        .admin()
+        .training_keys()
+        .reveal_event_key(reveal(&other.class_id))
+        .await;
+    provoked.keep(
+        "reveal the event key of a class that has none",
+        ErrorReason::KeyNotFound,
+        answer,
+    );
     let set = SetEventKeyRequest {
         request_id: new_id(),
         class_id: other.class_id.clone(),
         change: Some(own_code(&own.to_uppercase())),
         etag: String::new(),
     };
-    let answer = organization.admin().training_keys().set_event_key(set).await;
+    let answer = organization
+        .admin()
+        .training_keys()
+        .set_event_key(set)
+        .await;
     provoked.keep("set an event key", ErrorReason::CodeTaken, answer);
     let draft = ClassDraft::new().change(|request| request.event_key = Some(own_code(&own)));
-    let answer = organization.admin().classes().create_class(draft.request(&organization.id)).await;
+    let answer = organization
+        .admin()
+        .classes()
+        .create_class(draft.request(&organization.id))
+        .await;
     provoked.keep("create a class", ErrorReason::CodeTaken, answer);
 
     organization.set_event_key(&class.class_id, off()).await;
     let answer = redeem(organization.stack, &student, &own).await;
-    provoked.keep("redeem an event key that is off", ErrorReason::KeyRevoked, answer);
-    let answer = organization.admin().training_keys().reveal_event_key(reveal(&class.class_id)).await;
-    provoked.keep("reveal an event key that is off", ErrorReason::KeyRevoked, answer);
+    provoked.keep(
+        "redeem an event key that is off",
+        ErrorReason::KeyRevoked,
+        answer,
+    );
+    let answer = organization
+        .admin()
+        .training_keys()
+        .reveal_event_key(reveal(&class.class_id))
+        .await;
+    provoked.keep(
+        "reveal an event key that is off",
+        ErrorReason::KeyRevoked,
+        answer,
+    );
 }
