@@ -117,8 +117,8 @@ pub(super) fn warning(warning: &Warning) -> WarningMessage {
         Warning::ClassNearEnd { ends_at, zone } => (
             WarningReason::ClassNearEnd,
             format!(
-                "The class ends on {}: keys open it until then, and late-comers who want post-class access only need \
-                 another way in.",
+                "The class ends on {}, and keys open it until then only: they are not meant for late-comers who want \
+                 post-class access.",
                 in_words(*ends_at, *zone)
             ),
             Some(("ends_at", ends_at.with_timezone(zone).to_rfc3339())),
