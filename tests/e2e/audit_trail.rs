@@ -3,18 +3,18 @@
 mod trails;
 
 use latchkey_proto::enrollment::v1::{
-    ActivateStudentRequest, CancelClassRequest, CancelEnrollmentRequest, DeactivateStudentRequest,
-    EnrollStudentRequest, UpdateClassRequest, UpdateOrganizationRequest, UpdateStudentRequest,
+    ActivateStudentRequest, DeactivateStudentRequest, EnrollStudentRequest, UpdateClassRequest,
+    UpdateOrganizationRequest, UpdateStudentRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    GenerateTrainingKeysRequest, LookUpTrainingKeyRequest, RevealTrainingKeysRequest,
-    RevokeTrainingKeysRequest,
+    GenerateTrainingKeysRequest, ListTrainingKeysRequest, LookUpTrainingKeyRequest,
+    RevealTrainingKeysRequest,
 };
 use tonic::Request;
 
 use crate::harness::time::read;
-use crate::harness::world::{generated, mask, off, redeem};
+use crate::harness::world::{come_in, generated, mask, off};
 use crate::harness::{Caller, ClassDraft, Organization, Stack, new_id, now, refused};
 use trails::Trails;
 
@@ -70,86 +70,59 @@ async fn keys_leave_a_row_for_each_change_and_each_reveal() {
     let class_id = organization.class(ClassDraft::new()).await.class_id;
     let mut trails = Trails::of(&organization);
     trails.news().await;
-    let (admin, manager) = (organization.admin(), organization.manager());
+    let mut keys = organization.manager().training_keys();
 
     let request = GenerateTrainingKeysRequest {
         request_id: new_id(),
         class_id: class_id.clone(),
         count: 3,
     };
-    let made = admin
-        .training_keys()
-        .generate_training_keys(request.clone())
-        .await
-        .expect("keys")
-        .into_inner();
+    let made = keys.generate_training_keys(request.clone()).await;
+    let made = made.expect("keys").into_inner().keys;
     trails.expect(&[("training_key.generate", &class_id)]).await;
-    admin
-        .training_keys()
-        .generate_training_keys(request)
-        .await
-        .expect("the same keys");
+    let again = keys.generate_training_keys(request).await;
+    again.expect("the same keys");
     trails.expect(&[]).await;
 
-    let ids: Vec<String> = made.keys.iter().map(|key| key.key_id.clone()).collect();
-    let request = RevealTrainingKeysRequest {
-        key_ids: ids.clone(),
-        purpose: "hand-out".to_owned(),
+    let ids: Vec<&str> = made.iter().map(|key| key.key_id.as_str()).collect();
+    let answer = keys.reveal_training_keys(reveal(&ids, "hand-out")).await;
+    let codes = answer.expect("codes").into_inner().codes;
+    let all = |action, ids: &[&'_ str]| {
+        ids.iter()
+            .map(|id| (action, (*id).to_owned()))
+            .collect::<Vec<_>>()
     };
-    let codes = manager
-        .training_keys()
-        .reveal_training_keys(request)
-        .await
-        .expect("codes")
-        .into_inner()
-        .codes;
-    let reveals: Vec<_> = ids
-        .iter()
-        .map(|id| ("training_key.reveal", id.as_str()))
-        .collect();
-    for event in trails.expect(&reveals).await {
-        assert!(
-            event.details_json.contains("hand-out"),
-            "{}",
-            event.details_json
-        );
+    for event in trails.expect_all(&all("training_key.reveal", &ids)).await {
+        let details = event.details_json;
+        assert!(details.contains("hand-out"), "{details}");
     }
     let request = LookUpTrainingKeyRequest {
         code: codes[1].code.clone(),
     };
-    manager
-        .training_keys()
-        .look_up_training_key(request)
-        .await
-        .expect("found");
-    trails.expect(&[("training_key.look_up", &ids[1])]).await;
+    keys.look_up_training_key(request).await.expect("found");
+    trails
+        .expect(&[("training_key.look_up", &codes[1].key_id)])
+        .await;
 
-    let request = RevokeTrainingKeysRequest {
-        key_ids: ids[..2].to_vec(),
-        reason: "lost".to_owned(),
-    };
-    for first in [true, false] {
-        manager
-            .training_keys()
-            .revoke_training_keys(request.clone())
-            .await
-            .expect("revoked");
-        let revokes = [
-            ("training_key.revoke", ids[0].as_str()),
-            ("training_key.revoke", ids[1].as_str()),
-        ];
-        trails.expect(if first { &revokes } else { &[] }).await;
-    }
+    organization.revoke(&ids[..2]).await;
+    trails
+        .expect_all(&all("training_key.revoke", &ids[..2]))
+        .await;
+    organization.revoke(&ids[..2]).await;
+    trails.expect(&[]).await;
     event_key_rows(&organization, &class_id, &mut trails).await;
     // Looking at keys is no reveal.
-    let request = latchkey_proto::keys::v1::ListTrainingKeysRequest::default();
-    admin
-        .training_keys()
-        .list_training_keys(request)
-        .await
-        .expect("keys");
+    let request = ListTrainingKeysRequest::default();
+    keys.list_training_keys(request).await.expect("keys");
     trails.expect(&[]).await;
     stack.finish().await;
+}
+
+fn reveal(key_ids: &[&str], purpose: &str) -> RevealTrainingKeysRequest {
+    RevealTrainingKeysRequest {
+        key_ids: key_ids.iter().map(ToString::to_string).collect(),
+        purpose: purpose.to_owned(),
+    }
 }
 
 async fn event_key_rows(organization: &Organization<'_>, class_id: &str, trails: &mut Trails<'_>) {
@@ -199,19 +172,10 @@ async fn organizations_classes_and_accounts_leave_a_row_for_each_change() {
     assert_eq!(made[0].student_id, student_id);
     account_rows(&stack.platform(), &student_id, &mut trails).await;
 
-    let request = CancelClassRequest {
-        class_id: class.class_id.clone(),
-        ..CancelClassRequest::default()
-    };
-    for first in [true, false] {
-        organization
-            .admin()
-            .classes()
-            .cancel_class(request.clone())
-            .await
-            .expect("cancelled");
-        let cancel = [("class.cancel", class.class_id.as_str())];
-        trails.expect(if first { &cancel } else { &[] }).await;
+    for times in [1, 0] {
+        organization.cancel_class(&class.class_id).await;
+        let expected = [("class.cancel", class.class_id.as_str())];
+        trails.expect(&expected[..times]).await;
     }
     stack.finish().await;
 }
@@ -258,128 +222,90 @@ async fn account_rows(platform: &Caller, student_id: &str, trails: &mut Trails<'
 }
 
 #[tokio::test]
-async fn enrollments_leave_a_row_for_each_change_and_redemptions_their_own_record() {
+async fn direct_enrollments_and_cancellations_leave_a_row_and_redemptions_their_own_record() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
     let (class, code) = organization.event_class(ClassDraft::new()).await;
-    let (first, second) = (
-        organization.student().await.student_id,
-        organization.student().await.student_id,
-    );
+    let students = organization.students(2).await;
     let mut trails = Trails::of(&organization);
     trails.news().await;
-    let admin = organization.admin();
+    let mut enrollments = organization.admin().enrollments();
 
-    // A redemption's own row is its audit row.
-    let redeemed = redeem(&stack, &first, &code)
-        .await
-        .expect("in")
-        .into_inner()
-        .enrollment
-        .expect("an enrollment");
+    let redeemed = come_in(&stack, &students[0], &code).await.enrollment_id;
     trails.expect(&[]).await;
-    let request = EnrollStudentRequest {
-        request_id: new_id(),
-        class_id: class.class_id.clone(),
-        student_id: second.clone(),
-    };
-    for first in [true, false] {
-        admin
-            .enrollments()
-            .enroll_student(request.clone())
+    let direct = enroll(&class.class_id, &students[1]);
+    for times in [1, 0] {
+        enrollments
+            .enroll_student(direct.clone())
             .await
             .expect("enrolled");
-        let expected = [("enrollment.enroll", request.request_id.as_str())];
-        let events = trails.expect(if first { &expected } else { &[] }).await;
-        assert!(events.iter().all(|event| event.student_id == second));
+        let expected = [("enrollment.enroll", direct.request_id.as_str())];
+        for event in trails.expect(&expected[..times]).await {
+            assert_eq!(event.student_id, students[1]);
+        }
     }
-    let cancel = CancelEnrollmentRequest {
-        enrollment_id: redeemed.enrollment_id.clone(),
-        reason: "moved to spring".to_owned(),
-    };
-    admin
-        .enrollments()
-        .cancel_enrollment(cancel.clone())
-        .await
-        .expect("cancelled");
-    let events = trails
-        .expect(&[("enrollment.cancel", &redeemed.enrollment_id)])
-        .await;
-    assert!(
-        events[0].details_json.contains("moved to spring"),
-        "{}",
-        events[0].details_json
-    );
-    admin
-        .enrollments()
-        .cancel_enrollment(cancel)
-        .await
-        .expect("as before");
-    trails.expect(&[]).await;
-
+    for times in [1, 0] {
+        organization.cancel(&redeemed, "moved to spring").await;
+        let expected = [("enrollment.cancel", redeemed.as_str())];
+        for event in trails.expect(&expected[..times]).await {
+            let details = event.details_json;
+            assert!(details.contains("moved to spring"), "{details}");
+        }
+    }
     // Staff removed the student; direct enrollment lifts that, which is a change of its own.
-    let again = EnrollStudentRequest {
-        request_id: new_id(),
-        student_id: first.clone(),
-        ..request.clone()
-    };
-    admin
-        .enrollments()
+    let again = enroll(&class.class_id, &students[0]);
+    enrollments
         .enroll_student(again.clone())
         .await
         .expect("enrolled");
-    let events = trails.news().await;
+    let actions: Vec<String> = trails
+        .news()
+        .await
+        .into_iter()
+        .map(|event| event.action)
+        .collect();
     assert!(
-        events
-            .iter()
-            .any(|event| event.action == "enrollment.enroll"
-                && event.resource_id == again.request_id)
+        actions.contains(&"enrollment.enroll".to_owned()),
+        "{actions:?}"
     );
     assert!(
-        events
-            .iter()
-            .any(|event| event.action == "enrollment.lift_block"),
-        "{events:?}"
+        actions.contains(&"enrollment.lift_block".to_owned()),
+        "{actions:?}"
     );
-    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(actions.len(), 2, "{actions:?}");
 
     // A cancelled class has a row, and each of its enrollments has one.
-    let request_id = request.request_id.clone();
-    let cancel = CancelClassRequest {
-        class_id: class.class_id.clone(),
-        ..CancelClassRequest::default()
-    };
-    admin
-        .classes()
-        .cancel_class(cancel)
-        .await
-        .expect("cancelled");
+    organization.cancel_class(&class.class_id).await;
     let expected = [
         ("class.cancel", class.class_id.as_str()),
-        ("enrollment.cancel", request_id.as_str()),
+        ("enrollment.cancel", direct.request_id.as_str()),
         ("enrollment.cancel", again.request_id.as_str()),
     ];
     trails.expect(&expected).await;
     stack.finish().await;
 }
 
+fn enroll(class_id: &str, student_id: &str) -> EnrollStudentRequest {
+    EnrollStudentRequest {
+        request_id: new_id(),
+        class_id: class_id.to_owned(),
+        student_id: student_id.to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn what_was_refused_leaves_no_row() {
     let stack = Stack::shared().await;
-    let organization = Organization::new(&stack).await;
-    let (class, codes) = organization
-        .keyed_class(ClassDraft::new().maximum(1), 1)
-        .await;
-    let student_id = organization.student().await.student_id;
-    redeem(&stack, &student_id, &codes[0].code)
-        .await
-        .expect("in");
+    let (organization, elsewhere) = (
+        Organization::new(&stack).await,
+        Organization::new(&stack).await,
+    );
+    let draft = ClassDraft::new().maximum(1);
+    let (class, codes) = organization.keyed_class(draft, 1).await;
+    let students = organization.students(2).await;
+    come_in(&stack, &students[0], &codes[0].code).await;
     let mut trails = Trails::of(&organization);
     trails.news().await;
-    let (admin, stranger) = (
-        organization.admin(),
-        Organization::new(&stack).await.manager(),
-    );
 
     let change = UpdateClassRequest {
         class_id: class.class_id.clone(),
@@ -388,60 +314,36 @@ async fn what_was_refused_leaves_no_row() {
         name: "Renamed".to_owned(),
         ..UpdateClassRequest::default()
     };
-    refused(
-        admin.classes().update_class(change).await,
-        ErrorReason::EtagMismatch,
-    );
+    let answer = organization.admin().classes().update_class(change).await;
+    refused(answer, ErrorReason::EtagMismatch);
     let more = GenerateTrainingKeysRequest {
         request_id: new_id(),
         class_id: class.class_id.clone(),
         count: 1,
     };
-    refused(
-        admin.training_keys().generate_training_keys(more).await,
-        ErrorReason::KeyLimitExceeded,
+    let mut keys = organization.admin().training_keys();
+    let answer = keys.generate_training_keys(more).await;
+    refused(answer, ErrorReason::KeyLimitExceeded);
+    // All or nothing: with one that is not there, the key that is there is not revealed either.
+    let (own, both) = (
+        reveal(&[&codes[0].key_id], ""),
+        reveal(&[&codes[0].key_id, &new_id()], ""),
     );
-    let reveal = RevealTrainingKeysRequest {
-        key_ids: vec![codes[0].key_id.clone()],
-        purpose: String::new(),
-    };
     refused(
-        admin
-            .training_keys()
-            .reveal_training_keys(reveal.clone())
-            .await,
+        keys.reveal_training_keys(own.clone()).await,
         ErrorReason::NotAllowed,
     );
-    refused(
-        stranger.training_keys().reveal_training_keys(reveal).await,
-        ErrorReason::KeyNotFound,
-    );
-    // All or nothing: the key that is there is not revealed either.
-    let reveal = RevealTrainingKeysRequest {
-        key_ids: vec![codes[0].key_id.clone(), new_id()],
-        purpose: String::new(),
-    };
-    refused(
-        organization
-            .manager()
-            .training_keys()
-            .reveal_training_keys(reveal)
-            .await,
-        ErrorReason::KeyNotFound,
-    );
-    let other = organization.student().await;
-    trails
-        .expect(&[("student.create", &other.student_id)])
+    for (manager, request) in [(elsewhere.manager(), own), (organization.manager(), both)] {
+        let answer = manager.training_keys().reveal_training_keys(request).await;
+        refused(answer, ErrorReason::KeyNotFound);
+    }
+    let request = enroll(&class.class_id, &students[1]);
+    let answer = organization
+        .admin()
+        .enrollments()
+        .enroll_student(request)
         .await;
-    let enroll = EnrollStudentRequest {
-        request_id: new_id(),
-        class_id: class.class_id.clone(),
-        student_id: other.student_id,
-    };
-    refused(
-        admin.enrollments().enroll_student(enroll).await,
-        ErrorReason::ClassFull,
-    );
+    refused(answer, ErrorReason::ClassFull);
     trails.expect(&[]).await;
     stack.finish().await;
 }

@@ -3,17 +3,19 @@
 mod filters;
 mod uses;
 
+use chrono::{DateTime, Utc};
+use latchkey_proto::enrollment::v1::{ClassStatus, EnrollmentStatus, RedemptionOutcome};
+use latchkey_proto::errors::v1::ErrorReason;
+use latchkey_proto::keys::v1::KeyKind;
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, MethodDescriptor, ReflectMessage as _, Value,
 };
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use latchkey_proto::errors::v1::ErrorReason;
-
-use crate::harness::dynamic::{call, methods};
-use crate::harness::world::redeem;
-use crate::harness::{Caller, ClassDraft, Organization, Stack, new_id, reason_of};
+use crate::harness::dynamic::{call, methods, pool};
+use crate::harness::world::come_in;
+use crate::harness::{Caller, ClassDraft, Organization, Stack, at, invariants, new_id, reason_of};
 
 /// How many things every list of the scene shows at least.
 const ITEMS: usize = 5;
@@ -23,42 +25,57 @@ struct List {
     caller: Caller,
     of_keys: bool,
     method: MethodDescriptor,
-    filters: Vec<(&'static str, String)>,
-    /// Another filter, for which the tokens of this list are not.
-    other: (&'static str, Value),
+    filters: Vec<(&'static str, Value)>,
 }
 
 impl List {
-    fn request(&self) -> DynamicMessage {
-        let mut request = DynamicMessage::new(self.method.input());
-        for (field, value) in &self.filters {
-            request.set_field_by_name(field, Value::String(value.clone()));
+    fn of_keys(name: &str, caller: Caller, filters: &[(&'static str, Value)]) -> Self {
+        Self::of(true, name, caller, filters)
+    }
+
+    fn of_enrollment(name: &str, caller: Caller, filters: &[(&'static str, Value)]) -> Self {
+        Self::of(false, name, caller, filters)
+    }
+
+    fn of(of_keys: bool, name: &str, caller: Caller, filters: &[(&'static str, Value)]) -> Self {
+        let method = methods().into_iter().find(|method| method.name() == name);
+        let (method, filters) = (method.expect(name), filters.to_vec());
+        Self {
+            caller,
+            of_keys,
+            method,
+            filters,
         }
-        request
     }
 
-    async fn page(&self, size: i32, token: &str) -> Result<(Vec<String>, String), Status> {
-        let mut request = self.request();
-        request.set_field_by_name("page_size", Value::I32(size));
-        request.set_field_by_name("page_token", Value::String(token.to_owned()));
-        let answer = self.ask(request).await?;
-        let token = answer
-            .get_field_by_name("next_page_token")
-            .expect("a token")
-            .into_owned();
-        let Value::String(token) = token else {
-            panic!("a token is text")
-        };
-        Ok((ids(&answer), token))
-    }
-
-    async fn ask(&self, request: DynamicMessage) -> Result<DynamicMessage, Status> {
+    /// Asks with further filters.
+    async fn ask(&self, more: &[(&str, Value)]) -> Result<DynamicMessage, Status> {
+        let mut request = DynamicMessage::new(self.method.input());
+        for (field, value) in self.filters.iter().chain(more) {
+            request.set_field_by_name(field, value.clone());
+        }
         let connection = if self.of_keys {
             self.caller.to_keys()
         } else {
             self.caller.to_enrollment()
         };
         call(connection, &self.method, request).await
+    }
+
+    /// The ids that further filters leave; every kind of thing has its id first.
+    async fn show<const N: usize>(&self, more: [(&str, Value); N]) -> Vec<String> {
+        fields(&self.ask(&more).await.expect("a list"), 1)
+    }
+
+    async fn page(&self, size: i32, token: &str) -> Result<(Vec<String>, String), Status> {
+        let answer = self
+            .ask(&[("page_size", Value::I32(size)), ("page_token", text(token))])
+            .await?;
+        let token = answer.get_field_by_name("next_page_token");
+        let Value::String(token) = token.expect("a token").into_owned() else {
+            panic!("a token is text")
+        };
+        Ok((fields(&answer, 1), token))
     }
 
     /// All pages of this size, one after the other.
@@ -80,130 +97,116 @@ impl List {
     }
 }
 
-/// The ids of a list's items: every kind of thing has its id first.
-fn ids(answer: &DynamicMessage) -> Vec<String> {
-    let list = answer
-        .descriptor()
-        .fields()
-        .find(FieldDescriptor::is_list)
-        .expect("a list");
-    let Value::List(items) = answer.get_field(&list).into_owned() else {
+/// A text in each of a list's items, by the number of its field.
+fn fields(answer: &DynamicMessage, number: u32) -> Vec<String> {
+    let list = answer.descriptor().fields().find(FieldDescriptor::is_list);
+    let Value::List(items) = answer.get_field(&list.expect("a list")).into_owned() else {
         panic!("a list")
     };
-    let id = |item: &Value| {
+    let read = |item: &Value| {
         let Value::Message(item) = item else {
             panic!("a list of messages")
         };
-        let Value::String(id) = item.get_field_by_number(1).expect("an id").into_owned() else {
-            panic!("an id")
+        let Value::String(text) = item
+            .get_field_by_number(number)
+            .expect("a field")
+            .into_owned()
+        else {
+            panic!("a text")
         };
-        id
+        text
     };
-    items.iter().map(id).collect()
+    items.iter().map(read).collect()
 }
 
-/// Every list there is, with something in it.
-async fn lists(stack: &Stack) -> Vec<List> {
+fn text(value: &str) -> Value {
+    Value::String(value.to_owned())
+}
+
+fn choice(number: impl Into<i32>) -> Value {
+    Value::EnumNumber(number.into())
+}
+
+fn moment(time: DateTime<Utc>) -> Value {
+    let described = pool().get_message_by_name("google.protobuf.Timestamp");
+    let mut message = DynamicMessage::new(described.expect("a time"));
+    message
+        .transcode_from(&at(time).expect("a time"))
+        .expect("a time");
+    Value::Message(message)
+}
+
+/// Every list there is, with something in it, and another filter for which its tokens are not.
+async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
     let organization = Organization::new(stack).await;
     let (class, code) = organization.event_class(ClassDraft::new()).await;
     for student in organization.students(ITEMS).await {
         organization.child().await;
         organization.class(ClassDraft::new()).await;
-        redeem(stack, &student, &code).await.expect("in");
+        come_in(stack, &student, &code).await;
     }
     organization.generate(&class.class_id, 5).await;
-    crate::harness::invariants::hold(stack).await;
+    invariants::hold(stack).await;
 
-    let all = methods()
-        .into_iter()
-        .filter(|method| method.name().starts_with("List"))
-        .collect::<Vec<_>>();
-    let within = vec![("organization_id", organization.id.clone())];
-    let in_class = vec![("class_id", class.class_id.clone())];
-    let no_one = Value::String(new_id());
-    let list = |name: &str,
-                of_keys: bool,
-                filters: &[(&'static str, String)],
-                other: (&'static str, Value)| {
-        let method = all
-            .iter()
-            .find(|method| method.name() == name)
-            .expect(name)
-            .clone();
-        let caller = if name == "ListMarks" {
-            stack.enrollment_service()
-        } else {
-            organization.manager()
-        };
-        List {
-            caller,
-            of_keys,
-            method,
-            filters: filters.to_vec(),
-            other,
-        }
+    let below = [("parent_id", text(&organization.id))];
+    let within = [("organization_id", text(&organization.id))];
+    let in_class = [("class_id", text(&class.class_id))];
+    let own = |name: &str, filters: &[(&'static str, Value)]| {
+        List::of_enrollment(name, organization.manager(), filters)
     };
-    let below = [("parent_id", organization.id.clone())];
+    let of_keys = |name: &str, filters: &[(&'static str, Value)]| {
+        List::of_keys(name, organization.manager(), filters)
+    };
+    let marks = List::of_keys("ListMarks", stack.enrollment_service(), &in_class);
     let lists = vec![
-        list(
-            "ListOrganizations",
-            false,
-            &below,
-            ("parent_id", no_one.clone()),
+        (
+            own("ListOrganizations", &below),
+            ("parent_id", text(&new_id())),
         ),
-        list(
-            "ListClasses",
-            false,
-            &within,
-            ("status", Value::EnumNumber(2)),
+        (
+            own("ListClasses", &within),
+            ("status", choice(ClassStatus::Scheduled)),
         ),
-        list(
-            "ListStudents",
-            false,
-            &within,
-            ("email", Value::String("sam@example.com".to_owned())),
+        (
+            own("ListStudents", &within),
+            ("email", text("sam@example.com")),
         ),
-        list(
-            "ListEnrollments",
-            false,
-            &in_class,
-            ("status", Value::EnumNumber(1)),
+        (
+            own("ListEnrollments", &in_class),
+            ("status", choice(EnrollmentStatus::Enrolled)),
         ),
-        list(
-            "ListRedemptions",
-            false,
-            &within,
-            ("outcome", Value::EnumNumber(1)),
+        (
+            own("ListRedemptions", &within),
+            ("outcome", choice(RedemptionOutcome::Enrolled)),
         ),
-        list(
-            "ListTrainingKeys",
-            true,
-            &in_class,
-            ("kind", Value::EnumNumber(1)),
+        (
+            own("ListAuditEvents", &within),
+            ("action", text("class.create")),
         ),
-        list("ListMarks", true, &in_class, ("class_id", no_one)),
-        list(
-            "ListAuditEvents",
-            true,
-            &within,
-            ("action", Value::String("training_key.reveal".to_owned())),
+        (
+            of_keys("ListTrainingKeys", &in_class),
+            ("kind", choice(KeyKind::Enrollment)),
         ),
-        list(
-            "ListAuditEvents",
-            false,
-            &within,
-            ("action", Value::String("class.create".to_owned())),
+        (
+            of_keys("ListAuditEvents", &within),
+            ("action", text("training_key.reveal")),
         ),
+        (marks, ("class_id", text(&new_id()))),
     ];
-    let covered = |method: &MethodDescriptor| lists.iter().any(|list| list.name() == method.name());
-    assert!(all.iter().all(covered), "a list is missing here");
+    for method in methods()
+        .iter()
+        .filter(|method| method.name().starts_with("List"))
+    {
+        let known = lists.iter().any(|(list, _)| list.name() == method.name());
+        assert!(known, "{} is missing here", method.name());
+    }
     lists
 }
 
 #[tokio::test]
 async fn pages_show_everything_once_and_in_the_order_of_the_whole() {
     let stack = Stack::own().await;
-    for list in lists(&stack).await {
+    for (list, _) in lists(&stack).await {
         let (whole, token) = list.page(1000, "").await.expect("all");
         assert_eq!(token, "", "{}", list.name());
         assert!(
@@ -239,13 +242,11 @@ async fn a_token_fits_only_the_query_it_came_from() {
     let stack = Stack::own().await;
     let lists = lists(&stack).await;
     let mut foreign = None;
-    for list in &lists {
+    for (list, (field, value)) in &lists {
         let (_, token) = list.page(1, "").await.expect("a page");
         assert!(!token.is_empty(), "{}", list.name());
-        let mut other = list.request();
-        other.set_field_by_name(list.other.0, list.other.1.clone());
-        other.set_field_by_name("page_token", Value::String(token.clone()));
-        not_its_token(list, list.ask(other).await.map(|_| ()));
+        let other = [(*field, value.clone()), ("page_token", text(&token))];
+        not_its_token(list, list.ask(&other).await.map(|_| ()));
         let damaged = format!("{}A", &token[..token.len() - 1]);
         let damaged = if damaged == token {
             format!("{}B", &token[..token.len() - 1])
@@ -294,17 +295,8 @@ async fn what_is_added_on_the_way_neither_repeats_nor_hides_what_was_there() {
     let organization = Organization::new(&stack).await;
     let class = organization.class(ClassDraft::new()).await;
     let there = organization.generate(&class.class_id, 4).await;
-    let method = methods()
-        .into_iter()
-        .find(|method| method.name() == "ListTrainingKeys")
-        .expect("a method");
-    let list = List {
-        caller: organization.admin(),
-        of_keys: true,
-        method,
-        filters: vec![("class_id", class.class_id.clone())],
-        other: ("kind", Value::EnumNumber(1)),
-    };
+    let filters = [("class_id", text(&class.class_id))];
+    let list = List::of_keys("ListTrainingKeys", organization.admin(), &filters);
     let (mut seen, mut token) = list.page(1, "").await.expect("a page");
     while !token.is_empty() {
         organization.generate(&class.class_id, 1).await;

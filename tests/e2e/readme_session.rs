@@ -19,9 +19,9 @@ use crate::harness::cluster::executable;
 /// The comment in the README that the session follows.
 const MARK: &str = "<!-- session -->";
 /// How long `latchkey dev` may take until it is ready; it may have to fetch a Postgres.
-const READY_WITHIN: Duration = Duration::from_secs(240);
+const READY_WITHIN: Duration = Duration::from_mins(4);
 /// How long a session may take.
-const DONE_WITHIN: Duration = Duration::from_secs(60);
+const DONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Puts `buf curl` in the place of grpcurl, and the test's stack in the place of the one at the usual addresses.
 const GRPCURL: &str = r#"#!/usr/bin/env bash

@@ -1,21 +1,22 @@
 //! Codes, passwords and tokens stand in no table, no log and no other answer than the one that reveals them.
 
+use latchkey_proto::audit::v1::ListAuditEventsRequest;
 use latchkey_proto::enrollment::v1::{
-    AuthenticateRequest, CheckKeyRequest, Credential, Password, RegisterWithKeyRequest,
+    AuthenticateRequest, CheckKeyRequest, Credential, ListRedemptionsRequest, Password,
+    RegisterWithKeyRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
-use latchkey_proto::keys::v1::{
-    ListTrainingKeysRequest, LookUpTrainingKeyRequest, RevokeTrainingKeysRequest,
-};
+use latchkey_proto::keys::v1::{ListTrainingKeysRequest, LookUpTrainingKeyRequest};
 use latchkey_service_kit::identity::Role;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
-use crate::harness::world::{generated, own_code, redeem};
+use crate::harness::world::{come_in, generated, own_code, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, logs, new_id, refused};
 
 const PASSWORD: &str = "canary-Pa55word-ßé";
 const OWN_CODE: &str = "canary-own-code-77";
+const GUESS: &str = "canary-guess-4242";
 
 /// The stack under test: it logs all it can, so that what it keeps to itself it always does.
 const EVERYTHING: &str = "[log]\nfilter = \"trace\"";
@@ -35,85 +36,76 @@ async fn use_codes(stack: &Stack) -> Vec<String> {
     let organization = Organization::new(stack).await;
     organization.let_register(true).await;
     let (class, event_code) = organization.event_class(ClassDraft::new()).await;
-    let codes = organization.generate(&class.class_id, 3).await;
-    let student = organization.student().await.student_id;
-    redeem(stack, &student, &codes[0].code).await.expect("in");
-    let other = organization.student().await.student_id;
-    refused(
-        redeem(stack, &other, &codes[0].code).await,
-        ErrorReason::KeyAlreadyRedeemed,
-    );
+    let class_id = class.class_id.as_str();
+    let codes = organization.generate(class_id, 3).await;
+    let codes: Vec<String> = codes.into_iter().map(|code| code.code).collect();
+    let students = organization.students(3).await;
+    come_in(stack, &students[0], &codes[0]).await;
+    let taken = redeem(stack, &students[1], &codes[0]).await;
+    refused(taken, ErrorReason::KeyAlreadyRedeemed);
     register(stack, &organization, &event_code).await;
 
     organization
-        .set_event_key(&class.class_id, own_code(OWN_CODE))
+        .set_event_key(class_id, own_code(OWN_CODE))
         .await;
-    let third = organization.student().await.student_id;
-    refused(
-        redeem(stack, &third, &event_code).await,
-        ErrorReason::CodeReplaced,
-    );
-    redeem(stack, &third, &OWN_CODE.to_uppercase())
-        .await
-        .expect("in");
+    let replaced = redeem(stack, &students[2], &event_code).await;
+    refused(replaced, ErrorReason::CodeReplaced);
+    come_in(stack, &students[2], &OWN_CODE.to_uppercase()).await;
+    look_at(&organization, &students[1], &codes[1]).await;
+    let guessed = redeem(stack, &students[1], GUESS).await;
+    refused(guessed, ErrorReason::KeyNotFound);
+    organization.set_event_key(class_id, generated()).await;
+    let newest = organization.event_code(class_id).await;
+    let own = [event_code, newest, OWN_CODE.to_owned(), GUESS.to_owned()];
+    codes.into_iter().chain(own).collect()
+}
+
+/// Checks, looks up and revokes a code, and lists all keys.
+async fn look_at(organization: &Organization<'_>, student_id: &str, code: &str) {
     let check = CheckKeyRequest {
-        code: codes[1].code.clone(),
-        student_id: other,
+        code: code.to_owned(),
+        student_id: student_id.to_owned(),
         organization_id: String::new(),
     };
-    stack
-        .platform()
-        .redemptions()
-        .check_key(check)
-        .await
-        .expect("good");
-    let look_up = LookUpTrainingKeyRequest {
-        code: codes[1].code.to_lowercase(),
-    };
-    organization
-        .manager()
-        .training_keys()
-        .look_up_training_key(look_up)
-        .await
-        .expect("found");
-    let revoke = RevokeTrainingKeysRequest {
-        key_ids: vec![codes[1].key_id.clone()],
-        reason: "lost".to_owned(),
-    };
-    organization
-        .manager()
-        .training_keys()
-        .revoke_training_keys(revoke)
-        .await
-        .expect("revoked");
-    refused(
-        redeem(stack, &student, "canary-guess-4242").await,
-        ErrorReason::KeyNotFound,
-    );
-    organization
-        .set_event_key(&class.class_id, generated())
+    let mut redemptions = organization.stack.platform().redemptions();
+    redemptions.check_key(check).await.expect("good");
+    let mut keys = organization.manager().training_keys();
+    let code = code.to_lowercase();
+    let found = keys
+        .look_up_training_key(LookUpTrainingKeyRequest { code })
         .await;
-    let newest = organization.event_code(&class.class_id).await;
+    let key = found.expect("found").into_inner().key.expect("a key");
+    organization.revoke(&[&key.key_id]).await;
+}
 
-    // Nor does a list show more than what tells keys apart.
-    let list = organization
-        .admin()
+/// Everything that staff see of keys without revealing their codes.
+async fn everything_shown(stack: &Stack) -> String {
+    let organization = "SELECT organization_id::text FROM enrollment.organizations";
+    let mut connection = stack.database().await;
+    let id: String = sqlx::query_scalar(organization)
+        .fetch_one(&mut connection)
+        .await
+        .expect("one");
+    let manager = stack.caller(Role::OperationsManager, "mona-manager", Some(&id));
+    let request = ListTrainingKeysRequest::default();
+    let keys = manager
         .training_keys()
-        .list_training_keys(ListTrainingKeysRequest::default())
-        .await;
-    let shown = format!("{:?}", list.expect("keys").into_inner()).to_uppercase();
-    let all =
-        codes
-            .into_iter()
-            .map(|code| code.code)
-            .chain([event_code, newest, OWN_CODE.to_owned()]);
-    let all: Vec<String> = all.collect();
-    for text in all.iter().flat_map(|code| spellings(code)) {
-        assert!(!shown.contains(&text), "a list shows a code");
-    }
-    all.into_iter()
-        .chain(["canary-guess-4242".to_owned()])
-        .collect()
+        .list_training_keys(request)
+        .await
+        .expect("keys");
+    let request = ListAuditEventsRequest::default();
+    let events = manager
+        .keys_audit()
+        .list_audit_events(request)
+        .await
+        .expect("events");
+    let request = ListRedemptionsRequest::default();
+    let redemptions = manager
+        .redemptions()
+        .list_redemptions(request)
+        .await
+        .expect("redemptions");
+    format!("{keys:?} {events:?} {redemptions:?}")
 }
 
 async fn register(stack: &Stack, organization: &Organization<'_>, event_code: &str) {
@@ -201,10 +193,12 @@ async fn no_table_and_no_log_line_holds_a_code_a_password_or_a_token() {
     assert!(logged.contains("RedeemKey"));
 
     let upper = logged.to_uppercase();
+    let shown = everything_shown(&stack).await.to_uppercase();
     for code in &codes {
         for text in spellings(code) {
             assert!(!stored.contains(&text), "{code} is stored in clear");
             assert!(!upper.contains(&text), "{code} is logged");
+            assert!(!shown.contains(&text), "{code} is shown by a list");
             let bytes: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
             assert!(
                 !stored.contains(&bytes),

@@ -60,6 +60,13 @@ impl<'s> Trails<'s> {
         assert_eq!(found, expected);
     }
 
+    /// Fails unless exactly these actions, on these resources, happened since the last time.
+    pub(super) async fn expect_all(&mut self, expected: &[(&str, String)]) -> Vec<AuditEvent> {
+        let pairs = expected.iter().map(|(action, id)| (*action, id.as_str()));
+        self.expect(&pairs.collect::<Vec<_>>()).await
+    }
+
+    /// Likewise.
     pub(super) async fn expect(&mut self, expected: &[(&str, &str)]) -> Vec<AuditEvent> {
         let events = self.news().await;
         Self::check(&events, expected);

@@ -1,6 +1,8 @@
 //! Cases of bad input, made from a good request and the rules of its fields.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage, Value};
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value,
+};
 
 use super::rules::{self, Rules};
 use crate::harness::new_id;
@@ -22,6 +24,24 @@ const HOSTILE: [(&str, &str); 9] = [
     ),
     ("not a character", "\u{fffe}\u{ffff}\u{10ffff}"),
     ("only spaces", " \u{a0}\u{2003} "),
+];
+
+/// Seconds and nanoseconds that are no time between the years 1 and 9999.
+const NO_TIMES: [(i64, i32); 5] = [
+    (i64::MAX, 0),
+    (i64::MIN, 0),
+    (0, -1),
+    (0, i32::MAX),
+    (253_402_300_800, 0),
+];
+
+/// Seconds and nanoseconds that are no span of time which lies ahead.
+const NO_SPANS: [(i64, i32); 5] = [
+    (i64::MAX, 0),
+    (i64::MIN, 0),
+    (-1, 0),
+    (0, -1),
+    (0, i32::MAX),
 ];
 
 /// What must be true of the answer.
@@ -132,95 +152,75 @@ fn of_list(
     }
 }
 
+/// What must be true where a rule of the contract is broken, or may be.
+fn named_if(broken: bool) -> Demand {
+    if broken {
+        Demand::Named
+    } else {
+        Demand::NamedOrGood
+    }
+}
+
 fn of_value(kind: &Kind, rules: &Rules, add: &mut impl FnMut(&'static str, Demand, Option<Value>)) {
     match kind {
         Kind::String => {
-            let oversized = if rules.bounded {
-                Demand::Named
-            } else {
-                Demand::NamedOrGood
-            };
-            add(
-                "oversized",
-                oversized,
-                Some(Value::String("x".repeat(OVERSIZED))),
-            );
-            add(
-                "oversized in bytes",
-                oversized,
-                Some(Value::String("é".repeat(OVERSIZED / 2))),
-            );
-            let hostile = if rules.uuid {
-                Demand::Named
-            } else {
-                Demand::NamedOrGood
-            };
+            let bounded = named_if(rules.bounded);
+            for (what, long) in [("oversized", "x"), ("oversized in bytes", "é")] {
+                add(what, bounded, Some(Value::String(long.repeat(OVERSIZED))));
+            }
             for (what, text) in HOSTILE {
-                add(what, hostile, Some(Value::String(text.to_owned())));
+                let hostile = Value::String(text.to_owned());
+                add(what, named_if(rules.uuid), Some(hostile));
             }
         }
-        Kind::Int32 | Kind::Int64 => {
-            let demand = if rules.range {
-                Demand::Named
-            } else {
-                Demand::NamedOrGood
-            };
+        Kind::Int32 => {
             for number in [i32::MIN, -1, i32::MAX] {
-                let value = if *kind == Kind::Int32 {
-                    Value::I32(number)
-                } else {
-                    Value::I64(number.into())
-                };
-                add("out of range", demand, Some(value));
+                add(
+                    "out of range",
+                    named_if(rules.range),
+                    Some(Value::I32(number)),
+                );
+            }
+        }
+        Kind::Int64 => {
+            for number in [i64::MIN, -1, i64::MAX] {
+                add(
+                    "out of range",
+                    named_if(rules.range),
+                    Some(Value::I64(number)),
+                );
             }
         }
         Kind::Enum(_) => {
             for number in [-1, 99, i32::MAX] {
-                add(
-                    "no value of the contract",
-                    Demand::Named,
-                    Some(Value::EnumNumber(number)),
-                );
+                let value = Value::EnumNumber(number);
+                add("no value of the contract", Demand::Named, Some(value));
             }
         }
         Kind::Message(message) if message.full_name() == "google.protobuf.Timestamp" => {
-            for (seconds, nanos) in [
-                (i64::MAX, 0),
-                (i64::MIN, 0),
-                (0, -1),
-                (0, i32::MAX),
-                (253_402_300_800, 0),
-            ] {
-                let mut value = DynamicMessage::new(message.clone());
-                value.set_field_by_name("seconds", Value::I64(seconds));
-                value.set_field_by_name("nanos", Value::I32(nanos));
-                add(
-                    "no time of the calendar",
-                    Demand::Named,
-                    Some(Value::Message(value)),
-                );
+            for parts in NO_TIMES {
+                add("no time", Demand::Named, Some(of_parts(message, parts)));
             }
         }
         Kind::Message(message) if message.full_name() == "google.protobuf.Duration" => {
-            for (seconds, nanos) in [
-                (i64::MAX, 0),
-                (i64::MIN, 0),
-                (-1, 0),
-                (0, -1),
-                (0, i32::MAX),
-            ] {
-                let mut value = DynamicMessage::new(message.clone());
-                value.set_field_by_name("seconds", Value::I64(seconds));
-                value.set_field_by_name("nanos", Value::I32(nanos));
+            for parts in NO_SPANS {
                 add(
                     "no span of time",
                     Demand::Named,
-                    Some(Value::Message(value)),
+                    Some(of_parts(message, parts)),
                 );
             }
         }
         _ => {}
     }
+}
+
+/// A time or a span of seconds and nanoseconds.
+fn of_parts(message: &MessageDescriptor, (seconds, nanos): (i64, i32)) -> Value {
+    let mut value = DynamicMessage::new(message.clone());
+    value.set_field_by_name("seconds", Value::I64(seconds));
+    value.set_field_by_name("nanos", Value::I32(nanos));
+    Value::Message(value)
 }
 
 /// The request with every field at fault that can be, and the names of those fields.

@@ -6,6 +6,7 @@ use crate::harness::dynamic::pool;
 
 /// What the contract demands of one field.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 pub(super) struct Rules {
     /// It must not be missing or empty.
     pub(super) required: bool,

@@ -2,14 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{
-    CreateClassRequest, CreateOrganizationRequest, CreateStudentRequest, EnrollmentStatus,
-    GetClassRequest, GetRosterRequest, GetRosterResponse, RedeemKeyRequest, RedeemKeyResponse,
-    RosterEntry, SetSelfRegistrationRequest, Student, TrainingClass, UpdateClassRequest,
+    CancelClassRequest, CancelEnrollmentRequest, CreateClassRequest, CreateOrganizationRequest,
+    CreateStudentRequest, Enrollment, EnrollmentStatus, GetClassRequest, GetRosterRequest,
+    GetRosterResponse, RedeemKeyRequest, RedeemKeyResponse, RedemptionOutcome, RosterEntry,
+    SetSelfRegistrationRequest, Student, TrainingClass, UpdateClassRequest,
 };
 use latchkey_proto::keys::v1::{
     EventKeyChange, EventKeyGenerated, EventKeyOff, EventKeyOwnCode, GenerateTrainingKeysRequest,
-    RevealEventKeyRequest, RevealTrainingKeysRequest, RevealedCode, SetEventKeyRequest,
-    SetEventKeyResponse,
+    RevealEventKeyRequest, RevealTrainingKeysRequest, RevealedCode, RevokeTrainingKeysRequest,
+    SetEventKeyRequest, SetEventKeyResponse,
 };
 use latchkey_service_kit::identity::Role;
 use prost_types::{Duration, FieldMask};
@@ -232,6 +233,38 @@ impl<'s> Organization<'s> {
             .into_inner()
     }
 
+    /// Cancels a class.
+    pub(crate) async fn cancel_class(&self, class_id: &str) {
+        let class_id = class_id.to_owned();
+        let request = CancelClassRequest {
+            class_id,
+            ..CancelClassRequest::default()
+        };
+        let mut classes = self.admin().classes();
+        classes.cancel_class(request).await.expect("cancelled");
+    }
+
+    /// Cancels an enrollment, as staff.
+    pub(crate) async fn cancel(&self, enrollment_id: &str, reason: &str) {
+        let request = CancelEnrollmentRequest {
+            enrollment_id: enrollment_id.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let mut enrollments = self.admin().enrollments();
+        let answer = enrollments.cancel_enrollment(request).await;
+        answer.expect("cancelled");
+    }
+
+    /// Revokes enrollment keys.
+    pub(crate) async fn revoke(&self, key_ids: &[&str]) {
+        let request = RevokeTrainingKeysRequest {
+            key_ids: key_ids.iter().map(ToString::to_string).collect(),
+            reason: "lost".to_owned(),
+        };
+        let mut keys = self.manager().training_keys();
+        keys.revoke_training_keys(request).await.expect("revoked");
+    }
+
     /// Sets a class's event key.
     pub(crate) async fn set_event_key(
         &self,
@@ -386,6 +419,14 @@ pub(crate) fn redemption(redemption_id: &str, student_id: &str, code: &str) -> R
         code: code.to_owned(),
         student_id: student_id.to_owned(),
     }
+}
+
+/// Redeems a code for a student who comes in by it.
+pub(crate) async fn come_in(stack: &Stack, student_id: &str, code: &str) -> Enrollment {
+    let answer = redeem(stack, student_id, code).await.expect("in");
+    let answer = answer.into_inner();
+    assert_eq!(answer.outcome(), RedemptionOutcome::Enrolled);
+    answer.enrollment.expect("an enrollment")
 }
 
 /// The students of a roster who are in.

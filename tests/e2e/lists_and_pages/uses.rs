@@ -1,111 +1,65 @@
-//! What each filter of keys and redemptions lets through, and in which order.
+//! What each filter of keys and of redemptions lets through, and in which order.
 
-use latchkey_proto::enrollment::v1::{ListRedemptionsRequest, RedemptionOutcome};
+use latchkey_proto::enrollment::v1::RedemptionOutcome;
 use latchkey_proto::errors::v1::ErrorReason;
-use latchkey_proto::keys::v1::{
-    KeyKind, KeyState, ListTrainingKeysRequest, RevokeTrainingKeysRequest,
-};
+use latchkey_proto::keys::v1::{GetTrainingKeyRequest, KeyKind, KeyState};
 
-use crate::harness::world::redeem;
-use crate::harness::{ClassDraft, Organization, Stack, at, eventually, now, refused};
+use super::{List, choice, moment, text};
+use crate::harness::world::{come_in, redeem_as};
+use crate::harness::{ClassDraft, Organization, Stack, ids, invariants, now, refused};
 
 #[tokio::test]
-async fn keys_by_class_state_student_batch_and_kind() {
+async fn keys_by_class_state_student_batch_and_kind_the_newest_first() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
     let (class, event_code) = organization.event_class(ClassDraft::new()).await;
-    let (class_id, student) = (
-        class.class_id.clone(),
-        organization.student().await.student_id,
-    );
-    let codes = organization.generate(&class_id, 3).await;
-    let (_, others) = organization.keyed_class(ClassDraft::new(), 2).await;
-    redeem(&stack, &student, &codes[0].code).await.expect("in");
-    let by_event_key = organization.student().await.student_id;
-    redeem(&stack, &by_event_key, &event_code)
-        .await
-        .expect("in");
-    let revoke = RevokeTrainingKeysRequest {
-        key_ids: vec![codes[1].key_id.clone()],
-        reason: String::new(),
-    };
-    organization
-        .manager()
-        .training_keys()
-        .revoke_training_keys(revoke)
-        .await
-        .expect("revoked");
+    let students = organization.students(2).await;
+    let codes = organization.generate(&class.class_id, 3).await;
+    organization.keyed_class(ClassDraft::new(), 2).await;
+    come_in(&stack, &students[0], &codes[0].code).await;
+    come_in(&stack, &students[1], &event_code).await;
+    organization.revoke(&[&codes[1].key_id]).await;
+    invariants::hold(&stack).await;
 
-    let base = ListTrainingKeysRequest {
-        class_id,
-        ..ListTrainingKeysRequest::default()
-    };
-    let list = async |request: ListTrainingKeysRequest| {
-        let answer = organization
-            .admin()
-            .training_keys()
-            .list_training_keys(request)
-            .await
-            .expect("keys");
-        answer.into_inner().keys
-    };
-    let ids = async |request: ListTrainingKeysRequest| -> Vec<String> {
-        list(request)
-            .await
-            .into_iter()
-            .map(|key| key.key_id)
-            .collect()
-    };
-    let state = |state: KeyState| ListTrainingKeysRequest {
-        state: state.into(),
-        ..base.clone()
-    };
-    let one = |index: usize| vec![codes[index].key_id.clone()];
-    eventually("marked", async || {
-        if ids(state(KeyState::Redeemed)).await == one(0) {
-            Ok(())
-        } else {
-            Err("not marked".to_owned())
-        }
-    })
-    .await;
-    assert_eq!(ids(state(KeyState::Revoked)).await, one(1));
-    assert!(ids(state(KeyState::Expired)).await.is_empty());
-    let kind = |kind: KeyKind| ListTrainingKeysRequest {
-        kind: kind.into(),
-        ..base.clone()
-    };
-    assert_eq!(ids(kind(KeyKind::Event)).await.len(), 1);
+    let mut newest_first: Vec<String> = codes.iter().map(|code| code.key_id.clone()).collect();
+    newest_first.sort_unstable_by(|one, other| other.cmp(one));
+    let one = |index: usize| [codes[index].key_id.clone()];
+    let filters = [("class_id", text(&class.class_id))];
+    let list = List::of_keys("ListTrainingKeys", organization.admin(), &filters);
+    let state = |state: KeyState| ("state", choice(state));
+    let (event, enrollment) = (
+        ("kind", choice(KeyKind::Event)),
+        ("kind", choice(KeyKind::Enrollment)),
+    );
+    assert_eq!(list.show([enrollment.clone()]).await, newest_first);
+    assert_eq!(list.show([event.clone()]).await.len(), 1);
+    assert_eq!(list.show([]).await.len(), 4);
+    assert_eq!(list.show([state(KeyState::Redeemed)]).await, one(0));
+    assert_eq!(list.show([state(KeyState::Revoked)]).await, one(1));
     assert_eq!(
-        ids(kind(KeyKind::Enrollment)).await,
-        [one(2), one(1), one(0)].concat(),
-        "newest first"
+        list.show([state(KeyState::Available), enrollment]).await,
+        one(2)
     );
-    let used = ListTrainingKeysRequest {
-        student_id: student,
-        ..base.clone()
+    assert!(list.show([state(KeyState::Expired)]).await.is_empty());
+    let used = ("student_id", text(&students[0]));
+    assert_eq!(list.show([used.clone()]).await, one(0));
+    assert!(list.show([used, event]).await.is_empty());
+
+    let request = GetTrainingKeyRequest {
+        key_id: codes[2].key_id.clone(),
     };
-    assert_eq!(ids(used.clone()).await, one(0));
-    assert!(
-        ids(ListTrainingKeysRequest {
-            kind: KeyKind::Event.into(),
-            ..used
-        })
+    let key = organization
+        .admin()
+        .training_keys()
+        .get_training_key(request)
         .await
-        .is_empty(),
-        "AND"
-    );
-    let key = list(base.clone())
-        .await
-        .into_iter()
-        .find(|key| key.key_id == codes[2].key_id)
         .expect("the key");
-    let batch = ListTrainingKeysRequest {
-        batch_id: key.batch_id,
-        ..ListTrainingKeysRequest::default()
-    };
-    assert_eq!(ids(batch).await.len(), 3);
-    assert!(!ids(base).await.contains(&others[0].key_id));
+    let batch_id = key.into_inner().key.expect("a key").batch_id;
+    let all = List::of_keys("ListTrainingKeys", organization.admin(), &[]);
+    assert_eq!(
+        all.show([("batch_id", text(&batch_id))]).await,
+        newest_first
+    );
     stack.finish().await;
 }
 
@@ -114,82 +68,59 @@ async fn redemptions_by_student_key_class_outcome_and_time_the_newest_first() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
     let (class, codes) = organization.keyed_class(ClassDraft::new(), 2).await;
-    let (first, second) = (
-        organization.student().await.student_id,
-        organization.student().await.student_id,
-    );
-    redeem(&stack, &first, &codes[0].code).await.expect("in");
-    let between = now();
-    refused(
-        redeem(&stack, &second, &codes[0].code).await,
-        ErrorReason::KeyAlreadyRedeemed,
-    );
-    redeem(&stack, &first, &codes[1].code)
+    let (_, elsewhere) = organization.event_class(ClassDraft::new()).await;
+    let students = organization.students(2).await;
+    let wishes = ids(4);
+    redeem_as(&stack, &wishes[0], &students[0], &codes[0].code)
         .await
-        .expect("already in");
-    let (_, other) = organization.event_class(ClassDraft::new()).await;
-    redeem(&stack, &second, &other).await.expect("in");
+        .expect("in");
+    let between = moment(now());
+    let answer = redeem_as(&stack, &wishes[1], &students[1], &codes[0].code).await;
+    refused(answer, ErrorReason::KeyAlreadyRedeemed);
+    redeem_as(&stack, &wishes[2], &students[0], &codes[1].code)
+        .await
+        .expect("in already");
+    redeem_as(&stack, &wishes[3], &students[1], &elsewhere)
+        .await
+        .expect("in");
 
-    let base = ListRedemptionsRequest {
-        organization_id: organization.id.clone(),
-        ..ListRedemptionsRequest::default()
+    let shown = |which: &[usize]| {
+        which
+            .iter()
+            .map(|index| wishes[*index].clone())
+            .collect::<Vec<_>>()
     };
-    let list = async |request: ListRedemptionsRequest| -> Vec<(String, RedemptionOutcome)> {
-        let answer = organization
-            .admin()
-            .redemptions()
-            .list_redemptions(request)
-            .await
-            .expect("redemptions");
-        let all = answer.into_inner().redemptions.into_iter();
-        all.map(|redemption| (redemption.student_id.clone(), redemption.outcome()))
-            .collect()
-    };
-    let enrolled = |student: &String| (student.clone(), RedemptionOutcome::Enrolled);
-    let refusal = (second.clone(), RedemptionOutcome::Refused);
-    let already = (first.clone(), RedemptionOutcome::AlreadyIn);
-    let all = [
-        enrolled(&second),
-        already.clone(),
-        refusal.clone(),
-        enrolled(&first),
-    ];
-    assert_eq!(list(base.clone()).await, all);
-    let of_first = ListRedemptionsRequest {
-        student_id: first.clone(),
-        ..base.clone()
-    };
-    assert_eq!(list(of_first).await, [already.clone(), enrolled(&first)]);
-    let of_key = ListRedemptionsRequest {
-        key_id: codes[0].key_id.clone(),
-        ..base.clone()
-    };
-    assert_eq!(list(of_key).await, [refusal.clone(), enrolled(&first)]);
-    let of_class = ListRedemptionsRequest {
-        class_id: class.class_id.clone(),
-        ..base.clone()
-    };
-    assert_eq!(list(of_class.clone()).await, all[1..]);
-    let refusals = ListRedemptionsRequest {
-        outcome: RedemptionOutcome::Refused.into(),
-        ..of_class.clone()
-    };
-    assert_eq!(list(refusals).await, [refusal.clone()]);
+    let filters = [("organization_id", text(&organization.id))];
+    let list = List::of_enrollment("ListRedemptions", organization.admin(), &filters);
+    let of_class = ("class_id", text(&class.class_id));
+    let outcome = |outcome: RedemptionOutcome| ("outcome", choice(outcome));
+    assert_eq!(list.show([]).await, shown(&[3, 2, 1, 0]));
     assert_eq!(
-        list(ListRedemptionsRequest {
-            from: at(between),
-            ..of_class.clone()
-        })
-        .await,
-        [already, refusal]
+        list.show([("student_id", text(&students[0]))]).await,
+        shown(&[2, 0])
     );
     assert_eq!(
-        list(ListRedemptionsRequest {
-            until: at(between),
-            ..of_class
-        })
-        .await,
-        [enrolled(&first)]
+        list.show([("key_id", text(&codes[0].key_id))]).await,
+        shown(&[1, 0])
     );
+    assert_eq!(list.show([of_class.clone()]).await, shown(&[2, 1, 0]));
+    assert_eq!(
+        list.show([outcome(RedemptionOutcome::Refused)]).await,
+        shown(&[1])
+    );
+    assert_eq!(
+        list.show([outcome(RedemptionOutcome::AlreadyIn)]).await,
+        shown(&[2])
+    );
+    assert_eq!(
+        list.show([outcome(RedemptionOutcome::Enrolled), of_class])
+            .await,
+        shown(&[0])
+    );
+    assert_eq!(
+        list.show([("from", between.clone())]).await,
+        shown(&[3, 2, 1])
+    );
+    assert_eq!(list.show([("until", between)]).await, shown(&[0]));
     stack.finish().await;
 }

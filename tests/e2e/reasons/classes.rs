@@ -1,8 +1,8 @@
 //! Reasons that are about a class, its seats and its windows.
 
 use latchkey_proto::enrollment::v1::{
-    CancelClassRequest, CancelEnrollmentRequest, ClassStatus, EnrollStudentRequest,
-    GetClassRequest, GetEnrollmentRequest, UpdateClassRequest,
+    CancelClassRequest, CancelEnrollmentRequest, ClassStatus, CreateClassRequest,
+    EnrollStudentRequest, GetClassRequest, GetEnrollmentRequest, UpdateClassRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{GenerateTrainingKeysRequest, SetEventKeyRequest};
@@ -220,8 +220,10 @@ async fn changes(provoked: &mut Provoked, organization: &Organization<'_>) {
         .expect("a class")
         .into_inner();
     let class = made.training_class.expect("a class");
-    let mut other = request;
-    other.name = "Another".to_owned();
+    let other = CreateClassRequest {
+        name: "Another".to_owned(),
+        ..request
+    };
     let answer = organization.admin().classes().create_class(other).await;
     provoked.keep("create a class", ErrorReason::RequestIdReused, answer);
     let change = UpdateClassRequest {

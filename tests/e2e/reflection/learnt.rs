@@ -102,18 +102,18 @@ impl Learnt {
         Self { pool, places }
     }
 
-    /// Calls `Service/Method` with these fields.
+    /// Calls a method of a service with these fields.
     pub(super) async fn call(
         &self,
         caller: &Caller,
+        service: &str,
         method: &str,
         fields: &[(&str, Value)],
     ) -> DynamicMessage {
-        let (service, name) = method.split_once('/').expect("a method");
         let described = self.pool.get_service_by_name(service).expect("a service");
-        let described = described
-            .methods()
-            .find(|known| known.name() == name)
+        let mut methods = described.methods();
+        let described = methods
+            .find(|known| known.name() == method)
             .expect("a method");
         let mut request = DynamicMessage::new(described.input());
         for (path, value) in fields {
