@@ -2,10 +2,14 @@
 //!
 //! - [`postgres`] finds or downloads Postgres and runs a private cluster of it.
 //! - [`stack`] makes secrets, databases and configuration, and runs both services on them.
+//! - [`verify`] tells whether what both services store holds together.
+//! - [`demo`] plays the main job on a stack and checks that it went as the rules say.
 //!
-//! End-to-end tests stand on the same two.
+//! End-to-end tests stand on the first three.
 
+pub mod demo;
 pub mod postgres;
 pub mod progress;
 pub mod stack;
 pub mod tail;
+pub mod verify;

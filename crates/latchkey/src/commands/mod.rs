@@ -1,9 +1,11 @@
 //! The subcommands, one file each.
 
+mod demo;
 mod dev;
 mod serve;
 mod session;
 mod token;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,16 @@ enum Command {
     /// Uses the database that `DATABASE_URL` names, else a private PostgreSQL from this machine's binaries, else a
     /// downloaded one.
     Dev(dev::Dev),
+    /// Play the main job in one sitting, on a stack of its own of which nothing is kept.
+    ///
+    /// Forty students race for the thirty seats of a class; then the class moves, one of them cancels and another takes
+    /// the freed key. The exit status is 0 only if everything went as the rules say.
+    Demo,
+    /// Tell whether what both services store holds together.
+    ///
+    /// Waits until what keys is owed has arrived there, then names the table and the id of everything that is broken.
+    /// The exit status is 1 if anything is.
+    Verify(verify::Verify),
     /// Print another token for a development stack.
     Token(token::Token),
     /// Run one service.
@@ -38,6 +50,8 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Dev(dev) => on_runtime(dev::run(&dev)),
+        Command::Demo => on_runtime(demo::run()),
+        Command::Verify(options) => on_runtime(verify::run(&options)),
         Command::Token(token) => token::run(&token),
         Command::Serve(serve) => return serve::run(&serve),
         Command::GuardPostgres(options) => return guard::run(&options),

@@ -1,5 +1,6 @@
 //! A private cluster: its own data directory, TCP on loopback at a free port, no Unix socket, fsync on.
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -63,10 +64,10 @@ pub fn home_for(data_dir: &Path, account: &Account) -> PathBuf {
         return data_dir.join("postgres");
     }
     let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
-    let name: String = digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut name = String::with_capacity(16);
+    for byte in &digest[..8] {
+        let _ = write!(name, "{byte:02x}");
+    }
     Path::new(REACHABLE_HOME).join(name)
 }
 

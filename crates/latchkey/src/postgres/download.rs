@@ -68,9 +68,12 @@ pub async fn download(
 
 async fn fetch(archives: &str, version: u32, directory: &Path) -> Result<(), String> {
     let version = VersionReq::parse(&version.to_string()).map_err(|error| error.to_string())?;
-    let (_, archive) = get_archive(archives, &version)
-        .await
-        .map_err(|error| causes(&error))?;
+    let archive = get_archive(archives, &version).await;
+    // The library keeps to itself why a request failed.
+    let (_, archive) = archive.map_err(|error| {
+        let hint = "does this machine have a network, and does that let it through?";
+        format!("{} ({hint})", causes(&error))
+    })?;
     let parent = directory.parent().unwrap_or(directory);
     std::fs::create_dir_all(parent).map_err(|error| format!("{}: {error}", parent.display()))?;
     let _ = std::fs::remove_dir_all(directory);

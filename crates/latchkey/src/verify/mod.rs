@@ -54,6 +54,12 @@ impl Databases {
             enrollment: pool(enrollment).context("the URL of the enrollment service's database")?,
         })
     }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.keys.close().await;
+        self.enrollment.close().await;
+    }
 }
 
 fn pool(url: &SecretString) -> anyhow::Result<PgPool> {

@@ -159,16 +159,16 @@ pub(super) fn sent_twice(story: &Story) -> Vec<String> {
             [first, second] => match (&first.answer, &second.answer) {
                 (
                     Answer::In {
-                        enrollment_id: one,
-                        replayed: once,
+                        enrollment_id: first_id,
+                        replayed: first_replayed,
                         ..
                     },
                     Answer::In {
-                        enrollment_id: other,
-                        replayed: again,
+                        enrollment_id: second_id,
+                        replayed: second_replayed,
                         ..
                     },
-                ) => one == other && once != again,
+                ) => first_id == second_id && first_replayed != second_replayed,
                 _ => first.reason().is_some() && first.reason() == second.reason(),
             },
             _ => false,

@@ -1,0 +1,112 @@
+-- A small world in which everything holds: both schemas as the services would have left them.
+--
+-- Ids are numbers: pg_temp.id(41) is 00000000-0000-0000-0000-000000000029.
+-- 1 an organization, 2 one below it; 11 a class with students, 12 a cancelled one; 21 to 25 students; 31 to 33 enrollment
+-- keys (33 is revoked), 34 the event key with its second code; 41 to 46 enrollments and redemptions; 47 and 48 other
+-- redemptions.
+
+INSERT INTO enrollment.organizations
+    (organization_id, parent_id, ancestor_ids, display_name, request_id, request_fingerprint, version, copied_version)
+VALUES
+    (pg_temp.id(1), NULL, '{}', 'Academy', pg_temp.id(101), '', 2, 2),
+    (pg_temp.id(2), pg_temp.id(1), ARRAY[pg_temp.id(1)], 'Branch', pg_temp.id(102), '', 1, 1);
+
+INSERT INTO enrollment.classes
+    (class_id, organization_id, course_id, course_name, name, instructors, starts_at, ends_at, time_zone,
+     minimum_students, maximum_students, maximum_is_default, post_class_days, status, event_key_window, seats_taken,
+     request_id, request_fingerprint, version, copied_version)
+SELECT pg_temp.id(n), pg_temp.id(1), 'course', 'Course', 'Class', '{ines}', '2040-03-01 08:00Z', '2040-03-02 16:00Z',
+    'Europe/Berlin', 0, 30, false, 180, status, 'until_class_ends', seats, pg_temp.id(100 + n), '', 2, 2
+FROM (VALUES (11, 'scheduled', 4), (12, 'cancelled', 0)) AS classes (n, status, seats);
+
+INSERT INTO enrollment.students
+    (student_id, organization_id, email, email_folded, given_name, family_name, issuer, subject, request_id, request_fingerprint)
+SELECT pg_temp.id(n), pg_temp.id(organization), n || '@example.com', n || '@example.com', 'Sam', 'Student',
+    'https://issuer.example.com', n::text, pg_temp.id(request), ''
+FROM (VALUES (21, 1, 121), (22, 2, 122), (23, 1, 123), (24, 1, 124), (25, 1, 45)) AS students (n, organization, request);
+
+INSERT INTO enrollment.enrollments
+    (enrollment_id, class_id, organization_id, student_id, status, key_id, key_kind, generation, slot, holds_key,
+     enrolled_at, cancelled_at, cancelled_by, blocked)
+SELECT pg_temp.id(n), pg_temp.id(11), pg_temp.id(1), pg_temp.id(student), status, pg_temp.id(key), kind, generation, slot,
+    holds, '2040-01-01 00:00Z', CASE WHEN by IS NOT NULL THEN timestamptz '2040-01-02 00:00Z' END, by, by IS NOT DISTINCT FROM 'staff'
+FROM (VALUES
+    (41, 21, 'enrolled', 31, 'enrollment', 1, 0, true, NULL),
+    (42, 22, 'enrolled', 34, 'event', 2, NULL, true, NULL),
+    (43, 23, 'cancelled', 32, 'enrollment', 1, 0, false, 'student'),
+    (44, 24, 'enrolled', NULL, NULL, NULL, NULL, false, NULL),
+    (45, 25, 'enrolled', 34, 'event', 1, NULL, true, NULL),
+    (46, 23, 'cancelled', 34, 'event', 2, NULL, false, 'staff')
+) AS enrollments (n, student, status, key, kind, generation, slot, holds, by);
+
+INSERT INTO enrollment.requests (request_id, method, fingerprint, result)
+VALUES (pg_temp.id(44), 'EnrollStudent', '', jsonb_build_object('enrollment_id', pg_temp.id(44), 'already_in', false));
+
+INSERT INTO enrollment.redemptions
+    (redemption_id, registration, outcome, reason, refusal, fingerprint, organization_id, student_id, key_id, key_kind,
+     generation, class_id, enrollment_id, caller, peer, request_id, decided_at)
+SELECT pg_temp.id(n), n = 45, outcome, reason, CASE WHEN reason IS NOT NULL THEN jsonb_build_object('reason', reason) END, '',
+    pg_temp.id(1), pg_temp.id(student), pg_temp.id(key), kind, generation, pg_temp.id(11), pg_temp.id(enrollment), 'platform',
+    '', '', '2040-01-01 00:00Z'
+FROM (VALUES
+    (41, 'enrolled', NULL, 21, 31, 'enrollment', 1, 41),
+    (42, 'enrolled', NULL, 22, 34, 'event', 2, 42),
+    (43, 'enrolled', NULL, 23, 32, 'enrollment', 1, 43),
+    (45, 'enrolled', NULL, 25, 34, 'event', 1, 45),
+    (46, 'enrolled', NULL, 23, 34, 'event', 2, 46),
+    (47, 'already_in', NULL, 21, 34, 'event', 2, 41),
+    (48, 'refused', 'KEY_REVOKED', 24, 33, 'enrollment', 1, NULL)
+) AS redemptions (n, outcome, reason, student, key, kind, generation, enrollment);
+
+INSERT INTO enrollment.audit_events
+    (event_id, actor_subject, actor_issuer, actor_roles, organization_id, action, resource_type, resource_id, peer, request_id)
+SELECT pg_temp.id(n), 'ada', 'https://issuer.example.com', '{administrator}', pg_temp.id(1), type || '.' || action, type,
+    pg_temp.id(resource), '', ''
+FROM (VALUES
+    (201, 'organization', 'create', 1), (202, 'organization', 'set_self_registration', 1), (203, 'organization', 'create', 2),
+    (204, 'class', 'create', 11), (205, 'class', 'update', 11), (206, 'class', 'create', 12), (207, 'class', 'cancel', 12),
+    (208, 'student', 'create', 21), (209, 'student', 'create', 22), (210, 'student', 'create', 23), (211, 'student', 'create', 24),
+    (212, 'enrollment', 'enroll', 44), (213, 'enrollment', 'cancel', 43), (214, 'enrollment', 'cancel', 46)
+) AS events (n, type, action, resource);
+
+INSERT INTO keys.organizations (organization_id, ancestor_ids, version)
+SELECT organization_id, ancestor_ids, version FROM enrollment.organizations;
+
+-- 13 was left behind by a create that nobody finished: it opens nothing and breaks nothing.
+INSERT INTO keys.grants
+    (class_id, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status, maximum_keys,
+     maximum_is_default, version)
+SELECT pg_temp.id(n), pg_temp.id(1), 'Class', '{ines}', '2040-03-01 08:00Z', '2040-03-02 16:00Z', '2040-03-02 16:00Z',
+    'Europe/Berlin', status, 30, false, version
+FROM (VALUES (11, 'open', 2), (12, 'cancelled', 2), (13, 'creating', 0)) AS grants (n, status, version);
+
+INSERT INTO keys.training_keys
+    (key_id, kind, organization_id, class_id, batch_id, generation, masked_code, created_at, created_by, revoked_at, revoked_by,
+     version)
+SELECT pg_temp.id(n), kind, pg_temp.id(1), pg_temp.id(11), pg_temp.id(batch), generation, '••••', '2040-01-01 00:00Z', 'ada',
+    CASE WHEN n = 33 THEN timestamptz '2040-01-01 00:00Z' END, CASE WHEN n = 33 THEN 'mona' END, generation
+FROM (VALUES (31, 'enrollment', 131, 1), (32, 'enrollment', 131, 1), (33, 'enrollment', 133, 1), (34, 'event', 134, 2))
+    AS training_keys (n, kind, batch, generation);
+
+INSERT INTO keys.codes
+    (key_id, generation, organization_id, hash, hash_version, sealed_code, seal_version, issued_at, valid_until)
+SELECT pg_temp.id(n), generation, pg_temp.id(1), sha256(format('%s %s', n, generation)::bytea), 1, '', 1, '2040-01-01 00:00Z',
+    CASE WHEN n = 34 AND generation = 1 THEN timestamptz '2040-01-01 01:00Z' END
+FROM (VALUES (31, 1), (32, 1), (33, 1), (34, 1), (34, 2)) AS codes (n, generation);
+
+INSERT INTO keys.marks (redemption_id, key_id, organization_id, student_id, generation, redeemed_at, released_at)
+SELECT enrollment_id, key_id, organization_id, student_id, generation, enrolled_at, cancelled_at
+FROM enrollment.enrollments WHERE key_id IS NOT NULL;
+
+INSERT INTO keys.requests
+    (request_id, organization_id, class_id, method, fingerprint, fingerprint_version, result, decided_at)
+VALUES (pg_temp.id(131), pg_temp.id(1), pg_temp.id(11), 'GenerateTrainingKeys', '', 1, '{}', '2040-01-01 00:00Z');
+
+INSERT INTO keys.audit_events
+    (event_id, actor_subject, actor_issuer, actor_roles, organization_id, action, resource_type, resource_id, peer, request_id)
+SELECT pg_temp.id(n), 'ada', 'https://issuer.example.com', '{administrator}', pg_temp.id(1), action, 'any', pg_temp.id(resource),
+    '', ''
+FROM (VALUES
+    (301, 'training_key.generate', 11), (302, 'training_key.generate', 11), (303, 'training_key.revoke', 33),
+    (304, 'event_key.set', 34), (305, 'event_key.set', 34), (306, 'training_key.reveal', 31)
+) AS events (n, action, resource);

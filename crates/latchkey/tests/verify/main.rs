@@ -1,0 +1,261 @@
+//! `verify` finds everything that is broken on purpose, and nothing in a world in which everything holds.
+
+mod cases;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use latchkey::postgres::{Account, Cluster};
+use latchkey::progress::Progress;
+use latchkey::stack::data_dir::DataDir;
+use latchkey::stack::databases::{Passwords, Provisioned, Provisioning};
+use latchkey::stack::{Place, private_cluster};
+use latchkey::verify::{Databases, Drain, Finding, Report, verify};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, Connection};
+use uuid::Uuid;
+
+use cases::{COMPARED, Case, OWED, OWN};
+
+/// `pg_temp.id(41)`: ids of the fixture by number.
+const IDS: &str = "CREATE FUNCTION pg_temp.id(n int) RETURNS uuid LANGUAGE sql IMMUTABLE
+                   AS $$ SELECT lpad(to_hex(n), 32, '0')::uuid $$";
+
+/// As if keys had been told everything that was committed so far.
+const ALL_TOLD: &str =
+    "UPDATE enrollment.deliveries SET delivered_below = pg_snapshot_xmax(pg_current_snapshot())";
+
+/// An empty database, as the migrations leave it.
+const EMPTY: &str = "TRUNCATE enrollment.organizations, enrollment.classes, enrollment.students, enrollment.enrollments,
+        enrollment.redemptions, enrollment.requests, enrollment.audit_events, enrollment.deliveries,
+        keys.organizations, keys.grants, keys.training_keys, keys.codes, keys.marks, keys.requests, keys.audit_events;
+    INSERT INTO enrollment.deliveries (delivered_below) VALUES ('0')";
+
+const FIXTURE: &str = include_str!("fixture.sql");
+
+/// Nobody delivers anything in these tests.
+const AT_ONCE: Drain = Drain {
+    within: Duration::ZERO,
+};
+
+/// A private Postgres with a database in which everything holds.
+struct World {
+    cluster: Cluster,
+    provisioning: Provisioning,
+    whole: Provisioned,
+    _data_dir: DataDir,
+}
+
+impl World {
+    async fn make() -> Self {
+        let mut data_dir = DataDir::ephemeral().expect("a directory");
+        let executable = PathBuf::from(env!("CARGO_BIN_EXE_latchkey"));
+        let place = Place {
+            executable: &executable,
+            data_dir: data_dir.path(),
+            ephemeral: true,
+        };
+        let account = Account::for_postgres().expect("an account");
+        let password = SecretString::from("0123456789abcdef");
+        let progress = Progress::hidden();
+        // Dozens of databases are made, and none of them outlives the test.
+        let quick = vec!["fsync=off".to_owned(), "full_page_writes=off".to_owned()];
+        let cluster = private_cluster(place, &account, password, quick, &progress);
+        let cluster = cluster.await.expect("a private Postgres");
+        data_dir.leave_to_guard();
+        let provisioning = Provisioning {
+            admin: cluster.admin(),
+            database: "whole".to_owned(),
+            own_server: true,
+            stack_id: "verify".to_owned(),
+            passwords: Passwords {
+                keys: SecretString::from("keys"),
+                enrollment: SecretString::from("enrollment"),
+            },
+        };
+        let whole = provisioning.provision().await.expect("a database");
+        let world = Self {
+            cluster,
+            provisioning,
+            whole,
+            _data_dir: data_dir,
+        };
+        world.execute("whole", FIXTURE).await;
+        world.execute("whole", ALL_TOLD).await;
+        world
+    }
+
+    async fn execute(&self, database: &str, sql: &str) {
+        let options: PgConnectOptions = self.cluster.admin().database(database);
+        let mut connection = PgConnection::connect_with(&options)
+            .await
+            .expect("a connection");
+        for sql in [IDS, sql] {
+            sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+                .execute(&mut connection)
+                .await
+                .unwrap_or_else(|error| panic!("{error} in {sql}"));
+        }
+        connection.close().await.expect("closed");
+    }
+
+    /// What is found once `case` has broken the database `broken`, which is a copy of the whole one.
+    async fn found(&self, broken: &Provisioned, case: &Case, told: bool) -> Report {
+        self.execute("broken", case.sql).await;
+        if told {
+            self.execute("broken", ALL_TOLD).await;
+        }
+        let report = checked(broken).await;
+        if case.sql.contains("DROP ") || case.sql.contains("CREATE OR REPLACE ") {
+            self.execute("postgres", "DROP DATABASE broken WITH (FORCE)")
+                .await;
+            self.copy().await;
+        } else {
+            // Much quicker than another copy.
+            for sql in [EMPTY, FIXTURE, ALL_TOLD] {
+                self.execute("broken", sql).await;
+            }
+        }
+        report
+    }
+
+    async fn copy(&self) -> Provisioned {
+        self.provisioning.copy("broken").await.expect("a copy")
+    }
+
+    async fn stop(self) {
+        self.cluster.stop().await.expect("a stop");
+    }
+}
+
+async fn checked(database: &Provisioned) -> Report {
+    let databases = Databases::connect(&database.keys_url, &database.enrollment_url);
+    let databases = databases.expect("URLs");
+    let report = verify(&databases, &AT_ONCE)
+        .await
+        .expect("both schemas are read");
+    databases.close().await;
+    report
+}
+
+fn is_of(finding: &Finding, case: &Case) -> bool {
+    let id = case.id.map(|id| Uuid::from_u128(id.into()).to_string());
+    finding.table == case.table
+        && finding.invariant == case.invariant
+        && id.is_none_or(|id| finding.id.starts_with(&id))
+}
+
+fn all_cases() -> impl Iterator<Item = &'static Case> {
+    OWN.iter().copied().flatten().chain(&COMPARED)
+}
+
+#[tokio::test]
+async fn everything_that_is_broken_is_found() {
+    let world = World::make().await;
+    let broken = world.copy().await;
+    let report = checked(&broken).await;
+    assert!(report.is_ok(), "{}", report.for_people());
+    let compared: BTreeSet<_> = COMPARED.iter().map(|case| case.invariant).collect();
+    for case in all_cases() {
+        let report = world.found(&broken, case, true).await;
+        let found = report.findings.iter().any(|finding| is_of(finding, case));
+        assert!(
+            found,
+            "{}: `{}` is not in\n{}",
+            case.table,
+            case.invariant,
+            report.for_people()
+        );
+        if compared.contains(case.invariant) {
+            // What differs is all that differs: neighbours are not blamed.
+            let all = report.findings.iter();
+            let blamed = all.filter(|finding| compared.contains(finding.invariant.as_str()));
+            assert_eq!(blamed.count(), 1, "{}", report.for_people());
+        }
+    }
+    let owed = world.found(&broken, &OWED, false).await;
+    assert!(
+        owed.findings.iter().any(|finding| is_of(finding, &OWED)),
+        "{}",
+        owed.for_people()
+    );
+    commands(&world, &broken).await;
+    world.stop().await;
+}
+
+/// The command says the same as the library: by its exit status, for people and for machines.
+async fn commands(world: &World, broken: &Provisioned) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let run = |database: &Provisioned, more: &[&str]| {
+        let keys = file(directory.path(), "keys.url", &database.keys_url);
+        let enrollment = file(directory.path(), "enrollment.url", &database.enrollment_url);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+        command
+            .args(["verify", "--drain-within", "0", "--keys-database-url-file"])
+            .arg(keys);
+        command
+            .arg("--enrollment-database-url-file")
+            .arg(enrollment)
+            .args(more);
+        let output = command.output().expect("the command runs");
+        let said = String::from_utf8(output.stdout).expect("text");
+        (output.status.code(), said)
+    };
+    assert_eq!(run(&world.whole, &[]), (Some(0), "verify: ok\n".to_owned()));
+    let (status, json) = run(&world.whole, &["--json"]);
+    assert_eq!(
+        (status, json.trim()),
+        (Some(0), r#"{"ok":true,"findings":[]}"#)
+    );
+
+    let case = &COMPARED[6];
+    world.execute("broken", case.sql).await;
+    let (status, text) = run(broken, &[]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.contains(case.table) && text.contains("verify: 1 thing is broken"),
+        "{text}"
+    );
+    let (status, json) = run(broken, &["--json"]);
+    assert_eq!(status, Some(1), "{json}");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["findings"][0]["table"], case.table);
+}
+
+fn file(directory: &Path, name: &str, text: &SecretString) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text.expose_secret()).expect("written");
+    path
+}
+
+/// A new invariant comes with a case that breaks it.
+#[test]
+fn every_invariant_is_broken_by_a_case() {
+    let pattern = r#"broken!\(\s*findings,\s*connection,\s*"([^"]+)",\s*"([^"]+)","#;
+    let pattern = regex::Regex::new(pattern).expect("a pattern");
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut stated = BTreeSet::new();
+    for service in ["keys", "enrollment"] {
+        let store = crates.join(service).join("src/store");
+        for entry in walkdir::WalkDir::new(store) {
+            let entry = entry.expect("a directory entry");
+            if entry.file_type().is_file() {
+                let source = std::fs::read_to_string(entry.path()).expect("source");
+                let found = pattern.captures_iter(&source);
+                stated.extend(found.map(|found| (found[1].to_owned(), found[2].to_owned())));
+            }
+        }
+    }
+    assert!(
+        stated.len() > 20,
+        "the invariants were not found in the source: {stated:?}"
+    );
+    let broken: BTreeSet<(String, String)> = all_cases()
+        .map(|case| (case.table.to_owned(), case.invariant.to_owned()))
+        .collect();
+    let missing: Vec<_> = stated.difference(&broken).collect();
+    assert!(missing.is_empty(), "no case breaks {missing:#?}");
+}
