@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use latchkey::verify::{Databases, Drain, verify};
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
@@ -102,7 +103,8 @@ const OWED: [(&str, &str); 3] = [
     ),
 ];
 
-/// Fails unless everything holds; what is owed to keys is given time to arrive.
+/// Fails unless everything holds, by the tests' own queries and by `latchkey verify`; what is owed to keys is given time
+/// to arrive.
 pub(crate) async fn hold(stack: &Stack) {
     let mut connection = stack.database().await;
     let broken = findings(&mut connection, &BROKEN).await;
@@ -113,6 +115,14 @@ pub(crate) async fn hold(stack: &Stack) {
         if owed.is_empty() { Ok(()) } else { Err(owed) }
     })
     .await;
+    let services = &stack.site().database.services;
+    let databases = Databases::connect(&services.keys_url, &services.enrollment_url);
+    let databases = databases.expect("URLs");
+    let report = verify(&databases, &Drain::default())
+        .await
+        .expect("a report");
+    databases.close().await;
+    assert!(report.is_ok(), "{}", report.for_people());
 }
 
 async fn findings(connection: &mut PgConnection, queries: &[(&str, &'static str)]) -> String {
