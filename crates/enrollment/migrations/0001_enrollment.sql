@@ -160,3 +160,4 @@ CREATE TABLE enrollment.audit_events (
 );
 CREATE INDEX audit_events_organization ON enrollment.audit_events (organization_id, event_id);
 CREATE INDEX audit_events_resource ON enrollment.audit_events (resource_id, event_id);
+CREATE INDEX audit_events_student ON enrollment.audit_events (student_id, event_id) WHERE student_id IS NOT NULL;
