@@ -87,7 +87,7 @@ impl Keys {
         answer
             .results
             .into_iter()
-            .map(|result| result.key.map(convert::resolved_key).transpose())
+            .map(|result| result.key.as_ref().map(convert::resolved_key).transpose())
             .collect()
     }
 
@@ -123,7 +123,7 @@ impl Keys {
         let answer = self.client.clone().list_marks(request).await?.into_inner();
         let marks = answer
             .marks
-            .into_iter()
+            .iter()
             .map(convert::read_mark)
             .collect::<Result<_, _>>()?;
         Ok(MarksPage {
@@ -140,7 +140,7 @@ impl Keys {
         if answer.counts.len() != classes.len() {
             return Err(KeysError::senseless("CountKeys", "counts"));
         }
-        answer.counts.into_iter().map(convert::key_count).collect()
+        answer.counts.iter().map(convert::key_count).collect()
     }
 
     /// Copies organizations; older versions than the stored ones change nothing. At most [`MAX_ITEMS`].

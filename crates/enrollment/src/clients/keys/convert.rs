@@ -62,7 +62,7 @@ fn span(duration: Duration) -> prost_types::Duration {
     }
 }
 
-pub(super) fn resolved_key(key: proto::ResolvedKey) -> Result<ResolvedKey, KeysError> {
+pub(super) fn resolved_key(key: &proto::ResolvedKey) -> Result<ResolvedKey, KeysError> {
     const METHOD: &str = "ResolveCodes";
     let kind = match key.kind() {
         proto::KeyKind::Enrollment => KeyKind::Enrollment,
@@ -107,22 +107,23 @@ pub(super) fn release(given_up: &Mark) -> Option<proto::Release> {
     })
 }
 
-pub(super) fn read_mark(mark: proto::Mark) -> Result<Mark, KeysError> {
+pub(super) fn read_mark(mark: &proto::Mark) -> Result<Mark, KeysError> {
     const METHOD: &str = "ListMarks";
     let redeemed = mark
         .redeem_time
+        .as_ref()
         .ok_or_else(|| KeysError::senseless(METHOD, "redeem_time"))?;
     Ok(Mark {
         redemption_id: id(METHOD, "redemption_id", &mark.redemption_id)?,
         key_id: id(METHOD, "key_id", &mark.key_id)?,
         student_id: id(METHOD, "student_id", &mark.student_id)?,
         generation: mark.generation,
-        redeemed_at: time(METHOD, "redeem_time", &redeemed)?,
+        redeemed_at: time(METHOD, "redeem_time", redeemed)?,
         released_at: optional_time(METHOD, "release_time", mark.release_time.as_ref())?,
     })
 }
 
-pub(super) fn key_count(count: proto::KeyCount) -> Result<KeyCount, KeysError> {
+pub(super) fn key_count(count: &proto::KeyCount) -> Result<KeyCount, KeysError> {
     Ok(KeyCount {
         class_id: id("CountKeys", "class_id", &count.class_id)?,
         generated: count.generated,
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_resolved_key_is_read_whole() {
-        let key = resolved_key(resolved()).unwrap();
+        let key = resolved_key(&resolved()).unwrap();
         assert_eq!(
             (key.kind, key.generation, key.live_use),
             (KeyKind::Event, 2, None)
@@ -257,7 +258,7 @@ mod tests {
             nanos: -1,
         });
         for (message, wanted) in [(no_kind, "kind"), (no_time, "code_valid_until")] {
-            let error = resolved_key(message).unwrap_err();
+            let error = resolved_key(&message).unwrap_err();
             assert!(
                 matches!(error, KeysError::Senseless { field, .. } if field == wanted),
                 "{error}"
@@ -275,7 +276,7 @@ mod tests {
             redeemed_at: DateTime::from_timestamp(1_700_000_000, 123_456_000).unwrap(),
             released_at: None,
         };
-        assert_eq!(read_mark(mark(&made)).unwrap(), made);
+        assert_eq!(read_mark(&mark(&made)).unwrap(), made);
         assert!(release(&made).is_none(), "nothing was given up");
         let given_up = Mark {
             released_at: DateTime::from_timestamp(1_700_000_001, 0),

@@ -6,7 +6,7 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{all, classes};
-use crate::domain::class::{Class, ClassFilter};
+use crate::domain::class::{Class, ClassFilter, ClassStatus};
 
 /// Where a page ends: the start and id of its last class.
 pub type Place = (DateTime<Utc>, Uuid);
@@ -43,7 +43,7 @@ async fn whole_table(
         starts,
         id,
         limit,
-        filter.status.map(|status| status.as_str()),
+        filter.status.map(ClassStatus::as_str),
         filter.ends_after as _,
         filter.starts_before as _,
     )
@@ -96,7 +96,7 @@ async fn within_reach(
         starts,
         id,
         limit,
-        filter.status.map(|status| status.as_str()),
+        filter.status.map(ClassStatus::as_str),
         filter.ends_after as _,
         filter.starts_before as _,
         organization as _,
