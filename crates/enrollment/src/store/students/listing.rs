@@ -51,17 +51,17 @@ async fn by_email(
     limit: i64,
 ) -> sqlx::Result<Vec<StudentRow>> {
     students!(
-        "JOIN (
-            SELECT found.student_id, o.organization_id, o.ancestor_ids
-            FROM enrollment.organizations o
-            CROSS JOIN LATERAL (
-                SELECT x.student_id FROM enrollment.students x
-                WHERE x.organization_id = o.organization_id AND x.email_folded = $3
-                LIMIT 1
-            ) found
-            WHERE $4::uuid IS NULL OR o.organization_id = $4
-         ) p ON p.student_id = s.student_id
-         WHERE s.student_id > $1
+        "JOIN enrollment.organizations p ON p.organization_id = s.organization_id
+         WHERE s.student_id > $1 AND s.student_id = ANY (ARRAY(
+                SELECT found.student_id
+                FROM enrollment.organizations o
+                CROSS JOIN LATERAL (
+                    SELECT x.student_id FROM enrollment.students x
+                    WHERE x.organization_id = o.organization_id AND x.email_folded = $3
+                    LIMIT 1
+                ) found
+                WHERE $4::uuid IS NULL OR o.organization_id = $4
+           ))
            AND ($5 OR p.organization_id = $6 OR p.ancestor_ids @> ARRAY[$6]::uuid[] OR s.student_id = $8 OR EXISTS (
                 SELECT 1 FROM enrollment.enrollments e
                 JOIN enrollment.classes c ON c.class_id = e.class_id
