@@ -1,1 +1,89 @@
 //! Cancelling a class.
+
+use latchkey_service_kit::database::begin;
+use latchkey_service_kit::etag;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Call, Error, Services, push};
+use crate::domain::audit::{Action, Deed};
+use crate::domain::class::{Class, ClassStatus};
+use crate::domain::enrollment::CancelledBy;
+use crate::domain::refusal::Refusal;
+use crate::store;
+use crate::store::classes::EndedEnrollment;
+
+/// A class after its cancellation.
+#[derive(Debug, Clone)]
+pub struct CancelledClass {
+    /// The class.
+    pub class: Class,
+    /// How many enrollments were cancelled with it by this call.
+    pub cancelled_enrollments: usize,
+}
+
+/// Cancels a class for good, and its enrollments in the same transaction. Cancelling again changes nothing, whatever
+/// the `etag`; else, if given, it must be of the class's present version.
+pub async fn cancel_class(
+    services: &Services,
+    call: &Call,
+    id: Uuid,
+    etag: Option<&str>,
+    reason: &str,
+) -> Result<CancelledClass, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    store::classes::lock(&mut transaction, id).await?;
+    let found = store::classes::find_placed(&mut *transaction, id, call.scope.student)
+        .await?
+        .filter(|class| call.reaches(&class.scope()))
+        .ok_or(Refusal::ClassNotFound { class_id: id })?;
+    let (mut class, now) = (found.class, found.now);
+    if class.status == ClassStatus::Cancelled {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+        transaction.commit().await?;
+        return Ok(CancelledClass {
+            class,
+            cancelled_enrollments: 0,
+        });
+    }
+    if etag.is_some_and(|etag| etag::parse(id, etag) != Some(class.version)) {
+        let resource_type = "class".to_owned();
+        return Err(Refusal::EtagMismatch { resource_type, id }.into());
+    }
+    let previous = class.status;
+    class.status = ClassStatus::Cancelled;
+    class.version += 1;
+    class.seats_taken = 0;
+    let ended = store::classes::end_enrollments(&mut transaction, id, now).await?;
+    store::classes::update(&mut transaction, &class).await?;
+    let cancelled = Deed {
+        action: Action::CancelClass,
+        organization_id: class.organization_id,
+        resource_id: id,
+        student_id: None,
+        details: json!({ "from": previous, "reason": reason, "cancelled_enrollments": ended.len() }),
+    };
+    let deeds: Vec<(Uuid, Deed)> = std::iter::once(cancelled)
+        .chain(ended.iter().map(|ended| cancellation(&class, ended)))
+        .map(|deed| (services.ids.new_id(), deed))
+        .collect();
+    store::audit::insert(&mut transaction, call.author(), &deeds).await?;
+    transaction.commit().await?;
+    services.wake.ring();
+    push::class(services, &class).await;
+    Ok(CancelledClass {
+        class,
+        cancelled_enrollments: ended.len(),
+    })
+}
+
+fn cancellation(class: &Class, ended: &EndedEnrollment) -> Deed {
+    Deed {
+        action: Action::CancelEnrollment,
+        organization_id: class.organization_id,
+        resource_id: ended.enrollment_id,
+        student_id: Some(ended.student_id),
+        details: json!({ "class_id": class.id, "cancelled_by": CancelledBy::Class }),
+    }
+}

@@ -1,1 +1,264 @@
 //! Creating a class, and turning its event key on in the same call.
+
+use latchkey_service_kit::database::begin;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Call, Error, FieldProblem, Services, push};
+use crate::clients::keys::KeysError;
+use crate::domain::audit::{Action, Deed};
+use crate::domain::class::Class;
+use crate::domain::class::settings::{Settings, described};
+use crate::domain::event_key::{EventKey, EventKeyChange};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::grant::Grant;
+use crate::domain::refusal::Refusal;
+use crate::domain::warning::Warning;
+use crate::store;
+
+/// The names of classes made from request ids (UUID version 5) stand in this space, which is ours alone.
+const CLASS_IDS: Uuid = Uuid::from_u128(0x6f0b_2f5e_93c4_4d3c_9a51_7e62_c1d0_48aa);
+
+/// The names of the event keys' requests made from those of their classes, likewise.
+const EVENT_KEY_REQUESTS: Uuid = Uuid::from_u128(0x2c9d_1e07_5b7a_4f86_8d35_b04f_6a1e_92c3);
+
+/// A wish for a class.
+#[derive(Debug, Clone)]
+pub struct NewClass {
+    /// The caller's id of the request.
+    pub request_id: Uuid,
+    /// The organization that will own it.
+    pub organization_id: Uuid,
+    /// Its settings.
+    pub settings: Settings,
+    /// What to make of its event key; `None` leaves it off.
+    pub event_key: Option<EventKeyChange>,
+}
+
+/// A class that was created.
+#[derive(Debug, Clone)]
+pub struct CreatedClass {
+    /// The class.
+    pub class: Class,
+    /// Its event key, if it was turned on.
+    pub event_key: Option<EventKey>,
+    /// What to know about that.
+    pub warnings: Vec<Warning>,
+}
+
+impl NewClass {
+    /// The id that the class has: every repetition of the request means the same class.
+    pub fn class_id(&self) -> Uuid {
+        Uuid::new_v5(&CLASS_IDS, self.request_id.as_bytes())
+    }
+
+    fn event_key_request(&self) -> Uuid {
+        Uuid::new_v5(&EVENT_KEY_REQUESTS, self.request_id.as_bytes())
+    }
+}
+
+/// Creates a class. The order makes every step repeatable: what the keys service must know before it can make the event
+/// key, the event key, then the class, which is the commit; then its copy. What a call that was given up leaves behind
+/// in keys opens nothing. The same request again gives the same class, as it is now.
+pub async fn create_class(
+    services: &Services,
+    call: &Call,
+    wish: NewClass,
+) -> Result<CreatedClass, Error> {
+    check_reach(services, call, wish.organization_id).await?;
+    let fingerprint = fingerprint(services, &wish);
+    if let Some(class) = recorded(services, &wish, &fingerprint).await? {
+        let (event_key, warnings) = event_key(services, call, &wish).await?;
+        return Ok(CreatedClass {
+            class,
+            event_key,
+            warnings,
+        });
+    }
+    let now = services.clock.now();
+    let class = wish
+        .settings
+        .clone()
+        .class(wish.class_id(), wish.organization_id, now);
+    push::organization_first(services, class.organization_id).await?;
+    if wish.event_key.is_some() {
+        let draft = [Grant::creating(&class)];
+        services.keys.put_grants(&draft).await?;
+    }
+    let (event_key, warnings) = event_key(services, call, &wish).await?;
+    let class = insert(services, call, &wish, class, &fingerprint).await?;
+    push::class(services, &class).await;
+    Ok(CreatedClass {
+        class,
+        event_key,
+        warnings,
+    })
+}
+
+async fn check_reach(services: &Services, call: &Call, organization_id: Uuid) -> Result<(), Error> {
+    let found = store::organizations::find(&services.pool, organization_id).await?;
+    let within = found.is_some_and(|one| call.scope.covers_organization(one.id, &one.ancestor_ids));
+    if within {
+        Ok(())
+    } else {
+        Err(Refusal::OrganizationNotFound { organization_id }.into())
+    }
+}
+
+/// The class that an earlier call with the same id made, if one did.
+async fn recorded(
+    services: &Services,
+    wish: &NewClass,
+    fingerprint: &[u8],
+) -> Result<Option<Class>, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let found = store::classes::find_by_request(&mut transaction, wish.request_id).await?;
+    let Some((class, recorded)) = found else {
+        transaction.rollback().await?;
+        return Ok(None);
+    };
+    if recorded != fingerprint {
+        transaction.rollback().await?;
+        return Err(reused(wish));
+    }
+    store::requests::confirm(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(Some(class))
+}
+
+fn reused(wish: &NewClass) -> Error {
+    let id = wish.request_id;
+    Refusal::RequestIdReused { id }.into()
+}
+
+async fn event_key(
+    services: &Services,
+    call: &Call,
+    wish: &NewClass,
+) -> Result<(Option<EventKey>, Vec<Warning>), Error> {
+    let Some(change) = &wish.event_key else {
+        return Ok((None, Vec::new()));
+    };
+    let made = services
+        .keys
+        .put_event_key(
+            wish.event_key_request(),
+            wish.class_id(),
+            change,
+            &call.caller,
+        )
+        .await;
+    match made {
+        Ok((key, warnings)) => Ok((Some(key), warnings)),
+        // An earlier call with this id and another event key was given up half-way.
+        Err(KeysError::RequestIdReused) => Err(reused(wish)),
+        Err(KeysError::Invalid(fields)) => Err(Error::Invalid(fields_here(fields))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The fields that the keys service found at fault, by their paths in the request to this service.
+fn fields_here(fields: Vec<(String, String)>) -> Vec<FieldProblem> {
+    fields
+        .into_iter()
+        .map(|(field, description)| {
+            let field = match field.strip_prefix("change") {
+                Some(rest) => format!("event_key{rest}"),
+                None => field,
+            };
+            FieldProblem { field, description }
+        })
+        .collect()
+}
+
+async fn insert(
+    services: &Services,
+    call: &Call,
+    wish: &NewClass,
+    class: Class,
+    fingerprint: &[u8],
+) -> Result<Class, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let made =
+        store::classes::insert(&mut transaction, &class, wish.request_id, fingerprint).await?;
+    let Some(created_at) = made else {
+        transaction.rollback().await?;
+        // Another call with the same id was first, and has committed: the insert waited for it.
+        return recorded(services, wish, fingerprint)
+            .await?
+            .ok_or(Error::Conflict);
+    };
+    let mut details = described(&class);
+    details.insert("event_key".to_owned(), json!(wish.event_key.is_some()));
+    let deed = Deed {
+        action: Action::CreateClass,
+        organization_id: class.organization_id,
+        resource_id: class.id,
+        student_id: None,
+        details: Value::Object(details),
+    };
+    let deeds = [(services.ids.new_id(), deed)];
+    store::audit::insert(&mut transaction, call.author(), &deeds).await?;
+    transaction.commit().await?;
+    Ok(Class {
+        created_at,
+        ..class
+    })
+}
+
+fn fingerprint(services: &Services, wish: &NewClass) -> Vec<u8> {
+    let settings = &wish.settings;
+    let mut begun = services
+        .fingerprint_key
+        .begin("CreateClass")
+        .text(&wish.organization_id.to_string())
+        .text(&settings.course_id)
+        .text(&settings.course_name)
+        .text(&settings.name)
+        .number(i64::try_from(settings.instructors.len()).unwrap_or(i64::MAX));
+    for instructor in &settings.instructors {
+        begun = begun.text(instructor);
+    }
+    let begun = begun
+        .number(settings.starts_at.timestamp_micros())
+        .number(settings.ends_at.timestamp_micros())
+        .text(settings.time_zone.name())
+        .number(settings.minimum_students.into())
+        .number(settings.maximum_students.unwrap_or(0).into())
+        .number(settings.post_class_days.into())
+        .text(settings.status.as_str())
+        .text(settings.event_key_window.as_str());
+    event_key_fingerprint(begun, wish.event_key.as_ref()).finish()
+}
+
+fn event_key_fingerprint(begun: Fingerprint, change: Option<&EventKeyChange>) -> Fingerprint {
+    let millis = |grace: &std::time::Duration| i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+    match change {
+        None | Some(EventKeyChange::Off) => begun.text("off"),
+        Some(EventKeyChange::Generated { grace }) => begun.text("generated").number(millis(grace)),
+        Some(EventKeyChange::OwnCode { text, grace }) => {
+            begun.text("own_code").text(text).number(millis(grace))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_found_by_keys_are_named_as_the_caller_knows_the_fields() {
+        let found = vec![
+            (
+                "change.own_code.text".to_owned(),
+                "looks generated".to_owned(),
+            ),
+            ("class_id".to_owned(), "must be a UUID".to_owned()),
+        ];
+        let fields: Vec<String> = fields_here(found)
+            .into_iter()
+            .map(|one| one.field)
+            .collect();
+        assert_eq!(fields, ["event_key.own_code.text", "class_id"]);
+    }
+}
