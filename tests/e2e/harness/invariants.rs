@@ -117,7 +117,7 @@ pub(crate) async fn hold(stack: &Stack) {
     .await;
     let services = &stack.site().database.services;
     let databases = Databases::connect(&services.keys_url, &services.enrollment_url);
-    let databases = databases.expect("URLs");
+    let databases = databases.await.expect("connections");
     let report = verify(&databases, &Drain::default())
         .await
         .expect("a report");

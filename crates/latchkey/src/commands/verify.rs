@@ -32,7 +32,7 @@ pub(crate) struct Verify {
 
 /// Prints what is broken. The exit status is 1 if anything is, or if it cannot be told.
 pub(crate) async fn run(options: &Verify) -> anyhow::Result<ExitCode> {
-    let databases = databases(options)?;
+    let databases = databases(options).await?;
     let drain = Drain {
         within: Duration::from_secs(options.drain_within),
     };
@@ -49,13 +49,13 @@ pub(crate) async fn run(options: &Verify) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn databases(options: &Verify) -> anyhow::Result<Databases> {
+async fn databases(options: &Verify) -> anyhow::Result<Databases> {
     let files = (
         &options.keys_database_url_file,
         &options.enrollment_database_url_file,
     );
     if let (Some(keys), Some(enrollment)) = files {
-        return connect(keys, enrollment);
+        return connect(keys, enrollment).await;
     }
     let data_dir = options.data_dir.clone().unwrap_or_else(default_path);
     let description = Description::read(&data_dir)?;
@@ -63,13 +63,14 @@ fn databases(options: &Verify) -> anyhow::Result<Databases> {
         &description.keys.database_url_file,
         &description.enrollment.database_url_file,
     )
+    .await
 }
 
-fn connect(keys: &Path, enrollment: &Path) -> anyhow::Result<Databases> {
+async fn connect(keys: &Path, enrollment: &Path) -> anyhow::Result<Databases> {
     let read = |file: &Path| {
         SecretFile::new(file)
             .read()
             .context("no database to verify")
     };
-    Databases::connect(&read(keys)?, &read(enrollment)?)
+    Databases::connect(&read(keys)?, &read(enrollment)?).await
 }

@@ -50,7 +50,7 @@ pub async fn play(
 
     let aftermath = aftermath::run(&scenario, &race).await?;
     progress.step("Waiting until the keys show who uses them");
-    let databases = databases(stack)?;
+    let databases = databases(stack).await?;
     let verified = verify::verify(&databases, &Drain::default()).await?;
     let story = Story {
         key_ids: key_ids(&scenario),
@@ -82,9 +82,10 @@ fn key_ids(scenario: &Scenario<'_>) -> Vec<String> {
     keys.map(|key| key.key_id.clone()).collect()
 }
 
-fn databases(stack: &Stack) -> anyhow::Result<Databases> {
+async fn databases(stack: &Stack) -> anyhow::Result<Databases> {
     let urls = stack.database();
     Databases::connect(&urls.keys_url, &urls.enrollment_url)
+        .await
         .context("cannot look into the databases")
 }
 

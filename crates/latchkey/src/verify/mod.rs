@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, Connection, PgPool};
 use tokio::time::{Instant, sleep};
 
 pub use report::{Finding, Report};
@@ -44,14 +44,18 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// Connects when first used. Each URL needs no more rights than its service has.
+    /// Connects to both. Each URL needs no more rights than its service has.
     ///
     /// # Errors
-    /// When a URL makes no sense.
-    pub fn connect(keys: &SecretString, enrollment: &SecretString) -> anyhow::Result<Self> {
+    /// When a URL makes no sense, or nobody answers there.
+    pub async fn connect(keys: &SecretString, enrollment: &SecretString) -> anyhow::Result<Self> {
         Ok(Self {
-            keys: pool(keys).context("the URL of the keys service's database")?,
-            enrollment: pool(enrollment).context("the URL of the enrollment service's database")?,
+            keys: pool(keys)
+                .await
+                .context("the database of the keys service")?,
+            enrollment: pool(enrollment)
+                .await
+                .context("the database of the enrollment service")?,
         })
     }
 
@@ -62,16 +66,24 @@ impl Databases {
     }
 }
 
-fn pool(url: &SecretString) -> anyhow::Result<PgPool> {
+async fn pool(url: &SecretString) -> anyhow::Result<PgPool> {
     let options: PgConnectOptions = url
         .expose_secret()
         .parse()
         // The parser's error may repeat a part of the URL, which has a password in it.
-        .map_err(|_| anyhow::anyhow!("is not a URL of Postgres"))?;
+        .map_err(|_| anyhow::anyhow!("its address is not a URL of Postgres"))?;
     let options = options
         .application_name(APPLICATION)
         .disable_statement_logging()
         .options([("timezone", "UTC")]);
+    // A pool would go on trying where nobody listens, and not say why it gave up.
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let first = tokio::time::timeout(CONNECT_WITHIN, options.connect()).await;
+    first
+        .with_context(|| format!("nobody answers at {place}"))?
+        .with_context(|| format!("cannot connect to {place}; does the stack run?"))?
+        .close()
+        .await?;
     Ok(PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(CONNECT_WITHIN)

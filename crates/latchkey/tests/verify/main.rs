@@ -133,7 +133,7 @@ impl World {
 
 async fn checked(database: &Provisioned) -> Report {
     let databases = Databases::connect(&database.keys_url, &database.enrollment_url);
-    let databases = databases.expect("URLs");
+    let databases = databases.await.expect("connections");
     let report = verify(&databases, &AT_ONCE)
         .await
         .expect("both schemas are read");
@@ -209,6 +209,17 @@ async fn commands(world: &World, broken: &Provisioned) {
     assert_eq!(
         (status, json.trim()),
         (Some(0), r#"{"ok":true,"findings":[]}"#)
+    );
+
+    let nowhere = Provisioned {
+        keys_url: SecretString::from("postgres://keys@127.0.0.1:1/latchkey"),
+        ..broken.clone()
+    };
+    let (status, said) = run(&nowhere, &[]);
+    assert_eq!(
+        (status, said.as_str()),
+        (Some(1), ""),
+        "what is not known is not ok"
     );
 
     let case = &COMPARED[6];
