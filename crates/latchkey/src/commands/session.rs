@@ -1,12 +1,15 @@
 //! A session with grpcurl, from a class to its roster, to paste into a shell.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use latchkey::stack::description::{Description, Endpoint};
+use latchkey::stack::description::Description;
 use latchkey_service_kit::identity::Role;
 
-/// What the session begins with: ids of the caller's making, and dates that lie ahead whenever it is pasted.
-const PREAMBLE: &str = r#"new_id() { cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen | tr A-Z a-z; }
+/// What the steps use: a token's header, ids of the caller's making, a field of an answer, and dates that lie ahead
+/// whenever it is pasted.
+const PREAMBLE: &str = r#"bearer() { echo "authorization: Bearer $(cat "$tokens/$1.jwt")"; }
+new_id() { cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen | tr A-Z a-z; }
 field() { tee /dev/stderr | sed -n "s/.*\"$1\": \"\(.*\)\".*/\1/p" | head -n 1; }
 in_days() { date -u -d "+$1 days" +%Y-%m-%dT%H:%M:%SZ 2>/dev/null || date -u -v "+$1d" +%Y-%m-%dT%H:%M:%SZ; }
 "#;
@@ -99,24 +102,27 @@ const STEPS: [Step; 10] = [
 /// The session against the stack that `description` describes.
 pub(crate) fn text(description: &Description) -> String {
     let mut text = String::from("A session to paste (needs grpcurl):\n\n");
-    text.push_str(PREAMBLE);
+    let tokens = description.tokens.values().next();
+    let tokens = tokens
+        .and_then(|path| path.parent())
+        .unwrap_or(Path::new("."));
+    let _ = writeln!(text, "keys={}", description.keys.address);
+    let _ = writeln!(text, "enrollment={}", description.enrollment.address);
+    let _ = writeln!(text, "tokens='{}'", tokens.display());
     if let Some(sample) = description.sample {
         let _ = writeln!(text, "organization_id={}", sample.organization_id);
         let _ = writeln!(text, "student_id={}", sample.student_id);
     }
+    text.push_str(PREAMBLE);
     for step in &STEPS {
-        let endpoint = endpoint(description, step.method);
-        let token = description
-            .tokens
-            .get(step.role.name())
-            .map(|path| path.display().to_string())
-            .unwrap_or_default();
+        let _ = writeln!(text, "\n# {} ({})", step.title, step.role.name());
         let body = step.body.replace('"', "\\\"");
         let call = format!(
-            "grpcurl -plaintext -H \"authorization: Bearer $(cat '{token}')\" -d \"{body}\" {} {}",
-            endpoint.address, step.method
+            "grpcurl -plaintext -H \"$(bearer {})\" -d \"{body}\" ${} {}",
+            step.role.name(),
+            service(step.method),
+            step.method
         );
-        let _ = writeln!(text, "\n# {} ({})", step.title, step.role.name());
         let _ = match step.keep {
             Some((variable, field)) => writeln!(text, "{variable}=$({call} | field {field})"),
             None => writeln!(text, "{call}"),
@@ -125,10 +131,11 @@ pub(crate) fn text(description: &Description) -> String {
     text
 }
 
-fn endpoint<'a>(description: &'a Description, method: &str) -> &'a Endpoint {
+/// The shell variable with the address of the service that a method is of.
+fn service(method: &str) -> &'static str {
     if method.starts_with("latchkey.keys.") {
-        &description.keys
+        "keys"
     } else {
-        &description.enrollment
+        "enrollment"
     }
 }
