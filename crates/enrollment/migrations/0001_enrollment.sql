@@ -95,6 +95,7 @@ CREATE TABLE enrollment.redemptions (
 );
 CREATE INDEX redemptions_student ON enrollment.redemptions (student_id, decided_at);
 CREATE INDEX redemptions_key ON enrollment.redemptions (key_id);
+CREATE INDEX redemptions_organization ON enrollment.redemptions (organization_id, decided_at, redemption_id);
 
 -- A student's place in a class. Its id is the id of the redemption (or direct request) that made it.
 CREATE TABLE enrollment.enrollments (

@@ -16,6 +16,7 @@ pub mod grant;
 pub mod key;
 pub mod organization;
 pub mod password;
+pub mod redemption;
 pub mod refusal;
 pub mod student;
 pub mod warning;

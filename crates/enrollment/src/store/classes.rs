@@ -1,6 +1,7 @@
 //! `enrollment.classes`: classes and their seats.
 
 pub mod listing;
+pub mod locks;
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::access::ResourceScope;

@@ -1,1 +1,309 @@
-//! The facts that decisions are made from, set-wise.
+//! What redemptions are decided on, read for a whole batch by few statements.
+//!
+//! Each look-up of each wish is a lateral subquery that finds at most one row by an index, whatever the tables' sizes:
+//! plans are generic.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::classes;
+use super::redemptions::read_outcome;
+use crate::domain::class::Class;
+use crate::domain::decision::{Account, Applicant, Holder, Ledger, NewAccount, Recorded, Wish};
+use crate::domain::key::KeyKind;
+
+/// Everything that is known about `wishes`. For deciding: after the classes are locked, by the statements that follow.
+pub async fn read(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Ledger> {
+    // The clock first: it is read after the locks, and before anything that the wishes are judged by.
+    let mut ledger = read_wishes(connection, wishes).await?;
+    ledger.classes = read_classes(connection, wishes).await?;
+    read_newcomers(connection, wishes, &mut ledger).await?;
+    Ok(ledger)
+}
+
+async fn read_classes(
+    connection: &mut PgConnection,
+    wishes: &[&Wish],
+) -> sqlx::Result<HashMap<Uuid, Class>> {
+    let mut ids: Vec<Uuid> = wishes
+        .iter()
+        .filter_map(|wish| Some(wish.key.as_ref()?.class_id))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = classes::find_all(connection, &ids).await?;
+    Ok(found.into_iter().map(|class| (class.id, class)).collect())
+}
+
+fn student(wish: &Wish) -> Option<Uuid> {
+    match &wish.applicant {
+        Applicant::Student(id) => Some(*id),
+        Applicant::Newcomer { account, .. } => Some(account.as_ref()?.student_id),
+    }
+}
+
+/// What was found about one wish.
+struct WishRow {
+    /// Which wish, counted from one.
+    place: i64,
+    now: DateTime<Utc>,
+    fingerprint: Option<Vec<u8>>,
+    outcome: Option<String>,
+    refusal: Option<Value>,
+    enrollment_id: Option<Uuid>,
+    id_taken: bool,
+    organization_id: Option<Uuid>,
+    active: Option<bool>,
+    ancestors: Option<Vec<Uuid>>,
+    live: Option<Uuid>,
+    blocked: bool,
+    in_use: bool,
+    known: bool,
+}
+
+async fn read_wishes(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Ledger> {
+    let mut ledger = Ledger::default();
+    for row in wish_rows(connection, wishes).await? {
+        if let Some(wish) = at(wishes, row.place) {
+            note(&mut ledger, wish, row)?;
+        }
+    }
+    Ok(ledger)
+}
+
+/// The item of `items` at a place that is counted from one.
+fn at<T>(items: &[T], place: i64) -> Option<&T> {
+    items.get(usize::try_from(place - 1).ok()?)
+}
+
+fn note(ledger: &mut Ledger, wish: &Wish, row: WishRow) -> sqlx::Result<()> {
+    ledger.now = row.now;
+    if let (Some(id), Some(fingerprint), Some(outcome)) =
+        (wish.redemption_id, row.fingerprint, row.outcome)
+    {
+        let outcome = read_outcome(id, &outcome, row.enrollment_id, row.refusal)?;
+        ledger.recorded.insert(
+            id,
+            Recorded {
+                fingerprint,
+                outcome,
+            },
+        );
+    } else if row.id_taken {
+        ledger.taken_ids.extend(wish.redemption_id);
+    }
+    let account = row.organization_id.zip(row.active).zip(row.ancestors);
+    if let (Some(id), Some(((organization_id, active), ancestors))) = (student(wish), account) {
+        ledger.students.insert(
+            id,
+            Account {
+                organization_id,
+                ancestors,
+                active,
+            },
+        );
+    }
+    let Some(key) = &wish.key else { return Ok(()) };
+    if let Some(student) = student(wish) {
+        let place = (key.class_id, student);
+        if let Some(enrollment) = row.live {
+            ledger.live.insert(place, enrollment);
+        }
+        if row.blocked {
+            ledger.blocked.insert(place);
+        }
+    }
+    if row.in_use {
+        ledger.keys_in_use.insert(key.key_id);
+    }
+    if let Some(live_use) = key.live_use.filter(|_| row.known) {
+        ledger.known_uses.insert(live_use.redemption_id);
+    }
+    Ok(())
+}
+
+async fn wish_rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Vec<WishRow>> {
+    let keys = || wishes.iter().map(|wish| wish.key.as_ref());
+    let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
+    let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
+    let class_ids: Vec<Option<Uuid>> = keys().map(|key| Some(key?.class_id)).collect();
+    // Keys of which any number of uses is live are not looked up: one could have thousands.
+    let key_ids: Vec<Option<Uuid>> = keys()
+        .map(|key| key.filter(|key| key.kind == KeyKind::Enrollment))
+        .map(|key| Some(key?.key_id))
+        .collect();
+    let uses: Vec<Option<Uuid>> = keys()
+        .map(|key| Some(key?.live_use?.redemption_id))
+        .collect();
+    sqlx::query_as!(
+        WishRow,
+        r#"
+        SELECT n.place AS "place!", (SELECT clock_timestamp()) AS "now!",
+            r.fingerprint AS "fingerprint?", r.outcome AS "outcome?", r.refusal AS "refusal?",
+            r.enrollment_id AS "enrollment_id?",
+            own.found IS NOT NULL AS "id_taken!",
+            s.organization_id AS "organization_id?", s.active AS "active?", s.ancestor_ids AS "ancestors?",
+            live.enrollment_id AS "live?",
+            blocked.found IS NOT NULL AS "blocked!",
+            held.found IS NOT NULL AS "in_use!",
+            known.found IS NOT NULL AS "known!"
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[]) WITH ORDINALITY
+            AS n (redemption_id, student_id, class_id, key_id, used_by, place)
+        LEFT JOIN LATERAL (
+            SELECT x.fingerprint, x.outcome, x.refusal, x.enrollment_id FROM enrollment.redemptions x
+            WHERE x.redemption_id = n.redemption_id LIMIT 1
+        ) r ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.redemption_id LIMIT 1
+        ) own ON true
+        LEFT JOIN LATERAL (
+            SELECT x.organization_id, x.active, o.ancestor_ids FROM enrollment.students x
+            JOIN enrollment.organizations o ON o.organization_id = x.organization_id
+            WHERE x.student_id = n.student_id LIMIT 1
+        ) s ON true
+        LEFT JOIN LATERAL (
+            SELECT x.enrollment_id FROM enrollment.enrollments x
+            WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND x.status <> 'cancelled' LIMIT 1
+        ) live ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS found FROM enrollment.enrollments x
+            WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND x.status = 'cancelled' AND x.blocked
+            LIMIT 1
+        ) blocked ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS found FROM enrollment.enrollments x
+            WHERE x.key_id = n.key_id AND x.holds_key AND x.slot IS NOT NULL LIMIT 1
+        ) held ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.used_by LIMIT 1
+        ) known ON true
+        "#,
+        &redemptions as _,
+        &students as _,
+        &class_ids as _,
+        &key_ids as _,
+        &uses as _,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// A wish to register: the redemption, the organization, the account.
+type Newcomer<'w> = (Option<Uuid>, Uuid, Option<&'w NewAccount>);
+
+/// What was found about one wish to register.
+struct NewcomerRow {
+    /// Which wish, counted from one.
+    place: i64,
+    ancestors: Option<Vec<Uuid>>,
+    self_registration: Option<bool>,
+    email_taken: bool,
+    identity_taken: bool,
+    id_taken: bool,
+}
+
+async fn read_newcomers(
+    connection: &mut PgConnection,
+    wishes: &[&Wish],
+    ledger: &mut Ledger,
+) -> sqlx::Result<()> {
+    let newcomers: Vec<Newcomer<'_>> = wishes
+        .iter()
+        .filter_map(|wish| match &wish.applicant {
+            Applicant::Student(_) => None,
+            Applicant::Newcomer {
+                organization_id,
+                account,
+            } => Some((wish.redemption_id, *organization_id, account.as_ref())),
+        })
+        .collect();
+    if newcomers.is_empty() {
+        return Ok(());
+    }
+    for row in newcomer_rows(connection, &newcomers).await? {
+        let Some((redemption_id, organization_id, account)) = at(&newcomers, row.place) else {
+            continue;
+        };
+        if let (Some(ancestors), Some(self_registration)) = (row.ancestors, row.self_registration) {
+            ledger.organizations.insert(
+                *organization_id,
+                Holder {
+                    ancestors,
+                    self_registration,
+                },
+            );
+        }
+        if let Some(account) = account {
+            if row.email_taken {
+                let email = account.email_folded.clone();
+                ledger.emails.insert((*organization_id, email));
+            }
+            if row.identity_taken {
+                ledger.identities.extend(account.identity.clone());
+            }
+        }
+        if row.id_taken {
+            ledger.taken_ids.extend(*redemption_id);
+        }
+    }
+    Ok(())
+}
+
+async fn newcomer_rows(
+    connection: &mut PgConnection,
+    newcomers: &[Newcomer<'_>],
+) -> sqlx::Result<Vec<NewcomerRow>> {
+    let accounts = || newcomers.iter().map(|one| one.2);
+    let identities = || accounts().map(|one| one.and_then(|account| account.identity.as_ref()));
+    let redemptions: Vec<Option<Uuid>> = newcomers.iter().map(|one| one.0).collect();
+    let organizations: Vec<Uuid> = newcomers.iter().map(|one| one.1).collect();
+    let emails: Vec<Option<&str>> = accounts()
+        .map(|one| one.map(|account| &*account.email_folded))
+        .collect();
+    let issuers: Vec<Option<&str>> = identities()
+        .map(|one| one.map(|one| &*one.issuer))
+        .collect();
+    let subjects: Vec<Option<&str>> = identities()
+        .map(|one| one.map(|one| &*one.subject))
+        .collect();
+    sqlx::query_as!(
+        NewcomerRow,
+        r#"
+        SELECT n.place AS "place!", o.ancestor_ids AS "ancestors?", o.self_registration AS "self_registration?",
+            email.found IS NOT NULL AS "email_taken!",
+            identity.found IS NOT NULL AS "identity_taken!",
+            own.found IS NOT NULL AS "id_taken!"
+        FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY
+            AS n (redemption_id, organization_id, email_folded, issuer, subject, place)
+        LEFT JOIN LATERAL (
+            SELECT x.ancestor_ids, x.self_registration FROM enrollment.organizations x
+            WHERE x.organization_id = n.organization_id LIMIT 1
+        ) o ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS found FROM enrollment.students x
+            WHERE x.organization_id = n.organization_id AND x.email_folded = n.email_folded LIMIT 1
+        ) email ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS found FROM enrollment.students x
+            WHERE x.issuer = n.issuer AND x.subject = n.subject LIMIT 1
+        ) identity ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS found FROM enrollment.students x WHERE x.request_id = n.redemption_id LIMIT 1
+        ) own ON true
+        "#,
+        &redemptions as _,
+        &organizations,
+        &emails as _,
+        &issuers as _,
+        &subjects as _,
+    )
+    .fetch_all(connection)
+    .await
+}

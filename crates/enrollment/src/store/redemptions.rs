@@ -1,1 +1,113 @@
-//! `enrollment.redemptions`: one insert-only row per decision.
+//! `enrollment.redemptions`: recorded decisions, never changed.
+
+pub mod listing;
+pub mod write;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use super::BadRow;
+use crate::domain::key::KeyKind;
+use crate::domain::redemption::{Outcome, Redemption, UsedKey};
+
+const TABLE: &str = "enrollment.redemptions";
+
+pub(super) struct RedemptionRow {
+    pub(super) redemption_id: Uuid,
+    pub(super) registration: bool,
+    pub(super) outcome: String,
+    pub(super) refusal: Option<Value>,
+    pub(super) fingerprint: Vec<u8>,
+    pub(super) organization_id: Uuid,
+    pub(super) student_id: Option<Uuid>,
+    pub(super) key_id: Option<Uuid>,
+    pub(super) key_kind: Option<String>,
+    pub(super) generation: Option<i32>,
+    pub(super) class_id: Option<Uuid>,
+    pub(super) enrollment_id: Option<Uuid>,
+    pub(super) caller: String,
+    pub(super) peer: String,
+    pub(super) request_id: String,
+    pub(super) decided_at: DateTime<Utc>,
+}
+
+impl TryFrom<RedemptionRow> for Redemption {
+    type Error = BadRow;
+
+    fn try_from(row: RedemptionRow) -> Result<Self, BadRow> {
+        let id = row.redemption_id;
+        let outcome = read_outcome(id, &row.outcome, row.enrollment_id, row.refusal)?;
+        let bad = |column, value: &str| BadRow::new(TABLE, column, id, value);
+        let kind = row.key_kind.as_deref();
+        let key = match (row.key_id, row.generation, row.class_id) {
+            (None, None, None) => None,
+            (Some(key_id), Some(generation), Some(class_id)) => Some(UsedKey {
+                key_id,
+                kind: kind
+                    .and_then(KeyKind::parse)
+                    .ok_or_else(|| bad("key_kind", kind.unwrap_or("nothing")))?,
+                generation,
+                class_id,
+            }),
+            _ => return Err(bad("key_id", "only some of key, generation and class")),
+        };
+        Ok(Self {
+            id,
+            registration: row.registration,
+            outcome,
+            fingerprint: row.fingerprint,
+            organization_id: row.organization_id,
+            student_id: row.student_id,
+            key,
+            caller: row.caller,
+            peer: row.peer,
+            request_id: row.request_id,
+            decided_at: row.decided_at,
+        })
+    }
+}
+
+/// What the row of the redemption `id` says was decided.
+pub(super) fn read_outcome(
+    id: Uuid,
+    outcome: &str,
+    enrollment_id: Option<Uuid>,
+    refusal: Option<Value>,
+) -> Result<Outcome, BadRow> {
+    let bad = |column, value: &str| BadRow::new(TABLE, column, id, value);
+    match (outcome, enrollment_id, refusal) {
+        ("enrolled", Some(enrollment_id), None) if enrollment_id == id => Ok(Outcome::Enrolled),
+        ("already_in", Some(enrollment_id), None) => Ok(Outcome::AlreadyIn { enrollment_id }),
+        ("refused", None, Some(refusal)) => {
+            let shown = refusal.to_string();
+            serde_json::from_value(refusal)
+                .map(Outcome::Refused)
+                .map_err(|_| bad("refusal", &shown))
+        }
+        (other, ..) => Err(bad("outcome", other)),
+    }
+}
+
+/// Recorded decisions, by what follows `SELECT ... FROM enrollment.redemptions r`.
+macro_rules! redemptions {
+    ($after:expr $(, $parameter:expr)* $(,)?) => {
+        sqlx::query_as!(
+            crate::store::redemptions::RedemptionRow,
+            "SELECT r.redemption_id, r.registration, r.outcome, r.refusal, r.fingerprint, r.organization_id, \
+             r.student_id, r.key_id, r.key_kind, r.generation, r.class_id, r.enrollment_id, r.caller, r.peer, \
+             r.request_id, r.decided_at FROM enrollment.redemptions r " + $after
+            $(, $parameter)*
+        )
+    };
+}
+use redemptions;
+
+/// The decision recorded under `id`.
+pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Redemption>> {
+    let row = redemptions!("WHERE r.redemption_id = $1", id)
+        .fetch_optional(executor)
+        .await?;
+    Ok(row.map(Redemption::try_from).transpose()?)
+}

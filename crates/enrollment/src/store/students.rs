@@ -1,6 +1,7 @@
 //! `enrollment.students`: accounts.
 
 pub mod listing;
+pub mod registered;
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::access::ResourceScope;

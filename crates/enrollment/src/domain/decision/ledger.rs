@@ -1,0 +1,213 @@
+//! The facts of a batch, kept true while it is decided.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    Admission, Applicant, Decision, Facts, NewAccount, Recorded, Wish, decide, decide_before_key,
+};
+use crate::domain::class::Class;
+use crate::domain::enrollment::Origin;
+use crate::domain::key::ResolvedKey;
+use crate::domain::student::ExternalIdentity;
+
+/// Where an applicant belongs, or would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Home<'f> {
+    /// The organization.
+    pub organization_id: Uuid,
+    /// The organizations above it.
+    pub ancestors: &'f [Uuid],
+    /// False if the student's account is deactivated.
+    pub active: bool,
+    /// Whether students of the organization may register themselves; asked of newcomers only.
+    pub self_registration: bool,
+}
+
+/// A student's account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The organization it belongs to.
+    pub organization_id: Uuid,
+    /// The organizations above that, nearest first.
+    pub ancestors: Vec<Uuid>,
+    /// False once deactivated.
+    pub active: bool,
+}
+
+/// An organization in which somebody wants to register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The organizations above it, nearest first.
+    pub ancestors: Vec<Uuid>,
+    /// Whether students may register themselves.
+    pub self_registration: bool,
+}
+
+/// The facts that a batch of wishes is decided on. Filled from one reading of the database, then kept true: each
+/// decision sees what those before it gave away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// The instant to judge by.
+    pub now: DateTime<Utc>,
+    /// Decisions, by the redemption's id.
+    pub recorded: HashMap<Uuid, Recorded>,
+    /// Ids of redemptions that are those of other kinds of requests.
+    pub taken_ids: HashSet<Uuid>,
+    /// Students.
+    pub students: HashMap<Uuid, Account>,
+    /// Organizations in which somebody wants to register.
+    pub organizations: HashMap<Uuid, Holder>,
+    /// Classes.
+    pub classes: HashMap<Uuid, Class>,
+    /// Live enrollments, by class and student.
+    pub live: HashMap<(Uuid, Uuid), Uuid>,
+    /// Class and student of removals by staff that still hold.
+    pub blocked: HashSet<(Uuid, Uuid)>,
+    /// Keys for a single student that are in use by one.
+    pub keys_in_use: HashSet<Uuid>,
+    /// Of the uses that the keys service has recorded: those that this service knows, by redemption.
+    pub known_uses: HashSet<Uuid>,
+    /// E-mail addresses that are taken, by organization.
+    pub emails: HashSet<(Uuid, String)>,
+    /// External identities that are taken.
+    pub identities: HashSet<ExternalIdentity>,
+}
+
+impl Ledger {
+    /// Where `applicant` belongs, or would, if there is such a student or organization.
+    pub fn home(&self, applicant: &Applicant) -> Option<Home<'_>> {
+        match applicant {
+            Applicant::Student(id) => self.students.get(id).map(|account| Home {
+                organization_id: account.organization_id,
+                ancestors: &account.ancestors,
+                active: account.active,
+                self_registration: false,
+            }),
+            Applicant::Newcomer {
+                organization_id, ..
+            } => self.organizations.get(organization_id).map(|holder| Home {
+                organization_id: *organization_id,
+                ancestors: &holder.ancestors,
+                active: true,
+                self_registration: holder.self_registration,
+            }),
+        }
+    }
+
+    /// Decides about `wish`, and remembers it for those after it. `within_reach` says whether the applicant exists for
+    /// the caller.
+    pub fn decide(&mut self, wish: &Wish, within_reach: bool) -> Decision {
+        let decision = decide(wish, &self.facts(wish, within_reach));
+        self.remember(wish, &decision);
+        decision
+    }
+
+    /// What can be said about `wish` before its key is known ([`decide_before_key`]).
+    pub fn decide_before_key(&self, wish: &Wish, within_reach: bool) -> Option<Decision> {
+        decide_before_key(wish, &self.facts(wish, within_reach))
+    }
+
+    /// What the decision about `wish` rests on.
+    pub fn facts(&self, wish: &Wish, within_reach: bool) -> Facts<'_> {
+        let key = wish.key.as_ref();
+        let class = key.and_then(|key| self.classes.get(&key.class_id));
+        let student = match &wish.applicant {
+            Applicant::Student(id) => Some(*id),
+            Applicant::Newcomer { account, .. } => {
+                account.as_ref().map(|account| account.student_id)
+            }
+        };
+        let place = class.map(|class| class.id).zip(student);
+        let account = new_account(&wish.applicant);
+        Facts {
+            now: self.now,
+            within_reach,
+            recorded: wish.redemption_id.and_then(|id| self.recorded.get(&id)),
+            id_taken: wish
+                .redemption_id
+                .is_some_and(|id| self.taken_ids.contains(&id)),
+            home: self.home(&wish.applicant),
+            class,
+            live: place.and_then(|place| self.live.get(&place).copied()),
+            blocked: place.is_some_and(|place| self.blocked.contains(&place)),
+            key_in_use: key.is_some_and(|key| self.is_in_use(key)),
+            email_taken: account.is_some_and(|(organization_id, account)| {
+                self.emails
+                    .contains(&(organization_id, account.email_folded.clone()))
+            }),
+            identity_taken: account
+                .and_then(|(_, account)| account.identity.as_ref())
+                .is_some_and(|identity| self.identities.contains(identity)),
+        }
+    }
+
+    /// A use that only the keys service knows was decided here and then lost with the database's newest part: it counts
+    /// until somebody has looked into it. One that is known here counts as what it is by now, which the copy may lag.
+    fn is_in_use(&self, key: &ResolvedKey) -> bool {
+        self.keys_in_use.contains(&key.key_id)
+            || key
+                .live_use
+                .is_some_and(|found| !self.known_uses.contains(&found.redemption_id))
+    }
+
+    fn remember(&mut self, wish: &Wish, decision: &Decision) {
+        let (Some(id), Some(outcome)) = (wish.redemption_id, decision.outcome()) else {
+            return;
+        };
+        let fingerprint = wish.fingerprint.clone();
+        self.recorded.insert(
+            id,
+            Recorded {
+                fingerprint,
+                outcome,
+            },
+        );
+        if let Decision::Enroll(admission) = decision {
+            self.give(wish, admission);
+        }
+    }
+
+    fn give(&mut self, wish: &Wish, admission: &Admission) {
+        let enrollment = &admission.enrollment;
+        if let Some(class) = self.classes.get_mut(&enrollment.class_id) {
+            class.seats_taken += 1;
+        }
+        let place = (enrollment.class_id, enrollment.student_id);
+        self.live.insert(place, enrollment.id);
+        self.known_uses.insert(enrollment.id);
+        if let (Some(_), Origin::Key { key_id, .. }) = (admission.slot, enrollment.origin) {
+            self.keys_in_use.insert(key_id);
+        }
+        if let Some((organization_id, account)) = new_account(&wish.applicant) {
+            self.emails
+                .insert((organization_id, account.email_folded.clone()));
+            self.identities.extend(account.identity.clone());
+            let ancestors = self
+                .organizations
+                .get(&organization_id)
+                .map(|holder| holder.ancestors.clone())
+                .unwrap_or_default();
+            self.students.insert(
+                account.student_id,
+                Account {
+                    organization_id,
+                    ancestors,
+                    active: true,
+                },
+            );
+        }
+    }
+}
+
+fn new_account(applicant: &Applicant) -> Option<(Uuid, &NewAccount)> {
+    match applicant {
+        Applicant::Newcomer {
+            organization_id,
+            account: Some(account),
+        } => Some((*organization_id, account)),
+        _ => None,
+    }
+}

@@ -1,0 +1,1 @@
+//! Random batches against a model.

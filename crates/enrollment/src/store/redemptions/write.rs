@@ -1,0 +1,157 @@
+//! Writing what a batch decided.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::domain::redemption::Redemption;
+use crate::domain::refusal::Refusal;
+
+/// A decision to be recorded. The facts of an enrollment are those of its redemption.
+#[derive(Debug, Clone)]
+pub struct NewRedemption {
+    /// The decision.
+    pub redemption: Redemption,
+    /// If enrolled: which use of the key it is, for a key with a limited number of them.
+    pub slot: Option<i32>,
+}
+
+/// How many rows were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Decisions recorded.
+    pub redemptions: i64,
+    /// Enrollments made.
+    pub enrollments: i64,
+    /// Classes whose seats were taken.
+    pub classes: i64,
+}
+
+/// Records decisions that were made at `now`, makes the enrollments among them and takes their seats, all by one
+/// statement. The classes are locked by the caller. Whatever the facts did not show is an error: a unique violation, or a
+/// seat too many.
+pub async fn insert(
+    connection: &mut PgConnection,
+    new: &[NewRedemption],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Written> {
+    let columns = Columns::of(new)?;
+    sqlx::query_as!(
+        Written,
+        r#"
+        WITH n AS MATERIALIZED (
+            SELECT * FROM unnest(
+                $1::uuid[], $2::bool[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[], $7::uuid[], $8::uuid[],
+                $9::uuid[], $10::text[], $11::int4[], $12::uuid[], $13::uuid[], $14::int4[], $15::text[], $16::text[],
+                $17::text[]
+            ) AS n (
+                redemption_id, registration, outcome, reason, refusal, fingerprint, organization_id, student_id,
+                key_id, key_kind, generation, class_id, enrollment_id, slot, caller, peer, request_id
+            )
+        ), recorded AS (
+            INSERT INTO enrollment.redemptions (
+                redemption_id, registration, outcome, reason, refusal, fingerprint, organization_id, student_id,
+                key_id, key_kind, generation, class_id, enrollment_id, caller, peer, request_id, decided_at
+            )
+            SELECT n.redemption_id, n.registration, n.outcome, n.reason, n.refusal, n.fingerprint, n.organization_id,
+                n.student_id, n.key_id, n.key_kind, n.generation, n.class_id, n.enrollment_id, n.caller, n.peer,
+                n.request_id, $18
+            FROM n
+            RETURNING 1
+        ), enrolled AS (
+            INSERT INTO enrollment.enrollments (
+                enrollment_id, class_id, organization_id, student_id, status, key_id, key_kind, generation, slot,
+                holds_key, enrolled_at
+            )
+            SELECT n.enrollment_id, n.class_id, n.organization_id, n.student_id, 'enrolled', n.key_id, n.key_kind,
+                n.generation, n.slot, true, $18
+            FROM n WHERE n.outcome = 'enrolled'
+            RETURNING 1
+        ), seated AS (
+            UPDATE enrollment.classes c SET seats_taken = c.seats_taken + taken.seats
+            FROM (
+                SELECT n.class_id, count(*)::int4 AS seats FROM n WHERE n.outcome = 'enrolled' GROUP BY n.class_id
+            ) taken
+            WHERE c.class_id = taken.class_id
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM recorded) AS "redemptions!", (SELECT count(*) FROM enrolled) AS "enrollments!",
+            (SELECT count(*) FROM seated) AS "classes!"
+        "#,
+        &columns.ids,
+        &columns.registrations,
+        &columns.outcomes as _,
+        &columns.reasons as _,
+        &columns.refusals as _,
+        &columns.fingerprints as _,
+        &columns.organization_ids,
+        &columns.student_ids as _,
+        &columns.key_ids as _,
+        &columns.key_kinds as _,
+        &columns.generations as _,
+        &columns.class_ids as _,
+        &columns.enrollment_ids as _,
+        &columns.slots as _,
+        &columns.callers as _,
+        &columns.peers as _,
+        &columns.request_ids as _,
+        now,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// The rows, column by column.
+#[derive(Default)]
+struct Columns<'r> {
+    ids: Vec<Uuid>,
+    registrations: Vec<bool>,
+    outcomes: Vec<&'static str>,
+    reasons: Vec<Option<&'static str>>,
+    refusals: Vec<Option<Value>>,
+    fingerprints: Vec<&'r [u8]>,
+    organization_ids: Vec<Uuid>,
+    student_ids: Vec<Option<Uuid>>,
+    key_ids: Vec<Option<Uuid>>,
+    key_kinds: Vec<Option<&'static str>>,
+    generations: Vec<Option<i32>>,
+    class_ids: Vec<Option<Uuid>>,
+    enrollment_ids: Vec<Option<Uuid>>,
+    slots: Vec<Option<i32>>,
+    callers: Vec<&'r str>,
+    peers: Vec<&'r str>,
+    request_ids: Vec<&'r str>,
+}
+
+impl<'r> Columns<'r> {
+    fn of(new: &'r [NewRedemption]) -> sqlx::Result<Self> {
+        let mut columns = Self::default();
+        for NewRedemption { redemption, slot } in new {
+            let refusal = redemption.outcome.refusal();
+            let stored = refusal
+                .map(serde_json::to_value)
+                .transpose()
+                .map_err(|error| sqlx::Error::Encode(error.into()))?;
+            let key = redemption.key;
+            columns.ids.push(redemption.id);
+            columns.registrations.push(redemption.registration);
+            columns.outcomes.push(redemption.outcome.as_str());
+            columns.reasons.push(refusal.map(Refusal::reason));
+            columns.refusals.push(stored);
+            columns.fingerprints.push(&redemption.fingerprint);
+            columns.organization_ids.push(redemption.organization_id);
+            columns.student_ids.push(redemption.student_id);
+            columns.key_ids.push(key.map(|key| key.key_id));
+            columns.key_kinds.push(key.map(|key| key.kind.as_str()));
+            columns.generations.push(key.map(|key| key.generation));
+            columns.class_ids.push(key.map(|key| key.class_id));
+            columns.enrollment_ids.push(redemption.enrollment_id());
+            columns.slots.push(*slot);
+            columns.callers.push(&redemption.caller);
+            columns.peers.push(&redemption.peer);
+            columns.request_ids.push(&redemption.request_id);
+        }
+        Ok(columns)
+    }
+}
