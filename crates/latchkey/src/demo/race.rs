@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use anyhow::Context;
 use futures::future::{join, try_join_all};
 use latchkey_proto::enrollment::v1::RedeemKeyRequest;
+use latchkey_service_kit::ids::os_random;
+use rand::seq::SliceRandom;
 
 use super::attempt::{Attempt, Spelling, redeem, register, registration};
 use super::scenario::{Scenario, new_id};
@@ -13,7 +15,12 @@ use super::students::{Code, FORTY, Habit, Way};
 /// Lets all forty try at once; returns every try in the order in which the answers came.
 pub(super) async fn run(scenario: &Scenario<'_>) -> anyhow::Result<Vec<Attempt>> {
     let answered = Mutex::new(Vec::new());
-    let all = (0..FORTY.len()).map(|number| person(scenario, number, &answered));
+    let mut numbers: Vec<usize> = (0..FORTY.len()).collect();
+    // Whoever comes first, comes first by chance.
+    numbers.shuffle(&mut os_random());
+    let all = numbers
+        .into_iter()
+        .map(|number| person(scenario, number, &answered));
     try_join_all(all).await?;
     answered.into_inner().ok().context("somebody panicked")
 }

@@ -61,7 +61,7 @@ pub(super) fn attempts(scenario: &Scenario<'_>, attempts: &[Attempt]) -> String 
         ]);
     }
     right_aligned(&mut table, 0);
-    table.to_string()
+    table.trim_fmt()
 }
 
 fn answered(answer: &Answer) -> (String, String) {
@@ -129,7 +129,7 @@ pub(super) fn roster(scenario: &Scenario<'_>, story: &Story) -> String {
         ]);
     }
     right_aligned(&mut table, 0);
-    format!("{}\n{table}\n{}", counts(roster), keys(story))
+    format!("{}\n{}\n{}", counts(roster), table.trim_fmt(), keys(story))
 }
 
 fn counts(roster: &GetRosterResponse) -> String {

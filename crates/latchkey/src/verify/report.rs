@@ -74,7 +74,10 @@ impl Report {
         };
         let count = self.findings.len();
         let plural = if count == 1 { "thing is" } else { "things are" };
-        format!("{table}\n{more}verify: {count} {plural} broken\n")
+        format!(
+            "{}\n{more}verify: {count} {plural} broken\n",
+            table.trim_fmt()
+        )
     }
 
     /// The same as JSON, in one line.

@@ -284,8 +284,10 @@ fn let_in(attempt: &mut Attempt) {
     };
 }
 
+type Break = fn(&mut Story);
+
 /// For each rule something that breaks it.
-const BREAKS: [(&str, fn(&mut Story)); 18] = [
+const BREAKS: [(&str, Break); 18] = [
     ("a typing error is", |story| {
         let_in(first(story, |one| one.spelling == Spelling::Mistyped));
     }),
