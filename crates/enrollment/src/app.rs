@@ -30,10 +30,12 @@ pub mod read_students;
 pub mod update_student;
 
 // Redemption, and what keys are owed.
+pub mod admission;
 pub mod check_key;
-pub mod decide;
+mod decide;
 pub mod deliver;
-pub mod intake;
+pub mod desk;
+mod intake;
 pub mod read_redemptions;
 pub mod redeem;
 pub mod register;

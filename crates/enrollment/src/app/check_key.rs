@@ -1,1 +1,116 @@
-//! Saying what redeeming a key would give, without doing it.
+//! What a code would open, without doing anything.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use latchkey_code::parse;
+use latchkey_group_commit::{Batch, BatchError};
+
+use super::desk::{Desk, Item, within_reach};
+use super::intake::batch_error;
+use super::{Call, Error, Services};
+use crate::domain::class::Class;
+use crate::domain::decision::{Applicant, Decision, Wish, decide};
+use crate::domain::key::KeyKind;
+use crate::domain::refusal::Refusal;
+use crate::store;
+
+/// What a code would open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedKey {
+    /// The kind of key.
+    pub kind: KeyKind,
+    /// The class.
+    pub class: Arc<Class>,
+    /// Until when this code can be redeemed, unless the class's dates move.
+    pub redeemable_until: DateTime<Utc>,
+    /// Whether the student is in already.
+    pub already_in: bool,
+}
+
+/// What would be decided at this moment.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    /// The decision.
+    pub(super) decision: Decision,
+    /// The class it is about, if there is one.
+    pub(super) class: Option<Arc<Class>>,
+}
+
+/// Says what the code `typed` would open for `applicant`, with the refusals that redeeming it would meet.
+pub async fn check_key(
+    desk: &Desk,
+    call: &Call,
+    applicant: Applicant,
+    typed: &str,
+) -> Result<CheckedKey, Error> {
+    let code = parse(typed);
+    let mut item = Item {
+        wish: Wish {
+            redemption_id: None,
+            fingerprint: Vec::new(),
+            well_formed: code.is_ok(),
+            applicant,
+            key: None,
+        },
+        call: call.clone(),
+        registration: None,
+    };
+    if let Some(answer) = desk.recall(item.clone()).await? {
+        // Without an id nothing can have been decided before: this is a refusal.
+        answer?;
+    }
+    if let Ok(code) = code {
+        item.wish.key = desk.resolve(code, call.deadline).await?;
+    }
+    let key = item.wish.key.clone();
+    let judged = desk.judge(item).await?;
+    let already_in = match judged.decision {
+        Decision::Refuse(refusal) => return Err(refusal.into()),
+        Decision::AlreadyIn(_) => true,
+        Decision::Enroll(_) | Decision::HashFirst | Decision::Repeat(_) => false,
+    };
+    let (key, class) = key.zip(judged.class).ok_or(Refusal::KeyNotFound)?;
+    let window = class.windows().until(key.kind);
+    Ok(CheckedKey {
+        kind: key.kind,
+        redeemable_until: key
+            .code_valid_until
+            .map_or(window, |until| until.min(window)),
+        class,
+        already_in,
+    })
+}
+
+/// Judges each item by itself, on one reading for the whole batch, and does nothing.
+pub(super) async fn step(
+    services: &Services,
+    batch: &Batch<Item>,
+) -> Result<Vec<Judged>, BatchError<Error>> {
+    judge(services, batch).await.map_err(batch_error)
+}
+
+async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error> {
+    let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
+    let mut connection = services.pool.acquire().await?;
+    let ledger = store::facts::read(&mut connection, &wishes).await?;
+    drop(connection);
+    let classes: HashMap<_, _> = ledger
+        .classes
+        .iter()
+        .map(|(id, class)| (*id, Arc::new(class.clone())))
+        .collect();
+    Ok(items
+        .iter()
+        .map(|item| {
+            let home = ledger.home(&item.wish.applicant);
+            let reached = within_reach(&item.call.scope, &item.wish.applicant, home);
+            let key = item.wish.key.as_ref();
+            Judged {
+                decision: decide(&item.wish, &ledger.facts(&item.wish, reached)),
+                class: key.and_then(|key| classes.get(&key.class_id)).cloned(),
+            }
+        })
+        .collect())
+}

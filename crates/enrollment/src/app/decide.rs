@@ -1,1 +1,402 @@
-//! The deciding transaction, batched.
+//! The deciding step of a redemption: one transaction for a whole batch, the single commit point.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey_group_commit::{Batch, BatchError};
+use latchkey_service_kit::database::begin;
+use secrecy::ExposeSecret;
+use sqlx::PgConnection;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
+
+use super::admission::{Admitted, Answer, Found, answers};
+use super::desk::{Item, Registration, within_reach};
+use super::intake::{batch_error, is_registration};
+use super::{Error, Services};
+use crate::domain::class::Class;
+use crate::domain::decision::{Admission, Applicant, Decision, Ledger, Wish};
+use crate::domain::redemption::{Outcome, Redemption, UsedKey};
+use crate::domain::refusal::Refusal;
+use crate::domain::student::Student;
+use crate::store;
+use crate::store::redemptions::write::{NewRedemption, Written};
+use crate::store::students::registered::NewStudent;
+
+/// How often a batch is decided before its callers are told that there is a conflict. Classes are locked before anything
+/// is read, so only a few things can come in between: the same redemption at another replica, an account with the same
+/// e-mail address.
+const ATTEMPTS: u32 = 5;
+
+/// How long a lane waits for its turn to wait for its class: about as long as it may wait for the class itself.
+const TURN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What became of an item.
+#[derive(Debug, Clone)]
+pub(super) enum Decided {
+    /// It was decided.
+    Answered(Box<Answer>),
+    /// Its password has to be hashed; nothing else stands against it, and nothing was done.
+    HashFirst,
+    /// Its class is held by somebody else, and nothing was done.
+    Busy(Uuid),
+}
+
+/// What to do about a class that somebody else holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locking {
+    /// Leave its items out: they are [`Decided::Busy`].
+    OnlyFree,
+    /// Wait, as long as the database lets one.
+    Waiting,
+}
+
+/// Why a transaction was given up.
+struct Failure {
+    error: Error,
+    /// Whether the same transaction may succeed when it is begun afresh.
+    again: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let again = matches!(error, Error::Conflict);
+        Self { error, again }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// The statement that writes has not written what it was told to.
+#[derive(Debug, thiserror::Error)]
+#[error("{wanted:?} were to be written, and {written:?} were")]
+struct WrittenOtherwise {
+    wanted: Written,
+    written: Written,
+}
+
+/// The right to hold a connection while waiting for a class.
+pub(super) async fn wait_for(
+    permits: &Semaphore,
+) -> Result<SemaphorePermit<'_>, BatchError<Error>> {
+    match tokio::time::timeout(TURN_PATIENCE, permits.acquire()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => Err(BatchError::Whole(Error::Conflict)),
+    }
+}
+
+/// Decides a batch, in order of arrival. Whatever the facts did not show (a constraint, a deadlock) undoes the whole
+/// batch, and it is decided afresh: never patched.
+pub(super) async fn step(
+    services: &Services,
+    batch: &Batch<Item>,
+    locking: Locking,
+) -> Result<Vec<Decided>, BatchError<Error>> {
+    let mut attempt = 1;
+    loop {
+        match transact(services, batch, locking).await {
+            Ok(decided) => return Ok(decided),
+            Err(Failure { again: true, .. }) if attempt < ATTEMPTS => attempt += 1,
+            Err(Failure { error, again }) => {
+                // A class that was not to be had is so for all of its items.
+                return Err(match error {
+                    Error::Conflict if !again => BatchError::Whole(error),
+                    error => batch_error(error),
+                });
+            }
+        }
+    }
+}
+
+async fn transact(
+    services: &Services,
+    items: &[Item],
+    locking: Locking,
+) -> Result<Vec<Decided>, Failure> {
+    let mut transaction = begin(&services.pool).await?;
+    match attempt(&mut transaction, items, locking).await {
+        Ok(Attempt { decided, changed }) => {
+            transaction.commit().await?;
+            if changed {
+                services.wake.ring();
+            }
+            Ok(decided)
+        }
+        Err(failure) => {
+            // Its locks must be gone before the next attempt. A connection that cannot even do that is lost, and its
+            // locks with it.
+            let _gone = transaction.rollback().await;
+            Err(failure)
+        }
+    }
+}
+
+struct Attempt {
+    decided: Vec<Decided>,
+    /// Whether enrollments were made, which the keys service has to be told.
+    changed: bool,
+}
+
+async fn attempt(
+    connection: &mut PgConnection,
+    items: &[Item],
+    locking: Locking,
+) -> Result<Attempt, Failure> {
+    let busy = lock(connection, items, locking).await?;
+    let held = |item: &Item| class_of(item).filter(|class| busy.contains(class));
+    let open: Vec<&Item> = items.iter().filter(|item| held(item).is_none()).collect();
+    let (answered, changed) = if open.is_empty() {
+        (Vec::new(), false)
+    } else {
+        decide(connection, &open).await?
+    };
+    let mut answered = answered.into_iter();
+    let decided = items
+        .iter()
+        .filter_map(|item| held(item).map(Decided::Busy).or_else(|| answered.next()))
+        .collect();
+    Ok(Attempt { decided, changed })
+}
+
+fn class_of(item: &Item) -> Option<Uuid> {
+    Some(item.wish.key.as_ref()?.class_id)
+}
+
+/// Locks the classes of `items`, in order of their ids; those that are held by others.
+async fn lock(
+    connection: &mut PgConnection,
+    items: &[Item],
+    locking: Locking,
+) -> Result<BTreeSet<Uuid>, Failure> {
+    let classes: BTreeSet<Uuid> = items.iter().filter_map(class_of).collect();
+    if locking == Locking::Waiting {
+        for class in classes {
+            let locked = store::classes::lock(connection, class).await;
+            // A lock that was not granted in time is not waited for once more.
+            locked.map_err(|error| Failure {
+                error: error.into(),
+                again: false,
+            })?;
+        }
+        return Ok(BTreeSet::new());
+    }
+    let wanted: Vec<Uuid> = classes.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let locked = store::classes::locks::lock_free(connection, &wanted).await?;
+    let rest: Vec<Uuid> = wanted
+        .into_iter()
+        .filter(|class| !locked.contains(class))
+        .collect();
+    if rest.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    // The others are held, or do not exist, which is a reason to be decided like any other.
+    let existing = store::classes::locks::existing(connection, &rest).await?;
+    Ok(existing.into_iter().collect())
+}
+
+/// Decides and writes; whether enrollments were made.
+async fn decide(
+    connection: &mut PgConnection,
+    items: &[&Item],
+) -> Result<(Vec<Decided>, bool), Failure> {
+    let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
+    let mut ledger = store::facts::read(connection, &wishes).await?;
+    let decisions: Vec<Decision> = items
+        .iter()
+        .map(|item| {
+            let home = ledger.home(&item.wish.applicant);
+            let reached = within_reach(&item.call.scope, &item.wish.applicant, home);
+            ledger.decide(&item.wish, reached)
+        })
+        .collect();
+    let changed = write(connection, items, &decisions, &ledger).await?;
+    let found: Vec<Found> = items
+        .iter()
+        .zip(&decisions)
+        .filter_map(|(item, decision)| found(&item.wish, decision))
+        .collect();
+    // After the writes: what was decided a moment ago, in this batch, is among it.
+    let mut found = answers(connection, &found).await?.into_iter();
+    let classes: HashMap<Uuid, Arc<Class>> = ledger
+        .classes
+        .into_iter()
+        .map(|(id, class)| (id, Arc::new(class)))
+        .collect();
+    let now = ledger.now;
+    let decided = items
+        .iter()
+        .zip(decisions)
+        .filter_map(|(item, decision)| match decision {
+            Decision::Enroll(admission) => {
+                let class = classes.get(&admission.enrollment.class_id)?;
+                let admitted = admitted(item, admission, class, now);
+                Some(answered(Ok(admitted)))
+            }
+            Decision::AlreadyIn(_) | Decision::Repeat(_) => found.next().map(answered),
+            Decision::HashFirst => Some(Decided::HashFirst),
+            Decision::Refuse(refusal) => Some(answered(Err(refusal))),
+        })
+        .collect();
+    Ok((decided, changed))
+}
+
+fn answered(answer: Answer) -> Decided {
+    Decided::Answered(Box::new(answer))
+}
+
+fn found(wish: &Wish, decision: &Decision) -> Option<Found> {
+    let outcome = match decision {
+        Decision::Repeat(outcome) => outcome.clone(),
+        Decision::AlreadyIn(id) => Outcome::AlreadyIn { enrollment_id: *id },
+        Decision::Enroll(_) | Decision::HashFirst | Decision::Refuse(_) => return None,
+    };
+    Some(Found {
+        redemption_id: wish.redemption_id?,
+        outcome,
+        registration: is_registration(wish),
+    })
+}
+
+fn admitted(
+    item: &Item,
+    admission: Admission,
+    class: &Arc<Class>,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Admitted {
+    Admitted {
+        already_in: false,
+        enrollment: admission.enrollment,
+        class: Arc::clone(class),
+        student: item.registration.as_ref().map(|one| Student {
+            created_at: now,
+            ..one.student.clone()
+        }),
+        replayed: false,
+    }
+}
+
+/// Writes what was decided; whether enrollments were made.
+async fn write(
+    connection: &mut PgConnection,
+    items: &[&Item],
+    decisions: &[Decision],
+    ledger: &Ledger,
+) -> Result<bool, Failure> {
+    let students: Vec<NewStudent<'_>> = items
+        .iter()
+        .zip(decisions)
+        .filter(|(_, decision)| matches!(decision, Decision::Enroll(_)))
+        .filter_map(|(item, _)| new_student(item))
+        .collect();
+    if !students.is_empty() {
+        store::students::registered::insert(connection, &students, ledger.now).await?;
+    }
+    let redemptions: Vec<NewRedemption> = items
+        .iter()
+        .zip(decisions)
+        .filter_map(|(item, decision)| new_redemption(item, decision, ledger))
+        .collect();
+    if redemptions.is_empty() {
+        // Nothing of one's own is committed, and the answer may rest on what another has.
+        if decisions
+            .iter()
+            .any(|decision| matches!(decision, Decision::Repeat(_)))
+        {
+            store::requests::confirm(connection).await?;
+        }
+        return Ok(false);
+    }
+    let wanted = wanted(&redemptions);
+    let written = store::redemptions::write::insert(connection, &redemptions, ledger.now).await?;
+    if written != wanted {
+        return Err(Error::internal(WrittenOtherwise { wanted, written }).into());
+    }
+    Ok(wanted.enrollments > 0)
+}
+
+fn wanted(redemptions: &[NewRedemption]) -> Written {
+    let enrolled = || {
+        redemptions
+            .iter()
+            .map(|one| &one.redemption)
+            .filter(|one| one.outcome == Outcome::Enrolled)
+    };
+    let classes: BTreeSet<Uuid> = enrolled()
+        .filter_map(|one| Some(one.key?.class_id))
+        .collect();
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    Written {
+        redemptions: count(redemptions.len()),
+        enrollments: count(enrolled().count()),
+        classes: count(classes.len()),
+    }
+}
+
+fn new_student(item: &Item) -> Option<NewStudent<'_>> {
+    let Registration {
+        student,
+        password_hash,
+    } = item.registration.as_ref()?;
+    Some(NewStudent {
+        student,
+        password_hash: password_hash.as_ref().map(ExposeSecret::expose_secret),
+        redemption_id: item.wish.redemption_id?,
+        fingerprint: &item.wish.fingerprint,
+    })
+}
+
+fn new_redemption(item: &Item, decision: &Decision, ledger: &Ledger) -> Option<NewRedemption> {
+    let (wish, call) = (&item.wish, &item.call);
+    let outcome = decision.outcome()?;
+    let slot = match decision {
+        Decision::Enroll(admission) => admission.slot,
+        _ => None,
+    };
+    // That nobody registers here is said before the key is looked at.
+    let looked_at = !matches!(
+        outcome,
+        Outcome::Refused(Refusal::SelfRegistrationDisabled { .. })
+    );
+    let key = wish.key.as_ref().filter(|_| looked_at);
+    let class = key.and_then(|key| ledger.classes.get(&key.class_id));
+    let (would_be, student_id) = match &wish.applicant {
+        Applicant::Student(id) => (None, Some(*id)),
+        Applicant::Newcomer {
+            organization_id,
+            account,
+        } => {
+            let made = account.as_ref().map(|account| account.student_id);
+            let refused = matches!(outcome, Outcome::Refused(_));
+            (Some(*organization_id), made.filter(|_| !refused))
+        }
+    };
+    Some(NewRedemption {
+        redemption: Redemption {
+            id: wish.redemption_id?,
+            registration: is_registration(wish),
+            outcome,
+            fingerprint: wish.fingerprint.clone(),
+            organization_id: class.map(|class| class.organization_id).or(would_be)?,
+            student_id,
+            key: key.map(|key| UsedKey {
+                key_id: key.key_id,
+                kind: key.kind,
+                generation: key.generation,
+                class_id: key.class_id,
+            }),
+            caller: call.caller.subject.clone(),
+            peer: call.peer.clone(),
+            request_id: call.request_id.clone(),
+            decided_at: ledger.now,
+        },
+        slot,
+    })
+}

@@ -1,1 +1,94 @@
-//! What must be known before a decision: recorded decisions and what codes are, batched.
+//! The first steps of a redemption: what was decided before, and what the code is. Neither writes anything.
+
+use latchkey_code::CanonicalCode;
+use latchkey_group_commit::{Batch, BatchError};
+use latchkey_service_kit::database::begin;
+
+use super::admission::{Answer, Found, answers};
+use super::desk::{Item, within_reach};
+use super::{Error, Services};
+use crate::domain::decision::{Applicant, Decision, Wish};
+use crate::domain::key::ResolvedKey;
+use crate::store;
+
+/// For each item the answer that stands before its key is known, if there is one: one reading for the whole batch.
+pub(super) async fn recall(
+    services: &Services,
+    batch: &Batch<Item>,
+) -> Result<Vec<Option<Answer>>, BatchError<Error>> {
+    recall_all(services, batch).await.map_err(batch_error)
+}
+
+async fn recall_all(services: &Services, items: &[Item]) -> Result<Vec<Option<Answer>>, Error> {
+    let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
+    let mut connection = services.pool.acquire().await?;
+    let ledger = store::facts::read(&mut connection, &wishes).await?;
+    drop(connection);
+    let early: Vec<Option<Decision>> = items
+        .iter()
+        .map(|item| {
+            let home = ledger.home(&item.wish.applicant);
+            let reached = within_reach(&item.call.scope, &item.wish.applicant, home);
+            ledger.decide_before_key(&item.wish, reached)
+        })
+        .collect();
+    let found: Vec<Found> = items
+        .iter()
+        .zip(&early)
+        .filter_map(|(item, decision)| match decision {
+            Some(Decision::Repeat(outcome)) => Some(Found {
+                redemption_id: item.wish.redemption_id?,
+                outcome: outcome.clone(),
+                registration: is_registration(&item.wish),
+            }),
+            _ => None,
+        })
+        .collect();
+    let mut repeated = repeat(services, &found).await?.into_iter();
+    Ok(early
+        .into_iter()
+        .map(|decision| match decision {
+            Some(Decision::Repeat(_)) => repeated.next(),
+            Some(Decision::Refuse(refusal)) => Some(Err(refusal)),
+            _ => None,
+        })
+        .collect())
+}
+
+/// The answers to what was decided before. They rest on commits of others, and are given once those are as safe as a
+/// commit of one's own.
+async fn repeat(services: &Services, found: &[Found]) -> Result<Vec<Answer>, Error> {
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut transaction = begin(&services.pool).await?;
+    let answers = answers(&mut transaction, found).await?;
+    store::requests::confirm(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(answers)
+}
+
+/// What each code is, if a key has it: one call for the whole batch.
+pub(super) async fn resolve(
+    services: &Services,
+    batch: &Batch<CanonicalCode>,
+) -> Result<Vec<Option<ResolvedKey>>, BatchError<Error>> {
+    let codes = batch.iter().map(|code| code.expose().to_owned()).collect();
+    services
+        .keys
+        .resolve_codes(codes)
+        .await
+        .map_err(|error| BatchError::Whole(error.into()))
+}
+
+pub(super) fn is_registration(wish: &Wish) -> bool {
+    matches!(wish.applicant, Applicant::Newcomer { .. })
+}
+
+/// How a batch failed of which nothing was done: an outage meets them all; for anything else, one item is at fault.
+pub(super) fn batch_error(error: Error) -> BatchError<Error> {
+    match error {
+        Error::DependencyUnavailable(_) => BatchError::Whole(error),
+        _ => BatchError::Item(error),
+    }
+}

@@ -1,1 +1,63 @@
-//! Redeeming a key for a student.
+//! Redeeming a code for a student who has an account.
+
+use latchkey_code::{CanonicalCode, Malformed, parse};
+use uuid::Uuid;
+
+use super::admission::Admitted;
+use super::desk::{Desk, Item};
+use super::{Call, Error};
+use crate::domain::decision::{Applicant, Wish};
+use crate::domain::fingerprint::Fingerprint;
+
+/// Asked to hash no password, and hashing one first all the same.
+#[derive(Debug, thiserror::Error)]
+#[error("a redemption without a password waits for its hash")]
+pub(super) struct NothingToHash;
+
+/// Redeems the code `typed` for a student. One decision per `redemption_id`: the same id again gets the same answer.
+pub async fn redeem(
+    desk: &Desk,
+    call: &Call,
+    redemption_id: Uuid,
+    student_id: Uuid,
+    typed: &str,
+) -> Result<Admitted, Error> {
+    let code = parse(typed);
+    let begun = desk.services().fingerprint_key.begin("RedeemKey");
+    let fingerprint = with_code(begun, code.as_ref(), typed)
+        .bytes(student_id.as_bytes())
+        .finish();
+    let mut item = Item {
+        wish: Wish {
+            redemption_id: Some(redemption_id),
+            fingerprint,
+            well_formed: code.is_ok(),
+            applicant: Applicant::Student(student_id),
+            key: None,
+        },
+        call: call.clone(),
+        registration: None,
+    };
+    if let Some(answer) = desk.recall(item.clone()).await? {
+        return Ok(answer?);
+    }
+    if let Ok(code) = code {
+        item.wish.key = desk.resolve(code, call.deadline).await?;
+    }
+    match desk.decide(item).await? {
+        Some(answer) => Ok(answer?),
+        None => Err(Error::internal(NothingToHash)),
+    }
+}
+
+/// Adds the code that was typed: all spellings of one code are the same content, and so is nothing else.
+pub(super) fn with_code(
+    fingerprint: Fingerprint,
+    code: Result<&CanonicalCode, &Malformed>,
+    typed: &str,
+) -> Fingerprint {
+    match code {
+        Ok(code) => fingerprint.text("code").text(code.expose()),
+        Err(_) => fingerprint.text("no code").text(typed),
+    }
+}

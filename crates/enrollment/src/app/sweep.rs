@@ -1,1 +1,186 @@
-//! What is still owed to the keys service, and what was left behind there.
+//! The sweeper: one function in every replica, without an owner. It delivers what the keys service is owed, and pushes
+//! copies that did not arrive.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey_service_kit::ids::os_random;
+use latchkey_service_kit::telemetry::Chain;
+use rand::RngExt;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::deliver::deliver;
+use super::{Error, Services, push};
+use crate::store;
+
+/// How often everything is looked through, on the average; each time is random, so that replicas do not meet. What is
+/// owed is usually delivered at once: this is the net.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// The longest pause before the first repetition of what failed, or was not ripe; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest pause before any repetition.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How many organizations are pushed in one call. Each has at most 32 ancestors: within a message of 1 MiB.
+const ORGANIZATIONS: i64 = 500;
+
+/// How many classes are pushed in one call. Each has at most 50 instructors with long names: within a message of 1 MiB.
+const CLASSES: i64 = 50;
+
+/// What a sweep came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Uses of keys that the keys service was told of.
+    pub uses: usize,
+    /// Organizations pushed.
+    pub organizations: usize,
+    /// Classes pushed.
+    pub classes: usize,
+    /// Left-overs of abandoned creations retired.
+    pub retired: usize,
+    /// Whether something was not ripe for delivery yet.
+    pub owed: bool,
+}
+
+/// Runs until `shutdown` is cancelled: delivers whenever the service's bell rings, and sweeps at intervals. Failures are
+/// logged and tried again later.
+pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
+    let mut next_sweep = Instant::now();
+    let mut fruitless = 0;
+    loop {
+        let whole = next_sweep <= Instant::now();
+        let done = if whole {
+            next_sweep = Instant::now() + random_below(2 * INTERVAL);
+            sweep_once(&services).await
+        } else {
+            settle(&services).await
+        };
+        let wait = match done {
+            Ok(swept) if !swept.owed => Wait::Idle,
+            Ok(swept) => {
+                fruitless = if swept.uses > 0 { 0 } else { fruitless + 1 };
+                Wait::Unripe
+            }
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "what the keys service is owed is late");
+                fruitless += 1;
+                Wait::Failed
+            }
+        };
+        if wait == Wait::Idle {
+            fruitless = 0;
+        }
+        let again = Instant::now() + random_below(longest_pause(fruitless));
+        let (bell, until) = match wait {
+            Wait::Idle => (true, next_sweep),
+            Wait::Unripe => (true, again),
+            // Who cannot be reached is not called more often because there is more to say.
+            Wait::Failed => (false, again),
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = services.wake.rung(), if bell => {}
+            () = sleep_until(until) => {}
+        }
+    }
+}
+
+/// What is waited for next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// Nothing is left to do.
+    Idle,
+    /// Something is left that cannot be done yet.
+    Unripe,
+    /// Something failed.
+    Failed,
+}
+
+/// The longest pause after so many `fruitless` attempts in a row.
+fn longest_pause(fruitless: u32) -> Duration {
+    FIRST_PAUSE
+        .saturating_mul(1 << fruitless.saturating_sub(1).min(16))
+        .min(LONGEST_PAUSE)
+}
+
+/// Any time from nothing to `longest`.
+fn random_below(longest: Duration) -> Duration {
+    longest.mul_f64(os_random().random_range(0.0..1.0))
+}
+
+/// Does all there is to do, once.
+pub async fn sweep_once(services: &Services) -> Result<Swept, Error> {
+    let mut swept = settle(services).await?;
+    swept.retired = retire(services).await?;
+    Ok(swept)
+}
+
+/// Delivers what is owed, and pushes copies that did not arrive.
+async fn settle(services: &Services) -> Result<Swept, Error> {
+    let mut swept = Swept::default();
+    loop {
+        let delivery = deliver(services).await?;
+        swept.uses += delivery.uses;
+        swept.owed = delivery.owed;
+        if !delivery.more {
+            break;
+        }
+    }
+    // Organizations first: classes belong to them.
+    loop {
+        let owed = store::organizations::owed(&services.pool, ORGANIZATIONS).await?;
+        if owed.is_empty() {
+            break;
+        }
+        push::organizations(services, &owed).await?;
+        swept.organizations += owed.len();
+    }
+    loop {
+        let owed = store::classes::owed(&services.pool, CLASSES).await?;
+        if owed.is_empty() {
+            break;
+        }
+        push::classes(services, &owed).await?;
+        swept.classes += owed.len();
+    }
+    Ok(swept)
+}
+
+/// Retires what abandoned creations of classes left behind in the keys service, and pushes those classes that were
+/// created after all; how many were retired.
+async fn retire(services: &Services) -> Result<usize, Error> {
+    let stale = services.keys.retire_grants(&[]).await?;
+    if stale.is_empty() {
+        return Ok(0);
+    }
+    let created = store::classes::find_all(&services.pool, &stale).await?;
+    for classes in created.chunks(usize::try_from(CLASSES).unwrap_or(1)) {
+        push::classes(services, classes).await?;
+    }
+    let abandoned: Vec<Uuid> = stale
+        .into_iter()
+        .filter(|id| created.iter().all(|class| class.id != *id))
+        .collect();
+    if !abandoned.is_empty() {
+        services.keys.retire_grants(&abandoned).await?;
+    }
+    Ok(abandoned.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_have_a_bound() {
+        assert_eq!(longest_pause(0), FIRST_PAUSE);
+        assert_eq!(longest_pause(1), FIRST_PAUSE);
+        assert_eq!(longest_pause(4), 8 * FIRST_PAUSE);
+        assert_eq!(longest_pause(u32::MAX), LONGEST_PAUSE);
+        assert!(random_below(LONGEST_PAUSE) < LONGEST_PAUSE);
+    }
+}

@@ -88,6 +88,10 @@ pub struct Recorded {
 
 /// Everything that one decision rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; they exclude nothing of each other"
+)]
 pub struct Facts<'f> {
     /// The instant to judge by: the database's clock, read under the class's lock.
     pub now: DateTime<Utc>,

@@ -1,1 +1,110 @@
 //! `RedemptionService`.
+
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use latchkey_proto::enrollment::v1 as proto;
+use latchkey_proto::enrollment::v1::redemption_service_server::RedemptionService;
+use latchkey_service_kit::validation::Violations;
+use tonic::{Request, Response, Status};
+
+use super::{call, errors};
+use crate::app::check_key::check_key;
+use crate::app::desk::Desk;
+use crate::app::read_redemptions::{get_redemption, list_redemptions};
+use crate::app::redeem::redeem;
+use crate::app::register::register;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub struct Redemptions {
+    desk: Arc<Desk>,
+}
+
+impl Redemptions {
+    /// The service, whose wishes queue at `desk`.
+    pub fn new(desk: Arc<Desk>) -> Self {
+        Self { desk }
+    }
+}
+
+#[tonic::async_trait]
+impl RedemptionService for Redemptions {
+    async fn check_key(
+        &self,
+        request: Request<proto::CheckKeyRequest>,
+    ) -> Result<Response<proto::CheckKeyResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let applicant = read::applicant(&message)?;
+        let checked = check_key(&self.desk, &call, applicant, &message.code)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(write::checked_key(&checked)))
+    }
+
+    async fn redeem_key(
+        &self,
+        request: Request<proto::RedeemKeyRequest>,
+    ) -> Result<Response<proto::RedeemKeyResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("redemption_id", &message.redemption_id);
+        let student = violations.uuid("student_id", &message.student_id);
+        violations.finish()?;
+        let admitted = redeem(&self.desk, &call, id, student, &message.code)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(write::redeemed(&admitted)))
+    }
+
+    async fn register_with_key(
+        &self,
+        request: Request<proto::RegisterWithKeyRequest>,
+    ) -> Result<Response<proto::RegisterWithKeyResponse>, Status> {
+        let call = call::of(&request)?;
+        let (newcomer, code) = read::newcomer(request.into_inner())?;
+        let admitted = register(&self.desk, &call, newcomer, &code)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(write::registered(admitted)))
+    }
+
+    async fn get_redemption(
+        &self,
+        request: Request<proto::GetRedemptionRequest>,
+    ) -> Result<Response<proto::GetRedemptionResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("redemption_id", &message.redemption_id);
+        violations.finish()?;
+        let found = get_redemption(self.desk.services(), &call, id)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::GetRedemptionResponse {
+            redemption: Some(write::redemption(found)),
+        }))
+    }
+
+    async fn list_redemptions(
+        &self,
+        request: Request<proto::ListRedemptionsRequest>,
+    ) -> Result<Response<proto::ListRedemptionsResponse>, Status> {
+        let call = call::of(&request)?;
+        let list = read::list(&request.into_inner())?;
+        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
+        let services = self.desk.services();
+        let found = list_redemptions(services, &call, &list.filter, &list.page, &query)
+            .await
+            .map_err(errors::status)?
+            .map(write::redemption);
+        Ok(Response::new(proto::ListRedemptionsResponse {
+            redemptions: found.items,
+            next_page_token: found.next_page_token,
+        }))
+    }
+}

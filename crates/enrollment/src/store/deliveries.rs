@@ -3,8 +3,7 @@
 //! A change is below a mark when the transaction that made it has a lower id than the mark, and a mark is the lowest id
 //! of those in progress: everything below it has ended. Sequences and clocks have no such order.
 
-use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::BadRow;
@@ -100,19 +99,18 @@ pub async fn advance(connection: &mut PgConnection, below: u64) -> sqlx::Result<
     Ok(())
 }
 
-/// How many changes of enrollments that came by a key were not delivered yet, whatever their mark; and since when the
-/// oldest student of them waits.
-pub async fn owed(executor: impl PgExecutor<'_>) -> sqlx::Result<(i64, Option<DateTime<Utc>>)> {
-    let row = sqlx::query!(
+/// Whether there are changes from the mark `from` on, of enrollments that came by a key, whatever their mark.
+pub async fn is_owed(connection: &mut PgConnection, from: u64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
         r#"
-        SELECT count(*) AS "count!", min(coalesce(e.cancelled_at, e.enrolled_at)) AS oldest
-        FROM enrollment.enrollments e
-        WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d) AND e.key_id IS NOT NULL
-        "#
+        SELECT EXISTS (
+            SELECT 1 FROM enrollment.enrollments e WHERE e.changed_xid >= $1::text::xid8 AND e.key_id IS NOT NULL
+        ) AS "owed!"
+        "#,
+        from.to_string()
     )
-    .fetch_one(executor)
-    .await?;
-    Ok((row.count, row.oldest))
+    .fetch_one(connection)
+    .await
 }
 
 fn read(text: &str) -> sqlx::Result<u64> {

@@ -120,6 +120,17 @@ pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Optio
     Ok(row.map(Enrollment::try_from).transpose()?)
 }
 
+/// Those of the enrollments `ids` that exist.
+pub async fn find_all(
+    executor: impl PgExecutor<'_>,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<Enrollment>> {
+    let rows = enrollments!("WHERE e.enrollment_id = ANY ($1)", ids)
+        .fetch_all(executor)
+        .await?;
+    all(rows)
+}
+
 /// The enrollment `id` with what says whom it exists for.
 pub async fn find_placed(
     connection: &mut PgConnection,
