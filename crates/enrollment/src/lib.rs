@@ -6,10 +6,17 @@
 
 pub mod app;
 pub mod clients;
+mod config;
 pub mod domain;
+mod private_file;
 pub mod rpc;
+mod serve;
 pub mod store;
 pub mod verify;
+
+pub use config::{Config, OwnIdentityConfig, PasswordsConfig};
+pub use private_file::{PrivateFile, PrivateFileError};
+pub use serve::{ServeError, serve};
 
 /// The migrations of this service's schema.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

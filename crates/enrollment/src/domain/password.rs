@@ -32,6 +32,17 @@ impl Default for Cost {
     }
 }
 
+impl Cost {
+    /// Whether hashes of this cost can be made.
+    pub fn check(self) -> Result<(), BadCost> {
+        self.params().map(drop)
+    }
+
+    fn params(self) -> Result<Params, BadCost> {
+        Params::new(self.memory_kib, self.passes, self.lanes, None).map_err(BadCost)
+    }
+}
+
 /// Why a cost cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Argon2 does not take these parameters: {0}")]
@@ -61,9 +72,7 @@ impl std::fmt::Debug for PasswordHasher {
 impl PasswordHasher {
     /// A hasher of this cost. `random` makes the decoy, which no password fits. Takes as long as one hash.
     pub fn new(cost: Cost, random: &mut impl CryptoRng) -> Result<Self, BadCost> {
-        let params =
-            Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(BadCost)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.params()?);
         let mut nobody_knows = [0; 32];
         random.fill_bytes(&mut nobody_knows);
         let mut salt = [0; SALT_BYTES];
@@ -195,6 +204,7 @@ mod tests {
             passes: 0,
             lanes: 0,
         };
+        assert!(cost.check().is_err());
         assert!(PasswordHasher::new(cost, &mut StdRng::seed_from_u64(1)).is_err());
     }
 }

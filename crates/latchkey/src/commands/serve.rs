@@ -24,9 +24,11 @@ pub(crate) fn run(serve: &Serve) -> ExitCode {
             |config| &config.log,
             latchkey_keys::serve,
         ),
-        Service::Enrollment => {
-            eprintln!("the enrollment service is not linked into this program");
-            ExitCode::FAILURE
-        }
+        Service::Enrollment => command::run(
+            arguments,
+            latchkey_enrollment::Config::load,
+            |config| &config.log,
+            latchkey_enrollment::serve,
+        ),
     }
 }

@@ -1,0 +1,154 @@
+//! What the service is told when it starts.
+
+use std::path::Path;
+
+use latchkey_service_kit::config::{
+    Check, ClientConfig, ConfigError, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig,
+    LogConfig, Problems, ShutdownConfig, from_file,
+};
+use latchkey_service_kit::telemetry::Chain;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::password::Cost;
+use crate::private_file::PrivateFile;
+
+/// What the names of environment variables that override the configuration begin with.
+const ENVIRONMENT_PREFIX: &str = "LATCHKEY_ENROLLMENT";
+
+/// The most memory that one password hash may take, in KiB: 1 GiB. More is a mistyped number.
+const MAX_MEMORY_KIB: u32 = 1024 * 1024;
+
+/// The configuration of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: ListenConfig,
+    /// The database with the schema `enrollment`.
+    pub database: DatabaseConfig,
+    /// Whose tokens it believes.
+    pub identity: IdentityConfig,
+    /// The keys service.
+    pub keys: ClientConfig,
+    /// Who it is towards the keys service.
+    pub own_identity: OwnIdentityConfig,
+    /// The file with the key of request fingerprints, at least 32 random bytes in hexadecimal, which all replicas share.
+    /// Nobody but its owner may be able to read it.
+    pub fingerprint_key_file: PrivateFile,
+    /// What password hashes cost.
+    #[serde(default)]
+    pub passwords: PasswordsConfig,
+    /// What it logs.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// Bounds on what callers can make it do.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// How it ends.
+    #[serde(default)]
+    pub shutdown: ShutdownConfig,
+}
+
+/// The tokens that the service signs for its calls to the keys service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnIdentityConfig {
+    /// The file with the private key (Ed25519, PKCS#8 PEM). Nobody but its owner may be able to read it.
+    pub private_key_file: PrivateFile,
+    /// Their `iss`: the `service_issuer` of the keys service.
+    pub issuer: String,
+    /// Their `aud`: that of the keys service.
+    pub audience: String,
+}
+
+/// What password hashes (Argon2id) cost, and how many are made at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PasswordsConfig {
+    /// The memory that one takes, in KiB.
+    pub memory_kib: u32,
+    /// How often it goes over the memory.
+    pub passes: u32,
+    /// Its lanes.
+    pub lanes: u32,
+    /// The most that are made at once; further ones wait for their turn.
+    pub at_once: usize,
+}
+
+impl PasswordsConfig {
+    /// The cost of one hash.
+    pub fn cost(&self) -> Cost {
+        Cost {
+            memory_kib: self.memory_kib,
+            passes: self.passes,
+            lanes: self.lanes,
+        }
+    }
+}
+
+impl Default for PasswordsConfig {
+    fn default() -> Self {
+        let cost = Cost::default();
+        Self {
+            memory_kib: cost.memory_kib,
+            passes: cost.passes,
+            lanes: cost.lanes,
+            at_once: 4,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the TOML file at `path` (none: the environment alone) and the environment, where
+    /// `LATCHKEY_ENROLLMENT__LISTEN__ADDRESS` overrides `listen.address`. Fails with all unknown fields and all values
+    /// that make no sense; the files with keys are read too.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        from_file(path, ENVIRONMENT_PREFIX)
+    }
+}
+
+impl Check for Config {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        self.database.check(&format!("{path}database."), problems);
+        self.identity.check(&format!("{path}identity."), problems);
+        self.keys.check(&format!("{path}keys."), problems);
+        self.own_identity
+            .check(&format!("{path}own_identity."), problems);
+        self.passwords.check(&format!("{path}passwords."), problems);
+        self.log.check(&format!("{path}log."), problems);
+        self.limits.check(&format!("{path}limits."), problems);
+        if let Err(error) = self.fingerprint_key_file.fingerprint_key() {
+            problems.add(&format!("{path}fingerprint_key_file"), Chain(&error));
+        }
+    }
+}
+
+impl Check for OwnIdentityConfig {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        if let Err(error) = self.private_key_file.private_key() {
+            problems.add(&format!("{path}private_key_file"), Chain(&error));
+        }
+        for (field, value) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+            problems.check(&format!("{path}{field}"), !value.is_empty(), "must be set");
+        }
+    }
+}
+
+impl Check for PasswordsConfig {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        problems.check(
+            &format!("{path}memory_kib"),
+            self.memory_kib <= MAX_MEMORY_KIB,
+            format_args!("must be at most {MAX_MEMORY_KIB}"),
+        );
+        problems.check(
+            &format!("{path}at_once"),
+            self.at_once > 0,
+            "must be at least 1",
+        );
+        if let Err(error) = self.cost().check() {
+            problems.add(path.trim_end_matches('.'), error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

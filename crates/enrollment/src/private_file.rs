@@ -1,0 +1,147 @@
+//! Files with this service's own secrets.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use latchkey_service_kit::identity::{KeyPair, KeyPairError};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::domain::fingerprint::{FingerprintKey, KeyTooShort};
+
+/// The permissions of a file's group and of everybody else: a private file has none of them.
+const OF_OTHERS: u32 = 0o077;
+
+/// The most that is read of a private file, in bytes: many times what a key takes.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Why a secret cannot be used. Never repeats anything of the file but its path.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateFileError {
+    /// The file cannot be read as text.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Somebody else may read or change the file.
+    #[error("others than its owner have rights to {path} (mode {mode:03o}): chmod 600 it")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The file's content is no private key.
+    #[error("{path} cannot be used")]
+    NoPrivateKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyPairError,
+    },
+    /// The file's content is no hexadecimal number of whole bytes.
+    #[error("{path} is not hexadecimal")]
+    NotHexadecimal {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file's content is too easy to guess.
+    #[error("{path} cannot be used")]
+    TooShort {
+        /// The file.
+        path: PathBuf,
+        /// How long it must be.
+        source: KeyTooShort,
+    },
+}
+
+/// The path of a file that nobody but its owner has any right to. Shown freely: a path is not a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PrivateFile(PathBuf);
+
+impl PrivateFile {
+    /// The secret in the file at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Where it stands.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Reads an Ed25519 private key in PKCS#8 PEM form.
+    pub fn private_key(&self) -> Result<SecretString, PrivateFileError> {
+        let pem = SecretString::from(self.text()?.as_str());
+        let pair = KeyPair::from_pem(pem).map_err(|source| PrivateFileError::NoPrivateKey {
+            path: self.0.clone(),
+            source,
+        })?;
+        Ok(SecretString::from(pair.private_pem().expose_secret()))
+    }
+
+    /// Reads a key of fingerprints: random bytes in hexadecimal.
+    pub fn fingerprint_key(&self) -> Result<FingerprintKey, PrivateFileError> {
+        let text = self.text()?;
+        let bytes = hexadecimal(text.trim()).ok_or_else(|| PrivateFileError::NotHexadecimal {
+            path: self.0.clone(),
+        })?;
+        FingerprintKey::new(bytes).map_err(|source| PrivateFileError::TooShort {
+            path: self.0.clone(),
+            source,
+        })
+    }
+
+    fn text(&self) -> Result<Zeroizing<String>, PrivateFileError> {
+        let (text, mode) = self.read().map_err(|source| PrivateFileError::Unreadable {
+            path: self.0.clone(),
+            source,
+        })?;
+        if mode & OF_OTHERS != 0 {
+            return Err(PrivateFileError::Open {
+                path: self.0.clone(),
+                mode: mode & 0o777,
+            });
+        }
+        Ok(text)
+    }
+
+    /// The text and the mode of one and the same file, whatever is put in its place meanwhile.
+    fn read(&self) -> io::Result<(Zeroizing<String>, u32)> {
+        let file = File::open(&self.0)?;
+        let mode = file.metadata()?.mode();
+        let mut text = Zeroizing::new(String::new());
+        file.take(MAX_BYTES).read_to_string(&mut text)?;
+        Ok((text, mode))
+    }
+}
+
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| {
+        let &[high, low] = pair else { return None };
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+    };
+    pairs.map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_bytes_in_hexadecimal_are_read() {
+        assert_eq!(hexadecimal("00ffA1"), Some(vec![0x00, 0xff, 0xa1]));
+        for wrong in ["0", "0g", "+1", " 1", "é"] {
+            assert_eq!(hexadecimal(wrong), None, "{wrong}");
+        }
+    }
+}

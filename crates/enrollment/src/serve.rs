@@ -1,0 +1,183 @@
+//! The service, put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use latchkey_proto::FILE_DESCRIPTOR_SET;
+use latchkey_proto::audit::v1::audit_service_server::AuditServiceServer;
+use latchkey_proto::enrollment::v1::class_service_server::ClassServiceServer;
+use latchkey_proto::enrollment::v1::enrollment_service_server::EnrollmentServiceServer;
+use latchkey_proto::enrollment::v1::organization_service_server::OrganizationServiceServer;
+use latchkey_proto::enrollment::v1::redemption_service_server::RedemptionServiceServer;
+use latchkey_proto::enrollment::v1::student_service_server::StudentServiceServer;
+use latchkey_service_kit::client::{ClientError, ServiceChannel};
+use latchkey_service_kit::clock::SystemClock;
+use latchkey_service_kit::database::{self, DatabaseError};
+use latchkey_service_kit::identity::{
+    IdentityError, KeyPairError, Role, SignerOptions, TokenSigner, TokenVerifier,
+};
+use latchkey_service_kit::ids::{RandomIds, os_random};
+use latchkey_service_kit::limited;
+use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::desk::Desk;
+use crate::app::{Passwords, Services, Wake, sweep};
+use crate::clients::keys::Keys;
+use crate::config::Config;
+use crate::domain::password::{BadCost, PasswordHasher};
+use crate::private_file::PrivateFileError;
+use crate::rpc::access;
+use crate::rpc::audit::AuditTrail;
+use crate::rpc::classes::Classes;
+use crate::rpc::enrollments::Enrollments;
+use crate::rpc::organizations::Organizations;
+use crate::rpc::redemptions::Redemptions;
+use crate::rpc::students::Students;
+
+/// What the database shows beside this service's connections.
+const APPLICATION: &str = "latchkey-enrollment";
+
+/// The `sub` of the tokens with which this service calls others.
+const SUBJECT: &str = "enrollment";
+
+/// How long each of these tokens holds; they are renewed well before.
+const TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(5);
+
+/// How long closing the database connections may take. Whoever still works on one after the server has drained is not
+/// waited for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why the service did not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A key of its own is not there.
+    #[error("a key of the service cannot be used")]
+    PrivateFile(#[from] PrivateFileError),
+    /// Its private key signs nothing.
+    #[error("the service cannot prove who it is")]
+    OwnIdentity(#[from] KeyPairError),
+    /// The keys service's address makes no sense.
+    #[error("the keys service cannot be called")]
+    Keys(#[from] ClientError),
+    /// Passwords cannot be hashed.
+    #[error("the cost of password hashes cannot be used")]
+    Passwords(#[from] BadCost),
+    /// The database's address makes no sense.
+    #[error("the database cannot be used")]
+    Database(#[from] DatabaseError),
+    /// It is not known whose tokens to believe.
+    #[error("the key sets of the issuers cannot be used")]
+    Identity(#[from] IdentityError),
+    /// The server could not listen, or failed.
+    #[error("the server ended")]
+    Server(#[from] server::ServeError),
+}
+
+/// Serves until `shutdown` is cancelled, then ends gracefully.
+///
+/// Needs a tokio runtime. Neither the database nor the keys service need be there yet: until the database is, the service
+/// says that it is not ready.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let verifier = TokenVerifier::from_config(&config.identity, Arc::new(SystemClock))?;
+    let pool = database::pool(&config.database, APPLICATION)?;
+    let services = Arc::new(services(&config, pool.clone())?);
+    let options = ServerOptions {
+        access: access::table(),
+        verifier: Arc::new(verifier),
+        ids: Arc::clone(&services.ids),
+        limits: config.limits.clone(),
+        shutdown: config.shutdown.clone(),
+    };
+    let server = assemble(options, &config, &services);
+    let listener = server::bind(config.listen.address).await?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "the enrollment service listens");
+    }
+    // Ends with the service, not with the signal: what the last calls owe is told as soon as they have ended.
+    let sweeping = CancellationToken::new();
+    let sweeper = tokio::spawn(sweep::run(services, sweeping.clone()));
+    let outcome = server.serve(listener, shutdown).await;
+    sweeping.cancel();
+    if tokio::time::timeout(CLOSE_TIMEOUT, sweeper).await.is_err() {
+        tracing::warn!(
+            "the service ends in the middle of a delivery, which another replica repeats"
+        );
+    }
+    if tokio::time::timeout(CLOSE_TIMEOUT, pool.close())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the service ends while a database connection is still in use");
+    }
+    Ok(outcome?)
+}
+
+fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
+    let clock = Arc::new(SystemClock);
+    let own = &config.own_identity;
+    let options = SignerOptions {
+        issuer: own.issuer.clone(),
+        audience: own.audience.clone(),
+        subject: SUBJECT.to_owned(),
+        roles: vec![Role::EnrollmentService],
+        organization: None,
+        lifetime: TOKEN_LIFETIME,
+    };
+    let private_key = own.private_key_file.private_key()?;
+    let signer = TokenSigner::new(&private_key, options, clock.clone())?;
+    let channel = ServiceChannel::new(&config.keys, Arc::new(signer))?;
+    let hasher = PasswordHasher::new(config.passwords.cost(), &mut os_random())?;
+    Ok(Services {
+        pool,
+        keys: Keys::new(channel, config.limits.max_response_bytes),
+        ids: Arc::new(RandomIds::new(clock.clone())),
+        clock,
+        passwords: Passwords::new(hasher, config.passwords.at_once),
+        wake: Wake::default(),
+        fingerprint_key: config.fingerprint_key_file.fingerprint_key()?,
+    })
+}
+
+fn assemble(options: ServerOptions, config: &Config, services: &Arc<Services>) -> GrpcServer {
+    let limits = &config.limits;
+    let shared = || Arc::clone(services);
+    let readiness = services.pool.clone();
+    let desk = Arc::new(Desk::open(shared()));
+    let server = GrpcServer::new(options)
+        .service(limited!(
+            OrganizationServiceServer::new(Organizations::new(shared())),
+            limits
+        ))
+        .service(limited!(
+            ClassServiceServer::new(Classes::new(shared())),
+            limits
+        ))
+        .service(limited!(
+            StudentServiceServer::new(Students::new(shared())),
+            limits
+        ))
+        .service(limited!(
+            EnrollmentServiceServer::new(Enrollments::new(shared())),
+            limits
+        ))
+        .service(limited!(
+            RedemptionServiceServer::new(Redemptions::new(desk)),
+            limits
+        ))
+        .service(limited!(
+            AuditServiceServer::new(AuditTrail::new(shared())),
+            limits
+        ))
+        .readiness(move || {
+            let pool = readiness.clone();
+            async move { database::is_alive(&pool).await }
+        });
+    if config.listen.reflection {
+        server.reflection(FILE_DESCRIPTOR_SET)
+    } else {
+        server
+    }
+}
