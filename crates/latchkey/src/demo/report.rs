@@ -39,7 +39,7 @@ pub(super) fn opening(scenario: &Scenario<'_>) -> String {
 
 /// Who used which code, the answer and why, in the order of the answers.
 pub(super) fn attempts(scenario: &Scenario<'_>, attempts: &[Attempt]) -> String {
-    let mut table = table(["", "student", "comes", "code", "typed", "answer", "why"]);
+    let mut table = table(["", "student", "way", "code", "typed", "answer", "why"]);
     for (place, attempt) in attempts.iter().enumerate() {
         let person = &FORTY[attempt.person];
         let (answer, why) = answered(&attempt.answer);
@@ -47,7 +47,7 @@ pub(super) fn attempts(scenario: &Scenario<'_>, attempts: &[Attempt]) -> String 
             (place + 1).to_string(),
             person.name(),
             match person.way {
-                Way::Account => "with an account".to_owned(),
+                Way::Account => "account".to_owned(),
                 Way::Registers => "registers".to_owned(),
             },
             shortened(&scenario.handout(attempt.code).masked),
@@ -73,7 +73,7 @@ fn answered(answer: &Answer) -> (String, String) {
         } => {
             let why = match (replayed, already_in) {
                 (_, true) => "was in already; nothing is spent",
-                (true, false) => "this very redemption was answered before",
+                (true, false) => "the same redemption again",
                 (false, false) => "",
             };
             ("in".to_owned(), why.to_owned())
