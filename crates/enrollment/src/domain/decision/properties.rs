@@ -1,1 +1,242 @@
-//! Random batches against a model.
+//! Random sequences of wishes, decided in random batches, against a model that decides each by itself.
+//!
+//! Between batches the world changes too (students leave, keys are revoked, the maximum is raised or lowered), as it does
+//! when others lock the class in between.
+
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::class::tests::class;
+
+const ORGANIZATION: Uuid = Uuid::from_u128(2);
+const STUDENTS: u128 = 6;
+const KEYS: u128 = 4;
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    /// A student redeems a key: number of the redemption, student, key. Key 0 is the event key.
+    Redeem(u128, u128, u128),
+    /// A student leaves the class.
+    Leave(u128),
+    /// A key is revoked.
+    Revoke(u128),
+    /// The maximum students becomes this, if it is not below the seats taken.
+    Resize(usize),
+    /// What was gathered so far is decided: a batch ends.
+    Commit,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let redeem = (0..40_u128, 0..STUDENTS, 0..KEYS);
+    prop_oneof![
+        12 => redeem.prop_map(|(id, student, key)| Event::Redeem(id, student, key)),
+        2 => (0..STUDENTS).prop_map(Event::Leave),
+        1 => (0..KEYS).prop_map(Event::Revoke),
+        1 => (1..5_usize).prop_map(Event::Resize),
+        4 => Just(Event::Commit),
+    ]
+}
+
+/// What a redemption came to, in the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Answer {
+    In(u128),
+    AlreadyIn(u128),
+    Reused,
+    No(&'static str),
+}
+
+/// A redemption that was decided: by whom, of which key, and how.
+type Past = (u128, u128, Answer);
+
+/// The world as one reads the rules, without batches.
+#[derive(Debug, Default)]
+struct Model {
+    maximum: usize,
+    /// Who is in, by which redemption, with which key.
+    places: HashMap<u128, (u128, u128)>,
+    revoked: HashSet<u128>,
+    past: HashMap<u128, Past>,
+}
+
+impl Model {
+    fn redeem(&mut self, id: u128, student: u128, key: u128) -> Answer {
+        if let Some((earlier_student, earlier_key, answer)) = self.past.get(&id) {
+            let same = (*earlier_student, *earlier_key) == (student, key);
+            return if same { answer.clone() } else { Answer::Reused };
+        }
+        let held = |key| self.places.values().any(|place| place.1 == key);
+        let full = self.places.len() >= self.maximum;
+        let answer = if let Some((by, _)) = self.places.get(&student) {
+            Answer::AlreadyIn(*by)
+        } else if self.revoked.contains(&key) {
+            Answer::No("KEY_REVOKED")
+        } else if key != 0 && held(key) {
+            Answer::No("KEY_ALREADY_REDEEMED")
+        } else if full {
+            Answer::No("CLASS_FULL")
+        } else {
+            self.places.insert(student, (id, key));
+            Answer::In(id)
+        };
+        self.past.insert(id, (student, key, answer.clone()));
+        answer
+    }
+}
+
+fn number(id: Uuid, base: u128) -> u128 {
+    id.as_u128() - base
+}
+
+fn resolved(model: &Model, key: u128) -> ResolvedKey {
+    ResolvedKey {
+        key_id: Uuid::from_u128(3_000 + key),
+        kind: if key == 0 {
+            KeyKind::Event
+        } else {
+            KeyKind::Enrollment
+        },
+        organization_id: ORGANIZATION,
+        class_id: class().id,
+        generation: 1,
+        code_valid_until: None,
+        revoked: model.revoked.contains(&key),
+        live_use: None,
+    }
+}
+
+/// What a fresh reading of the database would show.
+fn ledger(model: &Model) -> Ledger {
+    let mut class = class();
+    class.maximum_students = i32::try_from(model.maximum).unwrap();
+    class.seats_taken = i32::try_from(model.places.len()).unwrap();
+    let place = |student: u128| (class.id, Uuid::from_u128(1_000 + student));
+    let recorded = |(id, (student, key, answer)): (&u128, &Past)| {
+        let outcome = match answer {
+            Answer::In(_) => Outcome::Enrolled,
+            Answer::AlreadyIn(by) => Outcome::AlreadyIn {
+                enrollment_id: Uuid::from_u128(2_000 + by),
+            },
+            // Which one does not matter here: it is repeated, not made.
+            _ => Outcome::Refused(Refusal::OrganizationMismatch),
+        };
+        let fingerprint = fingerprint(*student, *key);
+        let recorded = Recorded {
+            fingerprint,
+            outcome,
+        };
+        (Uuid::from_u128(2_000 + id), recorded)
+    };
+    Ledger {
+        now: class.starts_at,
+        recorded: model.past.iter().map(recorded).collect(),
+        students: (0..STUDENTS)
+            .map(|student| {
+                let account = Account {
+                    organization_id: ORGANIZATION,
+                    ancestors: Vec::new(),
+                    active: true,
+                };
+                (Uuid::from_u128(1_000 + student), account)
+            })
+            .collect(),
+        live: model
+            .places
+            .iter()
+            .map(|(student, (by, _))| (place(*student), Uuid::from_u128(2_000 + by)))
+            .collect(),
+        keys_in_use: model
+            .places
+            .values()
+            .filter(|(_, key)| *key != 0)
+            .map(|(_, key)| Uuid::from_u128(3_000 + key))
+            .collect(),
+        classes: [(class.id, class)].into(),
+        ..Ledger::default()
+    }
+}
+
+fn fingerprint(student: u128, key: u128) -> Vec<u8> {
+    format!("{student}/{key}").into_bytes()
+}
+
+fn answer(id: u128, decision: &Decision, before: &HashMap<u128, Past>) -> Answer {
+    match decision {
+        Decision::Enroll(admission) => Answer::In(number(admission.enrollment.id, 2_000)),
+        Decision::Repeat(Outcome::Enrolled) => Answer::In(id),
+        Decision::AlreadyIn(enrollment_id)
+        | Decision::Repeat(Outcome::AlreadyIn { enrollment_id }) => {
+            Answer::AlreadyIn(number(*enrollment_id, 2_000))
+        }
+        Decision::Repeat(Outcome::Refused(refusal)) => match before.get(&id) {
+            Some((_, _, answer)) => answer.clone(),
+            None => Answer::No(refusal.reason()),
+        },
+        Decision::Refuse(Refusal::RequestIdReused { .. }) => Answer::Reused,
+        Decision::Refuse(refusal) => Answer::No(refusal.reason()),
+        Decision::HashFirst => panic!("there is no password"),
+    }
+}
+
+/// Decides the gathered redemptions as one batch, and holds each answer against the model's.
+fn commit(model: &mut Model, gathered: &mut Vec<(u128, u128, u128)>) -> Result<(), TestCaseError> {
+    let mut ledger = ledger(model);
+    let before = model.past.clone();
+    for (id, student, key) in gathered.drain(..) {
+        let wish = Wish {
+            redemption_id: Some(Uuid::from_u128(2_000 + id)),
+            fingerprint: fingerprint(student, key),
+            well_formed: true,
+            applicant: Applicant::Student(Uuid::from_u128(1_000 + student)),
+            key: Some(resolved(model, key)),
+        };
+        let decided = answer(id, &ledger.decide(&wish, true), &before);
+        prop_assert_eq!(decided, model.redeem(id, student, key));
+        let class = &ledger.classes[&class().id];
+        prop_assert!(class.seats_taken <= class.maximum_students);
+        prop_assert_eq!(usize::try_from(class.seats_taken), Ok(ledger.live.len()));
+        prop_assert!(model.places.len() <= model.maximum);
+        let spent = model.places.values().filter(|(_, key)| *key != 0);
+        let spent: Vec<u128> = spent.map(|(_, key)| *key).collect();
+        let different: HashSet<&u128> = spent.iter().collect();
+        prop_assert_eq!(different.len(), spent.len(), "a key has one winner");
+        prop_assert_eq!(ledger.keys_in_use.len(), spent.len());
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn batches_decide_as_if_each_redemption_came_alone(
+        events in proptest::collection::vec(event(), 1..120)
+    ) {
+        let mut model = Model { maximum: 3, ..Model::default() };
+        let mut gathered = Vec::new();
+        for event in events {
+            if let Event::Redeem(id, student, key) = event {
+                gathered.push((id, student, key));
+                continue;
+            }
+            // Whatever else happens, happens between batches: it takes the class's lock.
+            commit(&mut model, &mut gathered)?;
+            match event {
+                Event::Leave(student) => {
+                    model.places.remove(&student);
+                }
+                Event::Revoke(key) => {
+                    model.revoked.insert(key);
+                }
+                Event::Resize(maximum) if maximum >= model.places.len() => {
+                    model.maximum = maximum;
+                }
+                _ => {}
+            }
+        }
+        commit(&mut model, &mut gathered)?;
+    }
+}
