@@ -88,42 +88,32 @@ impl World {
         world
     }
 
-    async fn execute(&self, database: &str, sql: &str) {
+    async fn connect(&self, database: &str) -> PgConnection {
         let options: PgConnectOptions = self.cluster.admin().database(database);
         let mut connection = PgConnection::connect_with(&options)
             .await
             .expect("a connection");
-        for sql in [IDS, sql] {
-            sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-                .execute(&mut connection)
-                .await
-                .unwrap_or_else(|error| panic!("{error} in {sql}"));
-        }
+        execute(&mut connection, IDS).await;
+        connection
+    }
+
+    async fn execute(&self, database: &str, sql: &str) {
+        let mut connection = self.connect(database).await;
+        execute(&mut connection, sql).await;
         connection.close().await.expect("closed");
     }
 
-    /// What is found once `case` has broken the database `broken`, which is a copy of the whole one.
-    async fn found(&self, broken: &Provisioned, case: &Case, told: bool) -> Report {
-        self.execute("broken", case.sql).await;
-        if told {
-            self.execute("broken", ALL_TOLD).await;
+    /// A copy of the whole database, in the place of any earlier one.
+    async fn copy(&self) -> Broken {
+        self.execute("postgres", "DROP DATABASE IF EXISTS broken WITH (FORCE)")
+            .await;
+        let urls = self.provisioning.copy("broken").await.expect("a copy");
+        let databases = Databases::connect(&urls.keys_url, &urls.enrollment_url);
+        Broken {
+            admin: self.connect("broken").await,
+            databases: databases.await.expect("connections"),
+            urls,
         }
-        let report = checked(broken).await;
-        if case.sql.contains("DROP ") || case.sql.contains("CREATE OR REPLACE ") {
-            self.execute("postgres", "DROP DATABASE broken WITH (FORCE)")
-                .await;
-            self.copy().await;
-        } else {
-            // Much quicker than another copy.
-            for sql in [EMPTY, FIXTURE, ALL_TOLD] {
-                self.execute("broken", sql).await;
-            }
-        }
-        report
-    }
-
-    async fn copy(&self) -> Provisioned {
-        self.provisioning.copy("broken").await.expect("a copy")
     }
 
     async fn stop(self) {
@@ -131,14 +121,45 @@ impl World {
     }
 }
 
-async fn checked(database: &Provisioned) -> Report {
-    let databases = Databases::connect(&database.keys_url, &database.enrollment_url);
-    let databases = databases.await.expect("connections");
-    let report = verify(&databases, &AT_ONCE)
+async fn execute(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(connection)
         .await
-        .expect("both schemas are read");
-    databases.close().await;
-    report
+        .unwrap_or_else(|error| panic!("{error} in {sql}"));
+}
+
+/// A copy of the database to break things in.
+struct Broken {
+    urls: Provisioned,
+    admin: PgConnection,
+    databases: Databases,
+}
+
+impl Broken {
+    async fn checked(&self) -> Report {
+        verify(&self.databases, &AT_ONCE)
+            .await
+            .expect("both schemas are read")
+    }
+
+    /// What is found once `case` has broken it. Afterwards it is whole again.
+    async fn found(&mut self, world: &World, case: &Case, told: bool) -> Report {
+        execute(&mut self.admin, case.sql).await;
+        if told {
+            execute(&mut self.admin, ALL_TOLD).await;
+        }
+        let report = self.checked().await;
+        if case.sql.contains("DROP ") || case.sql.contains("CREATE OR REPLACE ") {
+            self.databases.close().await;
+            *self = world.copy().await;
+        } else {
+            // Much quicker than another copy.
+            for sql in [EMPTY, FIXTURE, ALL_TOLD] {
+                execute(&mut self.admin, sql).await;
+            }
+        }
+        report
+    }
 }
 
 fn is_of(finding: &Finding, case: &Case) -> bool {
@@ -155,12 +176,12 @@ fn all_cases() -> impl Iterator<Item = &'static Case> {
 #[tokio::test]
 async fn everything_that_is_broken_is_found() {
     let world = World::make().await;
-    let broken = world.copy().await;
-    let report = checked(&broken).await;
+    let mut broken = world.copy().await;
+    let report = broken.checked().await;
     assert!(report.is_ok(), "{}", report.for_people());
     let compared: BTreeSet<_> = COMPARED.iter().map(|case| case.invariant).collect();
     for case in all_cases() {
-        let report = world.found(&broken, case, true).await;
+        let report = broken.found(&world, case, true).await;
         let found = report.findings.iter().any(|finding| is_of(finding, case));
         assert!(
             found,
@@ -176,18 +197,18 @@ async fn everything_that_is_broken_is_found() {
             assert_eq!(blamed.count(), 1, "{}", report.for_people());
         }
     }
-    let owed = world.found(&broken, &OWED, false).await;
+    let owed = broken.found(&world, &OWED, false).await;
     assert!(
         owed.findings.iter().any(|finding| is_of(finding, &OWED)),
         "{}",
         owed.for_people()
     );
-    commands(&world, &broken).await;
+    commands(&world, &mut broken).await;
     world.stop().await;
 }
 
 /// The command says the same as the library: by its exit status, for people and for machines.
-async fn commands(world: &World, broken: &Provisioned) {
+async fn commands(world: &World, broken: &mut Broken) {
     let directory = tempfile::tempdir().expect("a directory");
     let run = |database: &Provisioned, more: &[&str]| {
         let keys = file(directory.path(), "keys.url", &database.keys_url);
@@ -213,7 +234,7 @@ async fn commands(world: &World, broken: &Provisioned) {
 
     let nowhere = Provisioned {
         keys_url: SecretString::from("postgres://keys@127.0.0.1:1/latchkey"),
-        ..broken.clone()
+        ..broken.urls.clone()
     };
     let (status, said) = run(&nowhere, &[]);
     assert_eq!(
@@ -223,14 +244,14 @@ async fn commands(world: &World, broken: &Provisioned) {
     );
 
     let case = &COMPARED[6];
-    world.execute("broken", case.sql).await;
-    let (status, text) = run(broken, &[]);
+    execute(&mut broken.admin, case.sql).await;
+    let (status, text) = run(&broken.urls, &[]);
     assert_eq!(status, Some(1), "{text}");
     assert!(
         text.contains(case.table) && text.contains("verify: 1 thing is broken"),
         "{text}"
     );
-    let (status, json) = run(broken, &["--json"]);
+    let (status, json) = run(&broken.urls, &["--json"]);
     assert_eq!(status, Some(1), "{json}");
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["findings"][0]["table"], case.table);
