@@ -245,7 +245,10 @@ async fn the_session_in_the_readme_works_when_pasted() {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let readme = std::fs::read_to_string(readme).expect("README.md");
     let session = session_of(&readme).expect("the README has a session");
-    assert!(session.matches("grpcurl ").count() >= 5, "{session}");
+    assert!(
+        session.contains("grpcurl ") && session.matches("Service/").count() >= 5,
+        "{session}"
+    );
     let Some(sitting) = Sitting::begin().await else {
         return;
     };

@@ -9,11 +9,18 @@ use latchkey_proto::errors::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{ApiError, INTERNAL_TEXT, Source, name};
+use super::{ApiError, FieldViolation, INTERNAL_TEXT, Source, name};
 use crate::context::RequestId;
 
 /// `google.rpc.ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "latchkey";
+
+/// How much text of violations goes into one status, in bytes. A status travels in headers, in base64, and the strictest
+/// clients take 8 KiB of them; beyond what a client takes, the whole connection ends.
+const MAX_VIOLATIONS_BYTES: usize = 4 * 1024;
+
+/// The field of the last violation when there are more than fit: a path that no field has.
+const REST: &str = "...";
 
 /// What the log gets of a failure: travels as the status's source, which never leaves the process.
 #[derive(Debug)]
@@ -66,9 +73,7 @@ impl From<ApiError> for Status {
         let mut details = ErrorDetails::new();
         details.set_error_info(name(parts.reason), DOMAIN, metadata);
         if !hidden {
-            for violation in parts.violations {
-                details.add_bad_request_violation(violation.field, violation.description);
-            }
+            add_violations(&mut details, parts.violations);
             for precondition in parts.preconditions {
                 details.add_precondition_failure_violation(
                     name(parts.reason),
@@ -89,5 +94,21 @@ impl From<ApiError> for Status {
             source: parts.source,
         }));
         status
+    }
+}
+
+/// Adds as many violations as a client can read, and says when some are left out.
+fn add_violations(details: &mut ErrorDetails, violations: Vec<FieldViolation>) {
+    let mut room = MAX_VIOLATIONS_BYTES;
+    let mut left_out = violations.len();
+    for FieldViolation { field, description } in violations {
+        let Some(rest) = room.checked_sub(field.len() + description.len()) else {
+            let text = format!("{left_out} more violations are not shown");
+            details.add_bad_request_violation(REST, text);
+            return;
+        };
+        room = rest;
+        left_out -= 1;
+        details.add_bad_request_violation(field, description);
     }
 }

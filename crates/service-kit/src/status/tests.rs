@@ -144,3 +144,31 @@ fn the_source_is_there_for_the_log_and_not_repeated_by_display() {
         "password=hunter2"
     );
 }
+
+#[test]
+fn a_status_fits_into_headers_however_many_fields_are_at_fault() {
+    let violations = |count: usize| -> Vec<FieldViolation> {
+        (0..count)
+            .map(|number| FieldViolation {
+                field: format!("codes[{number}]"),
+                description: "must be 6 to 64 characters".into(),
+            })
+            .collect()
+    };
+    let told = |count: usize| {
+        let status = Status::from(ApiError::invalid(violations(count)));
+        let size = status.details().len() + status.message().len();
+        assert!(size * 4 / 3 < 8 * 1024, "{size} bytes");
+        let details = status.get_error_details();
+        details.bad_request().unwrap().field_violations.clone()
+    };
+    assert_eq!(told(50).len(), 50);
+    let many = told(100_000);
+    let last = many.last().unwrap();
+    assert_eq!(last.field, "...");
+    let left_out = 100_000 - (many.len() - 1);
+    assert_eq!(
+        last.description,
+        format!("{left_out} more violations are not shown")
+    );
+}
