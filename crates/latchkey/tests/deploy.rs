@@ -97,3 +97,8 @@ fn check<T: DeserializeOwned + Check + Serialize>(name: &str) {
 fn the_configuration_of_the_keys_service_loads_and_is_complete() {
     check::<latchkey_keys::Config>("keys.toml");
 }
+
+#[test]
+fn the_configuration_of_the_enrollment_service_loads_and_is_complete() {
+    check::<latchkey_enrollment::Config>("enrollment.toml");
+}
