@@ -60,8 +60,7 @@ pub(super) fn attempts(scenario: &Scenario<'_>, attempts: &[Attempt]) -> String 
             why,
         ]);
     }
-    right_aligned(&mut table, 0);
-    table.trim_fmt()
+    finished(table)
 }
 
 fn answered(answer: &Answer) -> (String, String) {
@@ -128,8 +127,7 @@ pub(super) fn roster(scenario: &Scenario<'_>, story: &Story) -> String {
             status.to_owned(),
         ]);
     }
-    right_aligned(&mut table, 0);
-    format!("{}\n{}\n{}", counts(roster), table.trim_fmt(), keys(story))
+    format!("{}\n{}\n{}", counts(roster), finished(table), keys(story))
 }
 
 fn counts(roster: &GetRosterResponse) -> String {
@@ -184,10 +182,15 @@ fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     table
 }
 
-fn right_aligned(table: &mut Table, column: usize) {
-    if let Some(column) = table.column_mut(column) {
-        column.set_cell_alignment(CellAlignment::Right);
+/// The text of a table whose first column counts its rows. Narrow, so that a row stays on its line.
+fn finished(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
     }
+    if let Some(numbers) = table.column_mut(0) {
+        numbers.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
 }
 
 /// A masked code without most of its dots: `EK-••••-••••-4M` is `EK-…4M`.

@@ -98,10 +98,11 @@ pub struct Drain {
 }
 
 impl Default for Drain {
-    /// Ten seconds: several times what the enrollment service waits before it tries a failed delivery again.
+    /// Longer than the interval of the enrollment service's sweeper (30 s), which delivers what a process left behind
+    /// that ended right after a commit. Everything else arrives within milliseconds.
     fn default() -> Self {
         Self {
-            within: Duration::from_secs(10),
+            within: Duration::from_secs(40),
         }
     }
 }
