@@ -87,7 +87,7 @@ fn not_found(refusal: &Refusal) -> ApiError {
         Refusal::EnrollmentNotFound { enrollment_id } => ("enrollment", enrollment_id.to_string()),
         Refusal::RedemptionNotFound { redemption_id } => ("redemption", redemption_id.to_string()),
         // A code is a secret, and a guess learns nothing.
-        _ => ("training key", String::new()),
+        _ => ("training_key", String::new()),
     };
     ApiError::not_found(reason(refusal), kind, name)
 }
@@ -187,11 +187,11 @@ fn of_request(refusal: &Refusal) -> ApiError {
         ),
         Refusal::EmailTaken => ApiError::new(
             reason(refusal),
-            "Another account of the organization has this e-mail address: sign in and redeem instead.",
+            "Another account of the organization has this e-mail address. To use a key with that account, sign in and redeem it.",
         ),
         Refusal::IdentityTaken => ApiError::new(
             reason(refusal),
-            "Another account has this external identity: sign in and redeem instead.",
+            "Another account has this external identity. To use a key with that account, sign in and redeem it.",
         ),
         Refusal::CodeTaken => ApiError::new(
             reason(refusal),

@@ -135,7 +135,7 @@ impl Scene<'_> {
         }
     }
 
-    /// A copy of the class, by its version older than every other.
+    /// A copy of the class, by its version not newer than any that was pushed.
     fn grant(&self) -> keys::Grant {
         keys::Grant {
             class_id: self.class.class_id.clone(),
@@ -149,7 +149,7 @@ impl Scene<'_> {
             status: keys::GrantStatus::Open.into(),
             maximum_keys: self.class.maximum_students,
             maximum_is_default: false,
-            version: 0,
+            version: 1,
         }
     }
 }

@@ -81,6 +81,11 @@ pub(super) fn releases(messages: &[proto::Release], violations: &mut Violations)
 }
 
 fn read_mark(path: &str, message: &proto::Mark, violations: &mut Violations) -> Mark {
+    // Not looked at, but no time is no time.
+    violations.optional_timestamp(
+        &format!("{path}.release_time"),
+        message.release_time.as_ref(),
+    );
     Mark {
         redemption_id: violations.uuid(&format!("{path}.redemption_id"), &message.redemption_id),
         key_id: violations.uuid(&format!("{path}.key_id"), &message.key_id),
