@@ -19,18 +19,42 @@ pub async fn page(
     after: Option<Place>,
     limit: i64,
 ) -> sqlx::Result<Vec<Redemption>> {
-    // Without a page before, a place after every decision: the database's calendar is longer than this one.
-    let after = after.unwrap_or((DateTime::<Utc>::MAX_UTC, Uuid::max()));
+    let stretch = Stretch::of(filter, after);
     let rows = if let Some(student) = filter.student_id {
-        of_student(executor, scope, filter, student, after, limit).await?
+        of_student(executor, scope, filter, student, stretch, limit).await?
     } else if let Some(key) = filter.key_id {
-        of_key(executor, scope, filter, key, after, limit).await?
+        of_key(executor, scope, filter, key, stretch, limit).await?
     } else {
-        of_organizations(executor, scope, filter, after, limit).await?
+        of_organizations(executor, scope, filter, stretch, limit).await?
     };
     rows.into_iter()
         .map(|row| Ok(Redemption::try_from(row)?))
         .collect()
+}
+
+/// The part of the history that is listed. Always bounded, so that one plan walks the index for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stretch {
+    /// Decisions before this place.
+    before: Place,
+    /// Decisions at or after this time.
+    from: DateTime<Utc>,
+}
+
+impl Stretch {
+    fn of(filter: &RedemptionFilter, after: Option<Place>) -> Self {
+        // Without a page before, a place after every decision: the database's calendar is longer than this one.
+        let after = after.unwrap_or((DateTime::<Utc>::MAX_UTC, Uuid::max()));
+        let until = filter.until.map(|until| (until, Uuid::nil()));
+        Self {
+            before: until.map_or(after, |until| until.min(after)),
+            // Nothing was decided before anybody counted.
+            from: filter
+                .from
+                .unwrap_or_default()
+                .max(DateTime::<Utc>::UNIX_EPOCH),
+        }
+    }
 }
 
 async fn of_student(
@@ -38,30 +62,27 @@ async fn of_student(
     scope: &Scope,
     filter: &RedemptionFilter,
     student: Uuid,
-    (time, id): Place,
+    Stretch { before, from }: Stretch,
     limit: i64,
 ) -> sqlx::Result<Vec<RedemptionRow>> {
     redemptions!(
         "JOIN enrollment.organizations o ON o.organization_id = r.organization_id
-         WHERE r.student_id = $4 AND (r.decided_at, r.redemption_id) < ($1, $2)
-           AND ($5::uuid IS NULL OR r.key_id = $5)
-           AND ($6::uuid IS NULL OR r.class_id = $6)
-           AND ($7::uuid IS NULL OR r.organization_id = $7)
-           AND ($8::text IS NULL OR r.outcome = $8)
-           AND ($9::timestamptz IS NULL OR r.decided_at >= $9)
-           AND ($10::timestamptz IS NULL OR r.decided_at < $10)
-           AND ($11 OR o.organization_id = $12 OR o.ancestor_ids @> ARRAY[$12]::uuid[])
-         ORDER BY r.decided_at DESC, r.redemption_id DESC LIMIT $3",
-        time,
-        id,
+         WHERE r.student_id = $5 AND (r.decided_at, r.redemption_id) < ($1, $2) AND r.decided_at >= $3
+           AND ($6::uuid IS NULL OR r.key_id = $6)
+           AND ($7::uuid IS NULL OR r.class_id = $7)
+           AND ($8::uuid IS NULL OR r.organization_id = $8)
+           AND ($9::text IS NULL OR r.outcome = $9)
+           AND ($10 OR o.organization_id = $11 OR o.ancestor_ids @> ARRAY[$11]::uuid[])
+         ORDER BY r.decided_at DESC, r.redemption_id DESC LIMIT $4",
+        before.0,
+        before.1,
+        from,
         limit,
         student,
         filter.key_id as _,
         filter.class_id as _,
         filter.organization_id as _,
         filter.outcome,
-        filter.from as _,
-        filter.until as _,
         scope.everything,
         scope.organization as _,
     )
@@ -74,28 +95,25 @@ async fn of_key(
     scope: &Scope,
     filter: &RedemptionFilter,
     key: Uuid,
-    (time, id): Place,
+    Stretch { before, from }: Stretch,
     limit: i64,
 ) -> sqlx::Result<Vec<RedemptionRow>> {
     redemptions!(
         "JOIN enrollment.organizations o ON o.organization_id = r.organization_id
-         WHERE r.key_id = $4 AND (r.decided_at, r.redemption_id) < ($1, $2)
-           AND ($5::uuid IS NULL OR r.class_id = $5)
-           AND ($6::uuid IS NULL OR r.organization_id = $6)
-           AND ($7::text IS NULL OR r.outcome = $7)
-           AND ($8::timestamptz IS NULL OR r.decided_at >= $8)
-           AND ($9::timestamptz IS NULL OR r.decided_at < $9)
-           AND ($10 OR o.organization_id = $11 OR o.ancestor_ids @> ARRAY[$11]::uuid[])
-         ORDER BY r.decided_at DESC, r.redemption_id DESC LIMIT $3",
-        time,
-        id,
+         WHERE r.key_id = $5 AND (r.decided_at, r.redemption_id) < ($1, $2) AND r.decided_at >= $3
+           AND ($6::uuid IS NULL OR r.class_id = $6)
+           AND ($7::uuid IS NULL OR r.organization_id = $7)
+           AND ($8::text IS NULL OR r.outcome = $8)
+           AND ($9 OR o.organization_id = $10 OR o.ancestor_ids @> ARRAY[$10]::uuid[])
+         ORDER BY r.decided_at DESC, r.redemption_id DESC LIMIT $4",
+        before.0,
+        before.1,
+        from,
         limit,
         key,
         filter.class_id as _,
         filter.organization_id as _,
         filter.outcome,
-        filter.from as _,
-        filter.until as _,
         scope.everything,
         scope.organization as _,
     )
@@ -103,40 +121,43 @@ async fn of_key(
     .await
 }
 
-/// The newest of each organization within reach, merged.
+/// The newest of each organization within reach, merged. Whatever the planner thinks of the filters, each organization's
+/// are walked in the order of the index, from the newest on, for as long as the page is not full: the filters stand
+/// outside of that walk.
 async fn of_organizations(
     executor: impl PgExecutor<'_>,
     scope: &Scope,
     filter: &RedemptionFilter,
-    (time, id): Place,
+    Stretch { before, from }: Stretch,
     limit: i64,
 ) -> sqlx::Result<Vec<RedemptionRow>> {
     redemptions!(
-        "JOIN (
+        "WHERE r.redemption_id = ANY (ARRAY(
             SELECT newest.redemption_id FROM (
                 SELECT o.organization_id FROM enrollment.organizations o
-                WHERE ($9 OR o.organization_id = $10 OR o.ancestor_ids @> ARRAY[$10]::uuid[])
+                WHERE ($8 OR o.organization_id = $9 OR o.ancestor_ids @> ARRAY[$9]::uuid[])
                   AND ($5::uuid IS NULL OR o.organization_id = $5)
             ) reached
             CROSS JOIN LATERAL (
-                SELECT x.redemption_id FROM enrollment.redemptions x
-                WHERE x.organization_id = reached.organization_id AND (x.decided_at, x.redemption_id) < ($1, $2)
-                  AND ($4::uuid IS NULL OR x.class_id = $4)
-                  AND ($6::text IS NULL OR x.outcome = $6)
-                  AND ($7::timestamptz IS NULL OR x.decided_at >= $7)
-                  AND ($8::timestamptz IS NULL OR x.decided_at < $8)
-                ORDER BY x.decided_at DESC, x.redemption_id DESC LIMIT $3
+                SELECT walked.redemption_id, walked.decided_at FROM (
+                    SELECT i.redemption_id, i.decided_at, i.class_id, i.outcome FROM enrollment.redemptions i
+                    WHERE i.organization_id = reached.organization_id
+                      AND (i.decided_at, i.redemption_id) < ($1, $2) AND i.decided_at >= $3
+                    ORDER BY i.decided_at DESC, i.redemption_id DESC OFFSET 0
+                ) walked
+                WHERE ($6::uuid IS NULL OR walked.class_id = $6) AND ($7::text IS NULL OR walked.outcome = $7)
+                ORDER BY walked.decided_at DESC, walked.redemption_id DESC LIMIT $4
             ) newest
-         ) found ON found.redemption_id = r.redemption_id
-         ORDER BY r.decided_at DESC, r.redemption_id DESC LIMIT $3",
-        time,
-        id,
+            ORDER BY newest.decided_at DESC, newest.redemption_id DESC LIMIT $4
+         ))
+         ORDER BY r.decided_at DESC, r.redemption_id DESC",
+        before.0,
+        before.1,
+        from,
         limit,
-        filter.class_id as _,
         filter.organization_id as _,
+        filter.class_id as _,
         filter.outcome,
-        filter.from as _,
-        filter.until as _,
         scope.everything,
         scope.organization as _,
     )
