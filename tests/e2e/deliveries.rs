@@ -1,71 +1,77 @@
-//! What keys must be told of: it arrives, whatever stood in its way; and who was answered once is answered again without
-//! it.
+//! What keys must be told arrives, whatever stood in its way; and who was answered once is answered again without keys.
 
 use latchkey::stack::Service;
+use latchkey_proto::enrollment::v1::CancelEnrollmentRequest;
 use latchkey_proto::errors::v1::ErrorReason;
 
-use crate::harness::world::{redeem, redeem_as};
-use crate::harness::{ClassDraft, Organization, Stack, new_id, refused};
+use crate::harness::world::{come_in, redeem, redeem_as};
+use crate::harness::{Caller, ClassDraft, Organization, Stack, new_id, refused};
+
+/// A class with one key and two students.
+struct Cast {
+    admin: Caller,
+    code: String,
+    students: [String; 2],
+}
+
+async fn cast(stack: &Stack) -> Cast {
+    let organization = Organization::new(stack).await;
+    let (_, codes) = organization.keyed_class(ClassDraft::new(), 1).await;
+    Cast {
+        admin: organization.admin(),
+        code: codes[0].code.clone(),
+        students: [
+            organization.student().await.student_id,
+            organization.student().await.student_id,
+        ],
+    }
+}
 
 #[tokio::test]
 async fn without_keys_nothing_is_decided_anew_and_everything_decided_is_answered_again() {
     let mut stack = Stack::own().await;
-    let code;
-    let (student, other, again, first);
-    {
-        let organization = Organization::new(&stack).await;
-        let (_, codes) = organization.keyed_class(ClassDraft::new(), 1).await;
-        code = codes[0].code.clone();
-        student = organization.student().await.student_id;
-        other = organization.student().await.student_id;
-        again = new_id();
-        first = redeem_as(&stack, &again, &student, &code)
-            .await
-            .expect("in")
-            .into_inner();
-    }
+    let Cast { code, students, .. } = cast(&stack).await;
+    let id = new_id();
+    let first = redeem_as(&stack, &id, &students[0], &code).await;
+    let first = first.expect("in").into_inner();
     stack.replica(Service::Keys, 0).kill().await;
 
-    let repeated = redeem_as(&stack, &again, &student, &code)
-        .await
-        .expect("the same answer")
-        .into_inner();
+    let again = redeem_as(&stack, &id, &students[0], &code).await;
 
-    assert!(repeated.replayed);
-    assert_eq!(repeated.enrollment, first.enrollment);
-    let answer = redeem(&stack, &other, &code).await;
+    let again = again.expect("the same answer").into_inner();
+    assert!(again.replayed);
+    assert_eq!(again.enrollment, first.enrollment);
+    let answer = redeem(&stack, &students[1], &code).await;
     refused(answer, ErrorReason::DependencyUnavailable);
     stack.replica(Service::Keys, 0).run().await;
-    let answer = redeem(&stack, &other, &code).await;
+    let answer = redeem(&stack, &students[1], &code).await;
     refused(answer, ErrorReason::KeyAlreadyRedeemed);
     stack.finish().await;
 }
 
 #[tokio::test]
-async fn a_key_given_up_while_keys_is_away_is_free_at_once_and_released_when_keys_is_back() {
+async fn a_key_given_up_while_keys_is_away_is_free_at_once_when_keys_is_back() {
     let mut stack = Stack::own().await;
-    let code;
-    let other;
-    let class_id;
-    let admin;
-    {
-        let organization = Organization::new(&stack).await;
-        let (class, codes) = organization.keyed_class(ClassDraft::new(), 1).await;
-        code = codes[0].code.clone();
-        class_id = class.class_id;
-        let student = organization.student().await.student_id;
-        other = organization.student().await.student_id;
-        admin = organization.admin();
-        let enrollment = crate::harness::world::come_in(&stack, &student, &code).await;
-        stack_without_keys(&stack, &enrollment.enrollment_id, &organization).await;
-    }
+    let Cast {
+        admin,
+        code,
+        students,
+    } = cast(&stack).await;
+    let enrollment = come_in(&stack, &students[0], &code).await;
     stack.replica(Service::Keys, 0).kill().await;
-    drop((class_id, admin));
+    let cancelled = admin
+        .enrollments()
+        .cancel_enrollment(CancelEnrollmentRequest {
+            enrollment_id: enrollment.enrollment_id,
+            reason: "moved".to_owned(),
+        })
+        .await;
+    cancelled.expect("cancelled without keys");
     stack.replica(Service::Keys, 0).run().await;
-    redeem(&stack, &other, &code).await.expect("the key is free");
-    stack.finish().await;
-}
 
-async fn stack_without_keys(_stack: &Stack, enrollment_id: &str, organization: &Organization<'_>) {
-    organization.cancel(enrollment_id, "moved").await;
+    // Whether or not keys was told by now that the key was given up.
+    come_in(&stack, &students[1], &code).await;
+
+    // It was, and of the new use: `finish` waits for both.
+    stack.finish().await;
 }

@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection};
 use tonic_types::StatusExt;
 
 use crate::harness::world::{come_in, redeem, redeem_as};
-use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, ids, new_id, refused};
+use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, new_id, refused};
 
 /// Locks a class in a transaction of `holder`'s, as an edit would that takes long.
 async fn hold(holder: &mut PgConnection, class_id: &str) {
@@ -141,16 +141,22 @@ async fn who_holds_more_classes_than_there_are_connections_keeps_nobody_else_wai
     }
     let (_, free_code) = organization.event_class(ClassDraft::new()).await;
     let students = organization.students(HELD + 5).await;
+    let classes: Vec<String> = held
+        .iter()
+        .map(|(class, _)| class.class_id.clone())
+        .collect();
     let mut holder = stack.database().await;
     sqlx::query("BEGIN")
         .execute(&mut holder)
         .await
         .expect("a transaction");
-    sqlx::query("SELECT 1 FROM enrollment.classes WHERE class_id = ANY ($1) FOR NO KEY UPDATE")
-        .bind(ids(held.iter().map(|(class, _)| &*class.class_id)))
-        .execute(&mut holder)
-        .await
-        .expect("the locks");
+    sqlx::query(
+        "SELECT 1 FROM enrollment.classes WHERE class_id = ANY ($1::uuid[]) FOR NO KEY UPDATE",
+    )
+    .bind(&classes)
+    .execute(&mut holder)
+    .await
+    .expect("the locks");
 
     let waiters = join_all(
         held.iter()
