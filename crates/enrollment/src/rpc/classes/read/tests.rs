@@ -2,8 +2,8 @@ use prost_types::{FieldMask, Timestamp};
 
 use super::*;
 
-fn at(seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp { seconds, nanos: 0 })
+fn at(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanos: 0 }
 }
 
 fn create() -> proto::CreateClassRequest {
@@ -13,8 +13,8 @@ fn create() -> proto::CreateClassRequest {
         course_id: "K8S-1".into(),
         course_name: "Clusters".into(),
         name: "Clusters in June".into(),
-        start_time: at(1_780_000_000),
-        end_time: at(1_780_100_000),
+        start_time: Some(at(1_780_000_000)),
+        end_time: Some(at(1_780_100_000)),
         time_zone: "Europe/Berlin".into(),
         ..Default::default()
     }
@@ -46,8 +46,8 @@ fn all_faults_of_a_create_are_named_at_once_and_each_field_once() {
     let wrong = proto::CreateClassRequest {
         request_id: "1".into(),
         name: String::new(),
-        start_time: at(1_780_000_000),
-        end_time: at(1_780_000_000),
+        start_time: Some(at(1_780_000_000)),
+        end_time: Some(at(1_780_000_000)),
         time_zone: "Europe/Atlantis".into(),
         minimum_students: 31,
         status: proto::ClassStatus::Cancelled.into(),
