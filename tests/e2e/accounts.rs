@@ -20,22 +20,22 @@ async fn create(
     stack.platform().students().create_student(request).await
 }
 
-fn password(text: &str) -> Option<Credential> {
+fn password(text: &str) -> Credential {
     let text = text.to_owned();
-    Some(Credential {
+    Credential {
         password: Some(Password { text }),
         ..Credential::default()
-    })
+    }
 }
 
-fn identity(subject: &str) -> Option<Credential> {
-    Some(Credential {
+fn identity(subject: &str) -> Credential {
+    Credential {
         external_identity: Some(ExternalIdentity {
             issuer: "https://id.example.com".to_owned(),
             subject: subject.to_owned(),
         }),
         ..Credential::default()
-    })
+    }
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn an_external_identity_is_unique_everywhere() {
     );
     let subject = new_id();
     let request = |organization: &Organization<'_>| CreateStudentRequest {
-        credential: identity(&subject),
+        credential: Some(identity(&subject)),
         ..organization.student_request(&format!("{}@example.com", new_id()))
     };
     create(&stack, request(&one)).await.expect("the first");
@@ -98,7 +98,7 @@ async fn signing_in_says_no_in_the_same_words_whatever_is_wrong() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
     let with_password = CreateStudentRequest {
-        credential: password(PASSWORD),
+        credential: Some(password(PASSWORD)),
         ..organization.student_request("sam@example.com")
     };
     let made = create(&stack, with_password).await.expect("made");

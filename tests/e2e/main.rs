@@ -8,6 +8,7 @@ mod audit_trail;
 mod bad_input;
 mod cancelling;
 mod classes;
+mod crashes;
 mod deliveries;
 mod direct_enrollment;
 mod enrollment_keys;

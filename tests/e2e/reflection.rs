@@ -182,7 +182,7 @@ async fn what_reflection_tells_is_the_contract() {
         let same = learnt
             .pool
             .get_message_by_name(message.full_name())
-            .expect(message.full_name());
+            .unwrap_or_else(|| panic!("{} is not learnt", message.full_name()));
         let shape = |message: &prost_reflect::MessageDescriptor| {
             message
                 .fields()

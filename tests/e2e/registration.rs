@@ -91,7 +91,7 @@ async fn a_registration_makes_an_account_and_an_enrollment_and_the_password_work
     assert!(student.has_password && student.active);
     assert_eq!(
         enrolled(&organization.roster(&class.class_id).await),
-        [student.student_id.clone()]
+        std::slice::from_ref(&student.student_id)
     );
     let request = AuthenticateRequest {
         organization_id: organization.id.clone(),

@@ -10,6 +10,7 @@ use latchkey_proto::keys::v1::{ListTrainingKeysRequest, LookUpTrainingKeyRequest
 use latchkey_service_kit::identity::Role;
 use sqlx::Row;
 use sqlx::postgres::PgConnection;
+use std::fmt::Write as _;
 
 use crate::harness::world::{come_in, generated, own_code, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, logs, new_id, refused};
@@ -142,7 +143,7 @@ async fn register(stack: &Stack, organization: &Organization<'_>, event_code: &s
         .authenticate(request.clone())
         .await
         .expect("signed in");
-    request.password = "canary-wrong-password".to_owned();
+    "canary-wrong-password".clone_into(&mut request.password);
     refused(
         stack.platform().students().authenticate(request).await,
         ErrorReason::CredentialsInvalid,
@@ -199,7 +200,10 @@ async fn no_table_and_no_log_line_holds_a_code_a_password_or_a_token() {
             assert!(!stored.contains(&text), "{code} is stored in clear");
             assert!(!upper.contains(&text), "{code} is logged");
             assert!(!shown.contains(&text), "{code} is shown by a list");
-            let bytes: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+            let bytes = text.bytes().fold(String::new(), |mut bytes, byte| {
+                write!(bytes, "{byte:02X}").expect("text");
+                bytes
+            });
             assert!(
                 !stored.contains(&bytes),
                 "{code} is stored as it is, in bytes"

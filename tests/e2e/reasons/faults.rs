@@ -83,7 +83,7 @@ async fn requests(provoked: &mut Provoked, organization: &Organization<'_>) {
     let draft = ClassDraft::new().ended().change(|request| {
         (request.start_time, request.end_time) = (request.end_time, request.start_time);
         request.minimum_students = 31;
-        request.time_zone = "Mars/Olympus_Mons".to_owned();
+        "Mars/Olympus_Mons".clone_into(&mut request.time_zone);
     });
     let answer = organization
         .admin()

@@ -108,16 +108,16 @@ async fn redeeming(provoked: &mut Provoked, organization: &Organization<'_>) {
     );
 }
 
-fn identity(subject: &str) -> Option<Credential> {
+fn identity(subject: &str) -> Credential {
     let issuer = "https://login.example.com".to_owned();
     let external_identity = Some(ExternalIdentity {
         issuer,
         subject: subject.to_owned(),
     });
-    Some(Credential {
+    Credential {
         external_identity,
         ..Credential::default()
-    })
+    }
 }
 
 async fn accounts(provoked: &mut Provoked, organization: &Organization<'_>) {
@@ -125,7 +125,7 @@ async fn accounts(provoked: &mut Provoked, organization: &Organization<'_>) {
     let subject = new_id();
     let email = format!("{}@example.com", new_id());
     let request = CreateStudentRequest {
-        credential: identity(&subject),
+        credential: Some(identity(&subject)),
         ..organization.student_request(&email)
     };
     platform
@@ -144,7 +144,7 @@ async fn accounts(provoked: &mut Provoked, organization: &Organization<'_>) {
     provoked.keep("create a student", ErrorReason::EmailTaken, answer);
     let other = format!("{}@example.com", new_id());
     let same_identity = CreateStudentRequest {
-        credential: identity(&subject),
+        credential: Some(identity(&subject)),
         ..organization.student_request(&other)
     };
     let answer = platform.students().create_student(same_identity).await;
@@ -179,7 +179,7 @@ async fn registering(provoked: &mut Provoked, organization: &Organization<'_>) {
         email: format!("{}@example.com", new_id()),
         given_name: "Nora".to_owned(),
         family_name: "New".to_owned(),
-        credential: identity(&new_id()),
+        credential: Some(identity(&new_id())),
     };
     let answer = platform
         .redemptions()
@@ -199,7 +199,7 @@ async fn registering(provoked: &mut Provoked, organization: &Organization<'_>) {
     let email = request.email.clone();
     let again = RegisterWithKeyRequest {
         redemption_id: new_id(),
-        credential: identity(&new_id()),
+        credential: Some(identity(&new_id())),
         ..request.clone()
     };
     let answer = platform.redemptions().register_with_key(again).await;
