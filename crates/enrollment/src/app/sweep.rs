@@ -15,9 +15,12 @@ use super::deliver::deliver;
 use super::{Error, Services, push};
 use crate::store;
 
-/// How often everything is looked through, on the average; each time is random, so that replicas do not meet. What is
-/// owed is usually delivered at once: this is the net.
-const INTERVAL: Duration = Duration::from_secs(30);
+/// How often it is looked whether something is owed, on the average: what is, is usually delivered at once, and this is
+/// the net under a replica that died in between. Each time is random, so that replicas do not meet.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often everything is swept, on the average; each time is random likewise.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The longest pause before the first repetition of what failed, or was not ripe; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -54,7 +57,7 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
     loop {
         let whole = next_sweep <= Instant::now();
         let done = if whole {
-            next_sweep = Instant::now() + random_below(2 * INTERVAL);
+            next_sweep = Instant::now() + random_below(2 * SWEEP_INTERVAL);
             sweep_once(&services).await
         } else {
             settle(&services).await
@@ -74,9 +77,11 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
         if wait == Wait::Idle {
             fruitless = 0;
         }
-        let again = Instant::now() + random_below(longest_pause(fruitless));
+        let now = Instant::now();
+        let look = next_sweep.min(now + random_below(2 * LOOK_INTERVAL));
+        let again = now + random_below(longest_pause(fruitless));
         let (bell, until) = match wait {
-            Wait::Idle => (true, next_sweep),
+            Wait::Idle => (true, look),
             Wait::Unripe => (true, again),
             // Who cannot be reached is not called more often because there is more to say.
             Wait::Failed => (false, again),
@@ -122,32 +127,53 @@ pub async fn sweep_once(services: &Services) -> Result<Swept, Error> {
 /// Delivers what is owed, and pushes copies that did not arrive.
 async fn settle(services: &Services) -> Result<Swept, Error> {
     let mut swept = Swept::default();
+    let owed = store::deliveries::owed(&services.pool).await?;
+    if owed.uses {
+        deliver_all(services, &mut swept).await?;
+    }
+    // Organizations first: classes belong to them.
+    if owed.organizations {
+        swept.organizations = push_organizations(services).await?;
+    }
+    if owed.classes {
+        swept.classes = push_classes(services).await?;
+    }
+    Ok(swept)
+}
+
+async fn deliver_all(services: &Services, swept: &mut Swept) -> Result<(), Error> {
     loop {
         let delivery = deliver(services).await?;
         swept.uses += delivery.uses;
         swept.owed = delivery.owed;
         if !delivery.more {
-            break;
+            return Ok(());
         }
     }
-    // Organizations first: classes belong to them.
+}
+
+async fn push_organizations(services: &Services) -> Result<usize, Error> {
+    let mut pushed = 0;
     loop {
-        let owed = store::organizations::owed(&services.pool, ORGANIZATIONS).await?;
-        if owed.is_empty() {
-            break;
+        let next = store::organizations::owed(&services.pool, ORGANIZATIONS).await?;
+        if next.is_empty() {
+            return Ok(pushed);
         }
-        push::organizations(services, &owed).await?;
-        swept.organizations += owed.len();
+        push::organizations(services, &next).await?;
+        pushed += next.len();
     }
+}
+
+async fn push_classes(services: &Services) -> Result<usize, Error> {
+    let mut pushed = 0;
     loop {
-        let owed = store::classes::owed(&services.pool, CLASSES).await?;
-        if owed.is_empty() {
-            break;
+        let next = store::classes::owed(&services.pool, CLASSES).await?;
+        if next.is_empty() {
+            return Ok(pushed);
         }
-        push::classes(services, &owed).await?;
-        swept.classes += owed.len();
+        push::classes(services, &next).await?;
+        pushed += next.len();
     }
-    Ok(swept)
 }
 
 /// Retires what abandoned creations of classes left behind in the keys service, and pushes those classes that were

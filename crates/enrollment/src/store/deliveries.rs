@@ -3,7 +3,7 @@
 //! A change is below a mark when the transaction that made it has a lower id than the mark, and a mark is the lowest id
 //! of those in progress: everything below it has ended. Sequences and clocks have no such order.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::BadRow;
@@ -18,6 +18,38 @@ pub struct Stretch {
     pub below: u64,
     /// Whether this reaches the mark that was asked for.
     pub complete: bool,
+}
+
+/// What the keys service is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    /// Changes of enrollments that came by a key, whether or not they can be delivered yet.
+    pub uses: bool,
+    /// Copies of organizations.
+    pub organizations: bool,
+    /// Copies of classes.
+    pub classes: bool,
+}
+
+/// What is owed at this moment: one statement, which locks and writes nothing.
+pub async fn owed(executor: impl PgExecutor<'_>) -> sqlx::Result<Owed> {
+    sqlx::query_as!(
+        Owed,
+        r#"
+        SELECT EXISTS (
+            SELECT 1 FROM enrollment.enrollments e
+            WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d) AND e.key_id IS NOT NULL
+        ) AS "uses!",
+        EXISTS (
+            SELECT 1 FROM enrollment.organizations o WHERE o.copied_version < o.version
+        ) AS "organizations!",
+        EXISTS (
+            SELECT 1 FROM enrollment.classes c WHERE c.copied_version < c.version
+        ) AS "classes!"
+        "#
+    )
+    .fetch_one(executor)
+    .await
 }
 
 /// Locks the record of deliveries; the mark that all changes below were delivered. `None` if another delivery is in
