@@ -2,6 +2,7 @@
 //!
 //! Each file is named for what it promises. Every test ends with `finish`, which recounts the data and reads the logs.
 
+mod abandoned_creations;
 mod access_matrix;
 mod accounts;
 mod audit_trail;

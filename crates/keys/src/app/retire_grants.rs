@@ -25,7 +25,7 @@ pub async fn retire_grants(app: &App, call: &Call, class_ids: &[Uuid]) -> Result
 
 async fn attempt(app: &App, call: &Call, class_ids: &[Uuid]) -> Result<Vec<Uuid>, Error> {
     let mut transaction = begin(&app.pool).await?;
-    let drafts = grants::lock_drafts(&mut transaction, class_ids).await?;
+    let drafts = grants::lock_drafts(&mut transaction, class_ids, STALE_AFTER).await?;
     if !drafts.is_empty() {
         remove(app, call, &mut transaction, &drafts).await?;
     }

@@ -215,19 +215,23 @@ pub async fn lock(
     row.map(Grant::try_from).transpose()
 }
 
-/// Locks, of these classes, the grants that are still drafts; returns their classes.
+/// Locks, of these classes, the grants that are still drafts and were put no later than `age` ago; returns their classes.
+/// The age is judged under the lock: a draft that was put again meanwhile stays.
 pub async fn lock_drafts(
     connection: &mut PgConnection,
     class_ids: &[Uuid],
+    age: TimeDelta,
 ) -> Result<Vec<Uuid>, StoreError> {
     let drafts = sqlx::query_scalar!(
         r#"
         SELECT class_id FROM keys.grants
         WHERE class_id = ANY ($1) AND status = 'creating'
+            AND put_at <= statement_timestamp() - make_interval(secs => $2)
         ORDER BY class_id
         FOR UPDATE
         "#,
         class_ids,
+        age.as_seconds_f64(),
     )
     .fetch_all(connection)
     .await?;

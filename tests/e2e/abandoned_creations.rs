@@ -1,0 +1,79 @@
+//! What a creation of a class that was given up half-way leaves behind: it opens nothing, and is retired once it is old.
+
+use latchkey_proto::audit::v1::Actor;
+use latchkey_proto::errors::v1::ErrorReason;
+use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
+use latchkey_proto::keys::v1::{
+    Grant, GrantStatus, PutEventKeyRequest, PutGrantsRequest, RetireGrantsRequest,
+};
+use sqlx::Row as _;
+
+use crate::harness::world::{own_code, redeem};
+use crate::harness::{ClassDraft, Organization, Stack, new_id, refused};
+
+async fn is_there(stack: &Stack, class_id: &str) -> bool {
+    let mut connection = stack.database().await;
+    let counted = sqlx::query("SELECT count(*) FROM keys.grants WHERE class_id = $1::text::uuid")
+        .bind(class_id)
+        .fetch_one(&mut connection)
+        .await;
+    counted.expect("a count").get::<i64, _>(0) == 1
+}
+
+#[tokio::test]
+async fn it_opens_nothing_and_goes_only_once_it_is_old() {
+    let stack = Stack::own().await;
+    let organization = Organization::new(&stack).await;
+    // The organization's copy must be there, as it is when a class is created.
+    let class = organization.class(ClassDraft::new()).await;
+    let student = organization.student().await.student_id;
+    let mut keys = KeyUsageServiceClient::new(stack.enrollment_service().to_keys());
+    let class_id = new_id();
+    let draft = Grant {
+        class_id: class_id.clone(),
+        organization_id: organization.id.clone(),
+        name: "Given up".to_owned(),
+        start_time: class.start_time,
+        end_time: class.end_time,
+        event_key_until: class.end_time,
+        time_zone: class.time_zone,
+        status: GrantStatus::Creating.into(),
+        maximum_keys: 30,
+        ..Grant::default()
+    };
+    let grants = vec![draft];
+    let put = keys.put_grants(PutGrantsRequest { grants }).await;
+    put.expect("put");
+    let code = format!("given-up-{}", &new_id()[24..]);
+    let request = PutEventKeyRequest {
+        request_id: new_id(),
+        class_id: class_id.clone(),
+        change: Some(own_code(&code)),
+        actor: Some(Actor {
+            subject: "ada-admin".to_owned(),
+            issuer: "https://id.example.com".to_owned(),
+            ..Actor::default()
+        }),
+    };
+    keys.put_event_key(request).await.expect("put");
+    let answer = redeem(&stack, &student, &code).await;
+    refused(answer, ErrorReason::KeyNotFound);
+
+    let retire = || RetireGrantsRequest {
+        class_ids: vec![class_id.clone()],
+    };
+    keys.retire_grants(retire()).await.expect("too young");
+    assert!(is_there(&stack, &class_id).await);
+    let mut connection = stack.database().await;
+    sqlx::query(
+        "UPDATE keys.grants SET put_at = put_at - interval '11 minutes' WHERE status = 'creating'",
+    )
+    .execute(&mut connection)
+    .await
+    .expect("aged");
+    keys.retire_grants(retire()).await.expect("retired");
+    assert!(!is_there(&stack, &class_id).await);
+    let answer = redeem(&stack, &student, &code).await;
+    refused(answer, ErrorReason::KeyNotFound);
+    stack.finish().await;
+}
