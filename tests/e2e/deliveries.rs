@@ -1,24 +1,33 @@
 //! What keys must be told arrives, whatever stood in its way; and who was answered once is answered again without keys.
 
+use chrono::TimeDelta;
 use latchkey::stack::Service;
-use latchkey_proto::enrollment::v1::CancelEnrollmentRequest;
+use latchkey_proto::enrollment::v1::{
+    CancelClassRequest, CancelEnrollmentRequest, EnrollStudentRequest, ListClassesRequest,
+    UpdateClassRequest,
+};
 use latchkey_proto::errors::v1::ErrorReason;
+use latchkey_proto::keys::v1::{KeyState, ListTrainingKeysRequest};
 
-use crate::harness::world::{come_in, redeem, redeem_as};
-use crate::harness::{Caller, ClassDraft, Organization, Stack, new_id, refused};
+use crate::harness::world::{come_in, mask, redeem, redeem_as};
+use crate::harness::{
+    Caller, ClassDraft, Organization, Stack, at, eventually, new_id, now, refused,
+};
 
 /// A class with one key and two students.
 struct Cast {
     admin: Caller,
+    class_id: String,
     code: String,
     students: [String; 2],
 }
 
 async fn cast(stack: &Stack) -> Cast {
     let organization = Organization::new(stack).await;
-    let (_, codes) = organization.keyed_class(ClassDraft::new(), 1).await;
+    let (class, codes) = organization.keyed_class(ClassDraft::new(), 1).await;
     Cast {
         admin: organization.admin(),
+        class_id: class.class_id,
         code: codes[0].code.clone(),
         students: [
             organization.student().await.student_id,
@@ -56,6 +65,7 @@ async fn a_key_given_up_while_keys_is_away_is_free_at_once_when_keys_is_back() {
         admin,
         code,
         students,
+        ..
     } = cast(&stack).await;
     let enrollment = come_in(&stack, &students[0], &code).await;
     stack.replica(Service::Keys, 0).kill().await;
@@ -73,5 +83,101 @@ async fn a_key_given_up_while_keys_is_away_is_free_at_once_when_keys_is_back() {
     come_in(&stack, &students[1], &code).await;
 
     // It was, and of the new use: `finish` waits for both.
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_class_asked_for_while_keys_is_away_is_made_by_the_same_request_once_keys_is_back() {
+    let mut stack = Stack::own().await;
+    let (admin, request) = {
+        let organization = Organization::new(&stack).await;
+        let draft = ClassDraft::new().with_event_key();
+        (organization.admin(), draft.request(&organization.id))
+    };
+    stack.replica(Service::Keys, 0).kill().await;
+    let answer = admin.classes().create_class(request.clone()).await;
+    refused(answer, ErrorReason::DependencyUnavailable);
+    let list = ListClassesRequest {
+        organization_id: request.organization_id.clone(),
+        ..ListClassesRequest::default()
+    };
+    let listed = admin.classes().list_classes(list.clone()).await;
+    assert!(listed.expect("a list").into_inner().classes.is_empty());
+    stack.replica(Service::Keys, 0).run().await;
+
+    let made = eventually("made", async || {
+        let answer = admin.classes().create_class(request.clone()).await;
+        answer.map_err(|refusal| refusal.to_string())
+    })
+    .await
+    .into_inner();
+
+    assert!(made.event_key.expect("an event key").enabled);
+    let listed = admin.classes().list_classes(list).await;
+    let listed = listed.expect("a list").into_inner().classes;
+    assert_eq!(listed, [made.training_class.expect("a class")]);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn without_keys_staff_move_classes_enroll_and_cancel_and_keys_shows_it_when_it_is_back() {
+    let mut stack = Stack::own().await;
+    let cast = cast(&stack).await;
+    let mut classes = cast.admin.classes();
+    stack.replica(Service::Keys, 0).kill().await;
+    let moved = UpdateClassRequest {
+        class_id: cast.class_id.clone(),
+        update_mask: mask(&["end_time"]),
+        end_time: at(now() + TimeDelta::days(9)),
+        ..UpdateClassRequest::default()
+    };
+    let moved = classes.update_class(moved).await.expect("moved");
+    let end = moved.into_inner().training_class.expect("a class").end_time;
+    let direct = EnrollStudentRequest {
+        request_id: new_id(),
+        class_id: cast.class_id.clone(),
+        student_id: cast.students[0].clone(),
+    };
+    let enrolled = cast.admin.enrollments().enroll_student(direct).await;
+    enrolled.expect("enrolled");
+    stack.replica(Service::Keys, 0).run().await;
+    let key = async || {
+        let request = ListTrainingKeysRequest {
+            class_id: cast.class_id.clone(),
+            ..ListTrainingKeysRequest::default()
+        };
+        let listed = cast.admin.training_keys().list_training_keys(request).await;
+        let mut keys = listed
+            .map_err(|refusal| refusal.to_string())?
+            .into_inner()
+            .keys;
+        keys.pop().ok_or_else(|| "no key".to_owned())
+    };
+    eventually("moved in keys", async || {
+        let until = key().await?.redeemable_until;
+        if until == end {
+            Ok(())
+        } else {
+            Err(format!("{until:?}"))
+        }
+    })
+    .await;
+
+    stack.replica(Service::Keys, 0).kill().await;
+    let cancel = CancelClassRequest {
+        class_id: cast.class_id.clone(),
+        ..CancelClassRequest::default()
+    };
+    classes.cancel_class(cancel).await.expect("cancelled");
+    stack.replica(Service::Keys, 0).run().await;
+    eventually("expired in keys", async || {
+        let state = key().await?.state();
+        if state == KeyState::Expired {
+            Ok(())
+        } else {
+            Err(format!("{state:?}"))
+        }
+    })
+    .await;
     stack.finish().await;
 }

@@ -1,12 +1,16 @@
 //! A class's event key: one code that everybody shares, which can be changed, and remembers who came by which.
 
+use latchkey_proto::enrollment::v1::CheckKeyRequest;
 use latchkey_proto::errors::v1::{ErrorReason, Warning, WarningReason};
 use latchkey_proto::keys::v1::{
     EventKeyChange, GetEventKeyRequest, RevealEventKeyRequest, SetEventKeyRequest,
 };
 
+use crate::harness::time::read;
 use crate::harness::world::{come_in, generated, generated_with_grace, off, own_code, redeem};
-use crate::harness::{ClassDraft, Organization, Stack, new_id, refused};
+use crate::harness::{
+    ClassDraft, Organization, Stack, eventually, new_id, now, reason_of, refused,
+};
 
 fn warned(warnings: &[Warning]) -> Vec<WarningReason> {
     warnings.iter().map(Warning::reason).collect()
@@ -45,6 +49,43 @@ async fn a_new_code_ends_the_old_one_at_once_or_after_its_grace() {
     let third = organization.event_code(class_id).await;
     let origin = come_in(&stack, &students[3], &third).await.origin;
     assert_eq!(origin.expect("an origin").generation, 3);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn the_old_code_opens_until_its_grace_is_over_and_not_after() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let (class, old) = organization.event_class(ClassDraft::new()).await;
+    let student = organization.student().await.student_id;
+    let check = async |code: &str| {
+        let request = CheckKeyRequest {
+            code: code.to_owned(),
+            student_id: student.clone(),
+            organization_id: String::new(),
+        };
+        stack.platform().redemptions().check_key(request).await
+    };
+    let set = organization
+        .set_event_key(&class.class_id, generated_with_grace(2))
+        .await;
+    let key = set.event_key.expect("an event key");
+    let until = read(key.previous_code_valid_until.as_ref());
+    let refusal = eventually("over", async || {
+        let asked = now();
+        match check(&old).await {
+            Ok(_) if asked < until => Err("the grace lasts".to_owned()),
+            Ok(_) => panic!("it opened after its grace"),
+            Err(refusal) => Ok(refusal),
+        }
+    })
+    .await;
+    assert!(now() >= until, "its grace was cut short");
+    assert_eq!(reason_of(&refusal), ErrorReason::CodeReplaced);
+    let answer = redeem(&stack, &student, &old).await;
+    refused(answer, ErrorReason::CodeReplaced);
+    let new = organization.event_code(&class.class_id).await;
+    come_in(&stack, &student, &new).await;
     stack.finish().await;
 }
 

@@ -180,3 +180,37 @@ async fn who_holds_more_classes_than_there_are_connections_keeps_nobody_else_wai
     }
     stack.finish().await;
 }
+
+#[tokio::test]
+async fn who_comes_when_every_place_is_taken_is_sent_away_at_once_and_decided_on_the_next_try() {
+    let stack = Stack::with(Options {
+        enrollment: "[limits]\nmax_calls = 1\n[database]\nlock_timeout_ms = 20000\nstatement_timeout_ms = 25000",
+        ..Options::default()
+    })
+    .await;
+    let organization = Organization::new(&stack).await;
+    let (class, code) = organization.event_class(ClassDraft::new()).await;
+    let waiting = organization.student().await.student_id;
+    let late = organization.student().await.student_id;
+    let id = new_id();
+    let mut holder = stack.database().await;
+    hold(&mut holder, &class.class_id).await;
+
+    let waiter = redeem(&stack, &waiting, &code);
+    let meanwhile = async {
+        somebody_waits(&stack, &mut holder).await;
+        let answer = redeem_as(&stack, &id, &late, &code).await;
+        // The one who waits is still there: nobody waited for a place.
+        let refusal = refused(answer, ErrorReason::Overloaded);
+        let delay = refusal.get_details_retry_info();
+        assert!(delay.is_some_and(|info| info.retry_delay.is_some()));
+        let_go(&mut holder).await;
+    };
+    let (answer, ()) = futures::join!(waiter, meanwhile);
+
+    answer.expect("in");
+    let answer = redeem_as(&stack, &id, &late, &code).await.expect("in");
+    assert!(!answer.into_inner().replayed, "it was not decided before");
+    assert_eq!(organization.roster(&class.class_id).await.seats_taken, 2);
+    stack.finish().await;
+}
