@@ -80,6 +80,11 @@ fn every_crate_inherits_the_workspaces_lints() {
 }
 
 #[test]
+fn faults_are_compiled_in_for_tests_only() {
+    hold(&manifests::shipped_faults(&source::manifests()));
+}
+
+#[test]
 fn the_access_tables_cover_every_method() {
     hold(&contract::uncovered_methods(
         &sources(),

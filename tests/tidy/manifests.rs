@@ -84,6 +84,41 @@ pub(crate) fn missing_lints(manifests: &[Source]) -> Vec<Finding> {
         .collect()
 }
 
+/// Faults are for tests: whatever turns them on outside of dev-dependencies would ship them.
+pub(crate) fn shipped_faults(manifests: &[Source]) -> Vec<Finding> {
+    let asks = |dependency: &Value| {
+        let features = dependency.get("features").and_then(Value::as_array);
+        features.is_some_and(|features| {
+            features
+                .iter()
+                .any(|feature| feature.as_str() == Some("faults"))
+        })
+    };
+    let ships = |manifest: &Source| {
+        let table = parse(manifest);
+        let asked = ["dependencies", "build-dependencies"]
+            .iter()
+            .any(|section| {
+                let dependencies = table.get(*section).and_then(Value::as_table);
+                dependencies.is_some_and(|table| table.values().any(asks))
+            });
+        let features = table.get("features").and_then(Value::as_table);
+        let passed_on = features.is_some_and(|features| {
+            features.iter().any(|(name, implied)| {
+                let implied = implied.as_array().into_iter().flatten();
+                let mut implied = implied.filter_map(Value::as_str);
+                name == "default" && implied.clone().any(|feature| feature == "faults")
+                    || implied.any(|feature| feature.ends_with("/faults"))
+            })
+        });
+        asked || passed_on
+    };
+    let shipping = manifests.iter().filter(|manifest| ships(manifest));
+    shipping
+        .map(|manifest| Finding::new(&manifest.path, 1, "turns faults on outside of tests"))
+        .collect()
+}
+
 /// The lints that the project's rules rest on, with their levels.
 pub(crate) fn weak_lints(root: &Path) -> Vec<Finding> {
     let text = std::fs::read_to_string(root).expect("the workspace's manifest");
@@ -140,6 +175,20 @@ mod tests {
         }
         let good = "[package]\nname = 'latchkey-keys'\n[dependencies]\nlatchkey-proto.workspace = true\ntonic = '1'";
         assert!(wrong_dependencies(&manifest(good)).is_empty());
+    }
+
+    #[test]
+    fn faults_that_would_be_shipped_are_found() {
+        for text in [
+            "[dependencies]\nlatchkey-service-kit = { workspace = true, features = ['faults'] }",
+            "[build-dependencies]\nlatchkey-service-kit = { path = 'x', features = ['a', 'faults'] }",
+            "[features]\ndefault = ['faults']\nfaults = []",
+            "[features]\nchaos = ['latchkey-service-kit/faults']",
+        ] {
+            assert_eq!(shipped_faults(&manifest(text)).len(), 1, "{text}");
+        }
+        let good = "[features]\nfaults = ['dep:fail']\n[dev-dependencies]\nlatchkey-service-kit = { workspace = true, features = ['faults'] }";
+        assert!(shipped_faults(&manifest(good)).is_empty());
     }
 
     #[test]

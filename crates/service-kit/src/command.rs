@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConfigError, LogConfig, redacted};
 use crate::telemetry::Chain;
-use crate::{lifecycle, telemetry};
+use crate::{faults, lifecycle, telemetry};
 
 /// How a service is run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
@@ -62,6 +62,7 @@ where
     if let Err(error) = telemetry::init(log(&config)) {
         return failed(&error, 2);
     }
+    faults::arm();
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

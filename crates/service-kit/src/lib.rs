@@ -7,6 +7,7 @@
 //! - [`context`]: what a handler is told about its call.
 //! - [`server`] and [`client`]: the two ends of a call between services.
 //! - [`command`], [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
+//! - [`faults`]: crashes and bugs brought about by tests; nothing of it is in what is shipped.
 //! - [`paging`] and [`etag`]: page tokens and versions as callers see them.
 
 pub mod access;
@@ -18,6 +19,7 @@ pub mod config;
 pub mod context;
 pub mod database;
 pub mod etag;
+pub mod faults;
 pub mod identity;
 pub mod ids;
 pub mod lifecycle;

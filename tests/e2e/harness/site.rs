@@ -55,6 +55,7 @@ pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     pub(crate) log: PathBuf,
     config: PathBuf,
+    environment: Vec<(String, String)>,
     process: Option<Process>,
 }
 
@@ -162,6 +163,7 @@ impl Replica {
                 address,
                 log: log.clone(),
                 config: config.clone(),
+                environment: Vec::new(),
                 process: None,
             };
             match replica.try_run().await {
@@ -180,9 +182,15 @@ impl Replica {
             config_file: &self.config,
             address: self.address,
             log: &self.log,
+            environment: &self.environment,
         };
         self.process = Some(Process::start(&options).await?);
         Ok(())
+    }
+
+    /// The faults of its next run, in the language of `latchkey_service_kit::faults`.
+    pub(crate) fn set_faults(&mut self, faults: &str) {
+        self.environment = vec![("FAILPOINTS".to_owned(), faults.to_owned())];
     }
 
     /// Starts it again where it was.

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use latchkey_service_kit::faults::clock_offset;
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -79,6 +80,7 @@ async fn read_wishes(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::R
             note(&mut ledger, wish, row)?;
         }
     }
+    ledger.now += clock_offset();
     Ok(ledger)
 }
 

@@ -52,6 +52,8 @@ pub struct ProcessOptions<'a> {
     pub address: SocketAddr,
     /// Where its log goes.
     pub log: &'a Path,
+    /// What its environment has besides that of this process: names and values.
+    pub environment: &'a [(String, String)],
 }
 
 impl Process {
@@ -74,7 +76,8 @@ impl Process {
                 "--stop-on-stdin-close",
                 "--config",
             ])
-            .arg(options.config_file);
+            .arg(options.config_file)
+            .envs(options.environment.iter().cloned());
         command
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)

@@ -309,6 +309,7 @@ async fn start_service(
             config_file: &config_file,
             address,
             log: &log,
+            environment: &[],
         };
         match Process::start(&process).await {
             Ok(process) => return Ok((process, address)),
