@@ -9,6 +9,7 @@ mod audit_trail;
 mod bad_input;
 mod cancelling;
 mod classes;
+mod crash_points;
 mod crashes;
 mod deliveries;
 mod direct_enrollment;

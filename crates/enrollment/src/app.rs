@@ -4,6 +4,7 @@
 mod call;
 mod error;
 mod passwords;
+mod planted;
 mod services;
 mod wake;
 

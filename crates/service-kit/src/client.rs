@@ -18,6 +18,7 @@ use tower::Service;
 use crate::body::DeadlineBody;
 use crate::config::ClientConfig;
 use crate::context::{REQUEST_ID_HEADER, RequestId};
+use crate::faults::crash_point;
 use crate::identity::TokenSigner;
 use crate::server::timeout_header;
 use crate::status::ApiError;
@@ -124,9 +125,12 @@ impl Service<Request<Body>> for ServiceChannel {
             Err(status) => return Box::pin(std::future::ready(Err(status))),
         };
         let deadline = Instant::now() + timeout;
+        crash_point("call::before");
         let answer = self.inner.call(request);
         Box::pin(async move {
-            match timeout_at(deadline, answer).await {
+            let answer = timeout_at(deadline, answer).await;
+            crash_point("call::after");
+            match answer {
                 Ok(Ok(response)) => Ok(response.map(|body| DeadlineBody::wrap(body, deadline))),
                 // The transport reads the same header and may be first; it would say CANCELLED.
                 Ok(Err(error)) if is_timeout(&error) => Err(ApiError::deadline_exceeded().into()),

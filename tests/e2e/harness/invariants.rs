@@ -109,12 +109,7 @@ pub(crate) async fn hold(stack: &Stack) {
     let mut connection = stack.database().await;
     let broken = findings(&mut connection, &BROKEN).await;
     assert!(broken.is_empty(), "{broken}");
-    eventually("all told to keys", async || {
-        let mut connection = stack.database().await;
-        let owed = findings(&mut connection, &OWED).await;
-        if owed.is_empty() { Ok(()) } else { Err(owed) }
-    })
-    .await;
+    eventually("all told to keys", async || told(stack).await).await;
     let services = &stack.site().database.services;
     let databases = Databases::connect(&services.keys_url, &services.enrollment_url);
     let databases = databases.await.expect("connections");
@@ -123,6 +118,13 @@ pub(crate) async fn hold(stack: &Stack) {
         .expect("a report");
     databases.close().await;
     assert!(report.is_ok(), "{}", report.for_people());
+}
+
+/// Whether keys was told all that it is owed; what not.
+pub(crate) async fn told(stack: &Stack) -> Result<(), String> {
+    let mut connection = stack.database().await;
+    let owed = findings(&mut connection, &OWED).await;
+    if owed.is_empty() { Ok(()) } else { Err(owed) }
 }
 
 async fn findings(connection: &mut PgConnection, queries: &[(&str, &'static str)]) -> String {

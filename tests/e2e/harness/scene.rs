@@ -173,6 +173,7 @@ impl<'s> Scene<'s> {
         let class_id = self.class.class_id.clone();
         match method {
             "CreateClass" => ClassDraft::new()
+                .with_event_key()
                 .request(&self.organization.id)
                 .encode_to_vec(),
             "GetClass" => enrollment::GetClassRequest { class_id }.encode_to_vec(),

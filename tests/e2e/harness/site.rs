@@ -15,6 +15,7 @@ use latchkey_service_kit::identity::{Role, SignerOptions, TokenSigner};
 use toml::{Table, Value};
 
 use super::cluster::{TestDatabase, cluster, executable};
+use super::eventually;
 
 /// How often another free port is tried when someone took it before the service bound it.
 const PORT_TRIES: u32 = 5;
@@ -127,6 +128,22 @@ impl Site {
         }
     }
 
+    /// Takes a process out of this site, to be handled apart.
+    pub(crate) fn take(&mut self, service: Service, number: usize) -> Replica {
+        match service {
+            Service::Keys => self.keys.remove(number),
+            Service::Enrollment => self.enrollment.remove(number),
+        }
+    }
+
+    /// Takes a process back; it is the last of its service.
+    pub(crate) fn give_back(&mut self, replica: Replica) {
+        match replica.service {
+            Service::Keys => self.keys.push(replica),
+            Service::Enrollment => self.enrollment.push(replica),
+        }
+    }
+
     /// Stops all processes, in order, each of which must end well.
     pub(crate) async fn stop(&mut self) {
         for replica in self.enrollment.iter_mut().chain(&mut self.keys) {
@@ -163,7 +180,10 @@ impl Replica {
                 address,
                 log: log.clone(),
                 config: config.clone(),
-                environment: Vec::new(),
+                environment: vec![(
+                    "LATCHKEY_FAULTS_FILE".to_owned(),
+                    config.with_extension("faults").display().to_string(),
+                )],
                 process: None,
             };
             match replica.try_run().await {
@@ -188,9 +208,31 @@ impl Replica {
         Ok(())
     }
 
-    /// The faults of its next run, in the language of `latchkey_service_kit::faults`.
-    pub(crate) fn set_faults(&mut self, faults: &str) {
-        self.environment = vec![("FAILPOINTS".to_owned(), faults.to_owned())];
+    /// The faults that happen from now on, in the language of `latchkey_service_kit::faults`. Returns when they hold, in a
+    /// process that runs; without one, they hold from its next start on.
+    pub(crate) async fn set_faults(&mut self, faults: &str) {
+        let (file, done) = (
+            self.faults_file(),
+            self.faults_file().with_extension("faults.done"),
+        );
+        let _ = std::fs::remove_file(&done);
+        // At once, so that half a sentence is never read.
+        let next = file.with_extension("next");
+        std::fs::write(&next, faults).expect("faults are written");
+        std::fs::rename(&next, &file).expect("faults are put in place");
+        eventually("the faults hold", async || {
+            let held = std::fs::read_to_string(&done).is_ok_and(|held| held == faults);
+            if held || self.process.is_none() {
+                Ok(())
+            } else {
+                Err(faults.to_owned())
+            }
+        })
+        .await;
+    }
+
+    fn faults_file(&self) -> PathBuf {
+        self.config.with_extension("faults")
     }
 
     /// Starts it again where it was.
@@ -207,6 +249,28 @@ impl Replica {
                 .await
                 .expect("it stops by itself and without an error");
         }
+    }
+
+    /// Whether it runs no more, whoever ended it.
+    pub(crate) fn is_down(&mut self) -> bool {
+        let process = self.process.as_mut();
+        process.is_none_or(|process| process.has_ended().expect("it is known"))
+    }
+
+    /// Starts it again without faults if it runs no more; whether it did not.
+    pub(crate) async fn revive(&mut self) -> bool {
+        let down = self.is_down();
+        if down {
+            self.process = None;
+            self.set_faults("").await;
+            self.run().await;
+        }
+        down
+    }
+
+    /// Its process id, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Process::pid)
     }
 
     /// Kills it, as a crash would.

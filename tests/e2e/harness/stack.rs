@@ -78,8 +78,22 @@ impl Stack {
 
     /// A process of the test's own stack, to be stopped, killed or started again.
     pub(crate) fn replica(&mut self, service: Service, number: usize) -> &mut Replica {
+        self.own_site().replica(service, number)
+    }
+
+    /// Takes a process out of the test's own stack: to be handled while others use the stack, and given back.
+    pub(crate) fn take(&mut self, service: Service, number: usize) -> Replica {
+        self.own_site().take(service, number)
+    }
+
+    /// Takes a process back.
+    pub(crate) fn give_back(&mut self, replica: Replica) {
+        self.own_site().give_back(replica);
+    }
+
+    fn own_site(&mut self) -> &mut Site {
         match &mut self.owner {
-            Owner::Own(site, _) => site.replica(service, number),
+            Owner::Own(site, _) => site,
             Owner::Shared(_) => panic!("a shared stack is left alone"),
         }
     }

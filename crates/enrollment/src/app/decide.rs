@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use latchkey_group_commit::{Batch, BatchError};
 use latchkey_service_kit::database::begin;
+use latchkey_service_kit::faults::{crash_point, planted};
 use secrecy::ExposeSecret;
 use sqlx::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use super::admission::{Admitted, Answer, Found, answers};
 use super::desk::{Item, Registration, within_reach};
 use super::intake::{batch_error, is_registration};
+use super::planted::distort;
 use super::{Error, Services};
 use crate::domain::class::Class;
 use crate::domain::decision::{Admission, Applicant, Decision, Ledger, Wish};
@@ -101,6 +103,10 @@ pub(super) async fn step(
     loop {
         match transact(services, batch, locking).await {
             Ok(decided) => return Ok(decided),
+            Err(Failure { again: true, .. }) if planted("bug::conflict_patched") => {
+                let guess = || answered(Err(Refusal::EmailTaken));
+                return Ok(batch.iter().map(|_| guess()).collect());
+            }
             Err(Failure { again: true, .. }) if attempt < ATTEMPTS => attempt += 1,
             Err(Failure { error, again }) => {
                 // A class that was not to be had is so for all of its items.
@@ -121,7 +127,14 @@ async fn transact(
     let mut transaction = begin(&services.pool).await?;
     match attempt(&mut transaction, items, locking).await {
         Ok(Attempt { decided, changed }) => {
-            transaction.commit().await?;
+            if planted("bug::answered_before_the_flush") {
+                tokio::spawn(async move {
+                    tokio::time::sleep(TURN_PATIENCE).await;
+                    transaction.commit().await
+                });
+            } else {
+                transaction.commit().await?;
+            }
             if changed {
                 services.wake.ring();
             }
@@ -147,13 +160,23 @@ async fn attempt(
     items: &[Item],
     locking: Locking,
 ) -> Result<Attempt, Failure> {
+    let early = if planted("bug::facts_read_before_the_lock") {
+        let all: Vec<&Item> = items.iter().collect();
+        Some(facts(connection, &all).await?)
+    } else {
+        None
+    };
     let busy = lock(connection, items, locking).await?;
     let held = |item: &Item| class_of(item).filter(|class| busy.contains(class));
     let open: Vec<&Item> = items.iter().filter(|item| held(item).is_none()).collect();
     let (answered, changed) = if open.is_empty() {
         (Vec::new(), false)
     } else {
-        decide(connection, &open).await?
+        let ledger = match early {
+            Some(ledger) => ledger,
+            None => facts(connection, &open).await?,
+        };
+        decide(connection, &open, ledger).await?
     };
     let mut answered = answered.into_iter();
     let decided = items
@@ -173,6 +196,9 @@ async fn lock(
     items: &[Item],
     locking: Locking,
 ) -> Result<BTreeSet<Uuid>, Failure> {
+    if planted("bug::class_not_locked") {
+        return Ok(BTreeSet::new());
+    }
     let classes: BTreeSet<Uuid> = items.iter().filter_map(class_of).collect();
     if locking == Locking::Waiting {
         for class in classes {
@@ -202,21 +228,32 @@ async fn lock(
     Ok(existing.into_iter().collect())
 }
 
+/// What is known about `items`.
+async fn facts(connection: &mut PgConnection, items: &[&Item]) -> Result<Ledger, Failure> {
+    let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
+    let mut ledger = store::facts::read(connection, &wishes).await?;
+    distort(&mut ledger, &wishes);
+    crash_point("decide::facts_read");
+    Ok(ledger)
+}
+
 /// Decides and writes; whether enrollments were made.
 async fn decide(
     connection: &mut PgConnection,
     items: &[&Item],
+    mut ledger: Ledger,
 ) -> Result<(Vec<Decided>, bool), Failure> {
-    let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
-    let mut ledger = store::facts::read(connection, &wishes).await?;
-    let decisions: Vec<Decision> = items
-        .iter()
-        .map(|item| {
-            let home = ledger.home(&item.wish.applicant);
-            let reached = within_reach(&item.call.scope, &item.wish.applicant, home);
-            ledger.decide(&item.wish, reached)
-        })
-        .collect();
+    let judge = |item: &&Item| {
+        let home = ledger.home(&item.wish.applicant);
+        let reached = within_reach(&item.call.scope, &item.wish.applicant, home);
+        ledger.decide(&item.wish, reached)
+    };
+    let decisions: Vec<Decision> = if planted("bug::last_come_first_served") {
+        let last_first: Vec<Decision> = items.iter().rev().map(judge).collect();
+        last_first.into_iter().rev().collect()
+    } else {
+        items.iter().map(judge).collect()
+    };
     let changed = write(connection, items, &decisions, &ledger).await?;
     let found: Vec<Found> = items
         .iter()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use latchkey_service_kit::database::begin;
+use latchkey_service_kit::faults::planted;
 use tokio::time::Instant;
 
 use super::{Error, Services};
@@ -41,6 +42,16 @@ pub async fn deliver(services: &Services) -> Result<Delivery, Error> {
     let until = deliveries::mark(&mut transaction).await?;
     let stretch = deliveries::stretch(&mut transaction, from, until, MAX_ITEMS).await?;
     let uses = stretch.uses.len();
+    if planted("bug::told_after_the_commit") {
+        deliveries::advance(&mut transaction, stretch.below).await?;
+        transaction.commit().await?;
+        tell(&services.keys, &stretch.uses).await?;
+        return Ok(Delivery {
+            uses,
+            more: false,
+            owed: false,
+        });
+    }
     if uses > 0 {
         tell(&services.keys, &stretch.uses).await?;
     }

@@ -6,6 +6,7 @@ use latchkey_service_kit::database::begin;
 
 use super::admission::{Answer, Found, answers};
 use super::desk::{Item, within_reach};
+use super::planted::distort;
 use super::{Error, Services};
 use crate::domain::decision::{Applicant, Decision, Wish};
 use crate::domain::key::ResolvedKey;
@@ -22,8 +23,9 @@ pub(super) async fn recall(
 async fn recall_all(services: &Services, items: &[Item]) -> Result<Vec<Option<Answer>>, Error> {
     let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
     let mut connection = services.pool.acquire().await?;
-    let ledger = store::facts::read(&mut connection, &wishes).await?;
+    let mut ledger = store::facts::read(&mut connection, &wishes).await?;
     drop(connection);
+    distort(&mut ledger, &wishes);
     let early: Vec<Option<Decision>> = items
         .iter()
         .map(|item| {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use latchkey_service_kit::database::begin;
+use latchkey_service_kit::faults::planted;
 use latchkey_service_kit::telemetry::Chain;
 use uuid::Uuid;
 
@@ -36,7 +37,9 @@ pub async fn organizations(
 pub async fn classes(services: &Services, classes: &[Class]) -> Result<(), Error> {
     let grants: Vec<Grant> = classes.iter().map(Grant::of).collect();
     let keys = services.keys.with_timeout(PATIENCE);
-    keys.put_grants(&grants).await?;
+    if !planted("bug::push_lost") {
+        keys.put_grants(&grants).await?;
+    }
     let mut transaction = begin(&services.pool).await?;
     store::classes::set_copied(&mut transaction, classes).await?;
     transaction.commit().await?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use latchkey_service_kit::database::begin;
+use latchkey_service_kit::faults::planted;
 use uuid::Uuid;
 
 use super::{App, Error, settled};
@@ -20,6 +21,12 @@ pub async fn record_uses(app: &App, uses: Vec<Mark>) -> Result<Vec<Uuid>, Error>
 async fn attempt(app: &App, uses: &[Mark]) -> Result<Vec<Uuid>, Error> {
     let mut transaction = begin(&app.pool).await?;
     let unknown = marks::record(&mut transaction, uses).await?;
+    if planted("bug::released_by_the_key_alone") {
+        marks::planted::release_by_key(&mut transaction, uses).await?;
+    }
+    if planted("bug::released_lives_again") {
+        marks::planted::revive(&mut transaction, uses).await?;
+    }
     transaction.commit().await?;
     Ok(unknown)
 }

@@ -1,5 +1,7 @@
 //! `keys.marks`: a copy of the uses that the enrollment service decided.
 
+pub mod planted;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;

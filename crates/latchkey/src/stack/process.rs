@@ -128,6 +128,14 @@ impl Process {
         format!("its log ({}) ends:\n{lines}", self.log.display())
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub fn has_ended(&mut self) -> std::io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Returns when it has ended.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ use std::ops::{Deref, DerefMut};
 use sqlx::pool::PoolConnection;
 use sqlx::{Error, PgConnection, PgPool, Postgres};
 
+use crate::faults::{crash_point, planted};
+
 /// A transaction (READ COMMITTED) on a pooled connection. Used like a connection: `&mut *transaction`.
 ///
 /// Dropped without [`Transaction::commit`], it is rolled back when its connection comes back to the pool. It differs
@@ -31,11 +33,16 @@ impl Transaction {
     ///
     /// On an error the transaction was rolled back, unless the connection broke: then the outcome is unknown.
     pub async fn commit(mut self) -> Result<(), Error> {
+        crash_point("commit::before");
         // In a failed transaction the first statement is refused (SQLSTATE 25P02), and the second is not run. Both go
         // in one message, so that this costs no round trip.
-        sqlx::raw_sql("SELECT 1; COMMIT")
-            .execute(&mut *self.connection)
-            .await?;
+        let commit = if planted("bug::rollback_taken_for_commit") {
+            "COMMIT"
+        } else {
+            "SELECT 1; COMMIT"
+        };
+        sqlx::raw_sql(commit).execute(&mut *self.connection).await?;
+        crash_point("commit::after");
         Ok(())
     }
 
