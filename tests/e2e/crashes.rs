@@ -7,7 +7,7 @@ use latchkey_proto::enrollment::v1::{
     GetRosterRequest, GetRosterResponse, RedeemKeyRequest, RedeemKeyResponse,
 };
 use latchkey_proto::errors::v1::ErrorReason;
-use latchkey_service_kit::status;
+use latchkey_service_kit::{faults, status};
 use tonic::{Response, Status};
 
 use crate::harness::world::{enrolled, redemption};
@@ -59,7 +59,8 @@ impl Rush {
 fn holds(before: &Answer, now: &Answer) {
     match (before, now) {
         (Ok(before), Ok(now)) => {
-            assert!(now.get_ref().replayed);
+            assert!(now.get_ref().replayed, "it was forgotten");
+            assert_eq!(before.get_ref().outcome(), now.get_ref().outcome());
             assert_eq!(before.get_ref().enrollment, now.get_ref().enrollment);
         }
         (Ok(_), Err(refusal)) => panic!("an acknowledged answer does not hold: {refusal:?}"),
@@ -82,7 +83,7 @@ async fn what_a_killed_process_left_open_is_settled_by_another_and_what_it_said_
         ..Options::default()
     })
     .await;
-    let rush = Rush::of_200_for_30_seats(&stack).await;
+    let mut rush = Rush::of_200_for_30_seats(&stack).await;
     let (survivor, dying) = (stack.platform().on(0), stack.platform().on(1));
 
     let process = stack.replica(Service::Enrollment, 1);
@@ -95,6 +96,11 @@ async fn what_a_killed_process_left_open_is_settled_by_another_and_what_it_said_
         process.kill().await;
     };
     let (first, ()) = futures::join!(rush.all_at_once(&dying), killed);
+    if faults::planted("bug::retried_under_a_new_id") {
+        for request in &mut rush.requests {
+            request.redemption_id = new_id();
+        }
+    }
     let second = rush.all_at_once(&survivor).await;
 
     for (before, now) in first.iter().zip(&second) {

@@ -12,7 +12,7 @@ use crate::harness::world::{come_in, redeem, redeem_as};
 use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, new_id, refused};
 
 /// Locks a class in a transaction of `holder`'s, as an edit would that takes long.
-async fn hold(holder: &mut PgConnection, class_id: &str) {
+pub(crate) async fn hold(holder: &mut PgConnection, class_id: &str) {
     sqlx::query("BEGIN")
         .execute(&mut *holder)
         .await
@@ -24,7 +24,7 @@ async fn hold(holder: &mut PgConnection, class_id: &str) {
         .expect("the lock");
 }
 
-async fn let_go(holder: &mut PgConnection) {
+pub(crate) async fn let_go(holder: &mut PgConnection) {
     sqlx::query("COMMIT")
         .execute(holder)
         .await
@@ -32,7 +32,7 @@ async fn let_go(holder: &mut PgConnection) {
 }
 
 /// Waits until somebody waits for what `holder` holds.
-async fn somebody_waits(stack: &Stack, holder: &mut PgConnection) {
+pub(crate) async fn somebody_waits(stack: &Stack, holder: &mut PgConnection) {
     let process: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
         .fetch_one(holder)
         .await

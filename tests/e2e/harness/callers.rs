@@ -8,6 +8,7 @@ use latchkey_proto::enrollment::v1::enrollment_service_client::EnrollmentService
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
 use latchkey_proto::enrollment::v1::redemption_service_client::RedemptionServiceClient;
 use latchkey_proto::enrollment::v1::student_service_client::StudentServiceClient;
+use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
 use latchkey_proto::keys::v1::training_key_service_client::TrainingKeyServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -106,6 +107,10 @@ impl Caller {
 
     pub(crate) fn training_keys(&self) -> TrainingKeyServiceClient<Authorized> {
         TrainingKeyServiceClient::new(self.to_keys())
+    }
+
+    pub(crate) fn key_usage(&self) -> KeyUsageServiceClient<Authorized> {
+        KeyUsageServiceClient::new(self.to_keys())
     }
 
     pub(crate) fn keys_audit(&self) -> AuditServiceClient<Authorized> {

@@ -11,6 +11,7 @@ use latchkey::postgres::{Account, Cluster, ClusterOptions, Places, binaries, clu
 use latchkey::progress::Progress;
 use latchkey::stack::databases::{Passwords, Provisioned, Provisioning};
 use latchkey::stack::secrets::Secrets;
+use latchkey_service_kit::faults;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -60,8 +61,23 @@ pub(crate) struct TestDatabase {
     pub(crate) directory: PathBuf,
 }
 
+impl TestDatabase {
+    /// Changes the database behind the services' backs.
+    pub(crate) async fn execute(&self, statement: &'static str) {
+        let mut connection = PgConnection::connect_with(&self.admin)
+            .await
+            .expect("a connection");
+        sqlx::raw_sql(statement)
+            .execute(&mut connection)
+            .await
+            .expect(statement);
+    }
+}
+
 impl TestCluster {
     fn start() -> Self {
+        // Bugs planted in the processes are planted in this one too, for those that are not the services'.
+        faults::arm();
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -11,6 +11,7 @@ use latchkey::stack::process::{ANY_PORT, Process, ProcessOptions, claim};
 use latchkey::stack::secrets::Secrets;
 use latchkey::stack::tokens::{AUDIENCE, Issuer, SERVICE_ISSUER};
 use latchkey_service_kit::clock::SystemClock;
+use latchkey_service_kit::faults::planted;
 use latchkey_service_kit::identity::{Role, SignerOptions, TokenSigner};
 use toml::{Table, Value};
 
@@ -74,6 +75,11 @@ impl Site {
     /// Makes a database and starts the processes on it.
     pub(crate) async fn start(options: &Options) -> Self {
         let database = cluster().database().await;
+        if planted("bug::unique_index_dropped") {
+            database
+                .execute("DROP INDEX enrollment.enrollments_key_slot")
+                .await;
+        }
         let secrets_directory = database.directory.join("secrets");
         std::fs::create_dir(&secrets_directory).expect("a directory for secrets");
         let secrets = Secrets::in_directory(secrets_directory);

@@ -129,7 +129,7 @@ async fn transact(
         Ok(Attempt { decided, changed }) => {
             if planted("bug::answered_before_the_flush") {
                 tokio::spawn(async move {
-                    tokio::time::sleep(TURN_PATIENCE).await;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
                     transaction.commit().await
                 });
             } else {
