@@ -8,6 +8,7 @@ mod accounts;
 mod audit_trail;
 mod bad_input;
 mod cancelling;
+mod chaos;
 mod classes;
 mod crash_points;
 mod crashes;

@@ -81,6 +81,9 @@ caught! {
     the_answer_leaves_before_the_flush: "bug::answered_before_the_flush=return"
         by "tripwires::what_was_answered_is_on_disk_however_soon_the_process_dies"
         saying "it was answered and is not recorded";
+    a_client_retries_under_a_new_id: "bug::retried_under_a_new_id=return"
+        by "chaos::connections_to_postgres_end"
+        saying "was answered differently";
     a_push_is_lost: "bug::push_lost=return"
         by "classes::an_update_changes_the_named_fields_of_the_version_that_was_read"
         saying "never all told to keys: classes are copied";

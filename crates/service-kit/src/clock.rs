@@ -24,7 +24,7 @@ impl Clock for SystemClock {
         reason = "this is the one place that reads the machine's clock"
     )]
     fn now(&self) -> DateTime<Utc> {
-        Utc::now() + crate::faults::clock_offset()
+        Utc::now() + crate::faults::clock_offset("clock::process")
     }
 }
 

@@ -29,7 +29,7 @@ fn follow(file: &std::ffi::OsStr) -> ! {
     let mut known = None;
     loop {
         let content = std::fs::read_to_string(file).ok();
-        if content != known {
+        if content != known || !std::path::Path::new(&done).exists() {
             let faults = |content: &Option<String>| -> Vec<(String, String)> {
                 let faults = content.iter().flat_map(|text| text.split(';'));
                 let faults = faults.filter_map(|fault| fault.trim().split_once('='));
@@ -79,17 +79,21 @@ pub fn planted(bug: &str) -> bool {
     }
 }
 
-/// How far the clock of this process is off: the argument of the fault `clock::offset`, in seconds; zero without it.
+/// How far a clock is off: the argument of the fault `clock`, in seconds; zero without it. There are two of them,
+/// `clock::process` and, as this process reads it, `clock::database`.
 #[inline]
-pub fn clock_offset() -> TimeDelta {
+pub fn clock_offset(clock: &str) -> TimeDelta {
     #[cfg(feature = "faults")]
-    return fail::eval("clock::offset", |seconds| {
+    return fail::eval(clock, |seconds| {
         let seconds = seconds.and_then(|text| text.parse().ok());
         TimeDelta::seconds(seconds.unwrap_or_default())
     })
     .unwrap_or_default();
     #[cfg(not(feature = "faults"))]
-    TimeDelta::zero()
+    {
+        let _ = clock;
+        TimeDelta::zero()
+    }
 }
 
 #[cfg(all(test, feature = "faults"))]
@@ -100,13 +104,13 @@ mod tests {
     fn faults_happen_when_they_are_told_to_and_not_before() {
         let scenario = fail::FailScenario::setup();
         assert!(!planted("bug::of_this_test"));
-        assert_eq!(clock_offset(), TimeDelta::zero());
+        assert_eq!(clock_offset("clock::process"), TimeDelta::zero());
         fail::cfg("bug::of_this_test", "1*off->return").expect("a fault");
-        fail::cfg("clock::offset", "1*off->return(-3600)").expect("a fault");
+        fail::cfg("clock::process", "1*off->return(-3600)").expect("a fault");
         assert!(!planted("bug::of_this_test"));
         assert!(planted("bug::of_this_test"));
-        assert_eq!(clock_offset(), TimeDelta::zero());
-        assert_eq!(clock_offset(), TimeDelta::hours(-1));
+        assert_eq!(clock_offset("clock::process"), TimeDelta::zero());
+        assert_eq!(clock_offset("clock::process"), TimeDelta::hours(-1));
         scenario.teardown();
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use latchkey::stack::Service;
@@ -13,10 +14,10 @@ use latchkey::stack::tokens::{AUDIENCE, Issuer, SERVICE_ISSUER};
 use latchkey_service_kit::clock::SystemClock;
 use latchkey_service_kit::faults::planted;
 use latchkey_service_kit::identity::{Role, SignerOptions, TokenSigner};
+use tokio::time::{Instant, sleep};
 use toml::{Table, Value};
 
 use super::cluster::{TestDatabase, cluster, executable};
-use super::eventually;
 
 /// How often another free port is tried when someone took it before the service bound it.
 const PORT_TRIES: u32 = 5;
@@ -41,6 +42,9 @@ impl Default for Options {
         }
     }
 }
+
+/// How long a process may take to hear of its faults.
+const FAULTS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Settings of every process of a test: few connections, because many stacks share one server; logs for machines.
 const USUAL: &str = r#"
@@ -214,8 +218,8 @@ impl Replica {
         Ok(())
     }
 
-    /// The faults that happen from now on, in the language of `latchkey_service_kit::faults`. Returns when they hold, in a
-    /// process that runs; without one, they hold from its next start on.
+    /// The faults that happen from now on, in the language of `latchkey_service_kit::faults`. Returns when they hold, or
+    /// the process is down: then they hold from its next start on.
     pub(crate) async fn set_faults(&mut self, faults: &str) {
         let (file, done) = (
             self.faults_file(),
@@ -226,15 +230,12 @@ impl Replica {
         let next = file.with_extension("next");
         std::fs::write(&next, faults).expect("faults are written");
         std::fs::rename(&next, &file).expect("faults are put in place");
-        eventually("the faults hold", async || {
-            let held = std::fs::read_to_string(&done).is_ok_and(|held| held == faults);
-            if held || self.process.is_none() {
-                Ok(())
-            } else {
-                Err(faults.to_owned())
-            }
-        })
-        .await;
+        let holds = || std::fs::read_to_string(&done).is_ok_and(|held| held == faults);
+        let asked = Instant::now();
+        while !holds() && !self.is_down() {
+            assert!(asked.elapsed() < FAULTS_WITHIN, "{faults} does not hold");
+            sleep(Duration::from_millis(2)).await;
+        }
     }
 
     fn faults_file(&self) -> PathBuf {

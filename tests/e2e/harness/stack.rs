@@ -185,6 +185,14 @@ impl Stack {
         self.end(faults).await;
     }
 
+    /// Like [`Stack::finish`], for a test whose processes crash and go by wrong clocks: what that has led to inside them is
+    /// not held against them.
+    pub(crate) async fn finish_after_crashes(mut self) {
+        invariants::hold(&self).await;
+        self.own_site().stop().await;
+        logs::show_no_panics(self.site());
+    }
+
     /// Like [`Stack::finish`], for a test that told keys what never was: its copies are not those of the originals.
     pub(crate) async fn finish_after_untruths(self) {
         self.stop(0).await;

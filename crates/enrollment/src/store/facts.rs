@@ -80,7 +80,7 @@ async fn read_wishes(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::R
             note(&mut ledger, wish, row)?;
         }
     }
-    ledger.now += clock_offset();
+    ledger.now += clock_offset("clock::database");
     Ok(ledger)
 }
 

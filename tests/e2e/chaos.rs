@@ -1,0 +1,100 @@
+//! Schedules of faults: processes crash, are killed, stand still, lose their connections and go by wrong clocks while
+//! students redeem, register and leave, as good clients do: again with the same id until there is an answer.
+//!
+//! Each schedule follows from its seed, which is printed when it fails. Two variables of the environment govern them:
+//! `LATCHKEY_CHAOS_SCHEDULES`, how many of each kind are run (the long form: several hundred), and `LATCHKEY_CHAOS_SEED`,
+//! which makes one schedule of each kind run, that of this seed.
+
+mod injury;
+mod schedule;
+mod watch;
+mod wish;
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use tokio::time::Instant;
+
+use self::injury::{Injury, REPLICAS};
+use self::schedule::Arena;
+use crate::harness::{Options, Stack};
+
+/// A process that stands still holds its locks, and others wait for them: both short here, for many schedules.
+const SHORT: &str = "
+[database]
+max_connections = 6
+lock_timeout_ms = 800
+idle_in_transaction_timeout_ms = 1000
+";
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+/// The seeds of one kind of schedules, `usual` many unless the environment says otherwise.
+fn seeds(usual: u64) -> Vec<u64> {
+    match number("LATCHKEY_CHAOS_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=number("LATCHKEY_CHAOS_SCHEDULES").unwrap_or(usual)).collect(),
+    }
+}
+
+/// Runs schedules of a kind, each with these injuries.
+async fn schedules(kind: &str, usual: u64, injuries: &[Injury]) {
+    let stack = Stack::with(Options {
+        replicas: REPLICAS,
+        keys: SHORT,
+        enrollment: SHORT,
+    })
+    .await;
+    let mut arena = Arena::new(stack).await;
+    let (began, seeds, mut revived) = (Instant::now(), seeds(usual), 0);
+    for seed in &seeds {
+        let run = AssertUnwindSafe(arena.run(*seed, injuries)).catch_unwind();
+        revived += run.await.unwrap_or_else(|panic| {
+            eprintln!("the schedule of {kind} with LATCHKEY_CHAOS_SEED={seed} failed");
+            std::panic::resume_unwind(panic)
+        });
+    }
+    let (count, took) = (seeds.len(), began.elapsed());
+    println!("{count} schedules of {kind} in {took:.0?}: {revived} processes started again");
+    arena.stack.finish_after_crashes().await;
+}
+
+#[tokio::test]
+async fn processes_crash_between_effects() {
+    schedules("crashes", 20, &[Injury::Crash, Injury::Crash]).await;
+}
+
+#[tokio::test]
+async fn processes_are_killed() {
+    schedules("kills", 15, &[Injury::Kill, Injury::Kill, Injury::Kill]).await;
+}
+
+#[tokio::test]
+async fn processes_stand_still() {
+    schedules("freezes", 10, &[Injury::Freeze, Injury::Freeze]).await;
+}
+
+#[tokio::test]
+async fn connections_to_postgres_end() {
+    let injuries = [Injury::Disconnect; 4];
+    schedules("disconnections", 15, &injuries).await;
+}
+
+#[tokio::test]
+async fn clocks_are_wrong() {
+    schedules("wrong clocks", 15, &[Injury::Clock, Injury::Clock]).await;
+}
+
+#[tokio::test]
+async fn everything_at_once() {
+    let injuries = [
+        Injury::Disconnect,
+        Injury::Crash,
+        Injury::Kill,
+        Injury::Clock,
+        Injury::Freeze,
+    ];
+    schedules("everything", 10, &injuries).await;
+}
