@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use self::injury::{Injury, REPLICAS};
 use self::schedule::Arena;
+use crate::harness::cluster::TestCluster;
 use crate::harness::{Options, Stack};
 
 /// A process that stands still holds its locks, and others wait for them: both short here, for many schedules.
@@ -39,14 +40,22 @@ fn seeds(usual: u64) -> Vec<u64> {
     }
 }
 
-/// Runs schedules of a kind, each with these injuries.
-async fn schedules(kind: &str, usual: u64, injuries: &[Injury]) {
-    let stack = Stack::with(Options {
+fn two_of_each() -> Options {
+    Options {
         replicas: REPLICAS,
         keys: SHORT,
         enrollment: SHORT,
-    })
-    .await;
+        ..Options::default()
+    }
+}
+
+/// Runs schedules of a kind, each with these injuries.
+async fn schedules(kind: &str, usual: u64, injuries: &[Injury]) {
+    schedules_on(two_of_each(), kind, usual, injuries).await;
+}
+
+async fn schedules_on(options: Options, kind: &str, usual: u64, injuries: &[Injury]) {
+    let stack = Stack::with(options).await;
     let mut arena = Arena::new(stack).await;
     let (began, seeds, mut revived) = (Instant::now(), seeds(usual), 0);
     for seed in &seeds {
@@ -88,13 +97,36 @@ async fn clocks_are_wrong() {
 }
 
 #[tokio::test]
+async fn links_are_late_cut_half_open_and_lose_the_replies_to_commits() {
+    let options = Options {
+        links: true,
+        ..two_of_each()
+    };
+    schedules_on(options, "bad links", 40, &[Injury::Weather; 4]).await;
+}
+
+#[tokio::test]
+async fn postgres_is_stopped_at_once_and_recovers() {
+    let options = Options {
+        cluster: Some(TestCluster::to_be_crashed(None).await),
+        ..two_of_each()
+    };
+    schedules_on(options, "Postgres crashes", 8, &[Injury::Postgres]).await;
+}
+
+#[tokio::test]
 async fn everything_at_once() {
+    let options = Options {
+        links: true,
+        ..two_of_each()
+    };
     let injuries = [
+        Injury::Weather,
         Injury::Disconnect,
         Injury::Crash,
         Injury::Kill,
         Injury::Clock,
         Injury::Freeze,
     ];
-    schedules("everything", 10, &injuries).await;
+    schedules_on(options, "everything", 10, &injuries).await;
 }

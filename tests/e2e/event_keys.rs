@@ -53,6 +53,34 @@ async fn a_new_code_ends_the_old_one_at_once_or_after_its_grace() {
 }
 
 #[tokio::test]
+async fn a_code_replaced_at_once_takes_the_graces_of_older_ones_with_it() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let (class, first) = organization.event_class(ClassDraft::new()).await;
+    let class_id = class.class_id.as_str();
+    let student = organization.student().await.student_id;
+    organization
+        .set_event_key(class_id, generated_with_grace(86_400))
+        .await;
+    let second = organization.event_code(class_id).await;
+    organization
+        .set_event_key(class_id, generated_with_grace(3_600))
+        .await;
+    let third = organization.event_code(class_id).await;
+    // Both older codes open for an hour; then the class's staff learn that they are on the internet.
+    let set = organization.set_event_key(class_id, generated()).await;
+    let key = set.event_key.expect("an event key");
+    assert_eq!(key.previous_code_valid_until, None);
+    for code in [&first, &second, &third] {
+        let answer = redeem(&stack, &student, code).await;
+        refused(answer, ErrorReason::CodeReplaced);
+    }
+    let fourth = organization.event_code(class_id).await;
+    come_in(&stack, &student, &fourth).await;
+    stack.finish().await;
+}
+
+#[tokio::test]
 async fn the_old_code_opens_until_its_grace_is_over_and_not_after() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;

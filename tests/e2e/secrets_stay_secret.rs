@@ -182,6 +182,7 @@ async fn no_table_and_no_log_line_holds_a_code_a_password_or_a_token() {
         keys: EVERYTHING,
         enrollment: EVERYTHING,
         replicas: 1,
+        ..crate::harness::Options::default()
     };
     let stack = Stack::with(options).await;
     let codes = use_codes(&stack).await;

@@ -24,11 +24,12 @@ use crate::harness::{
 use crate::held_classes::{hold, let_go, somebody_waits};
 use crate::registration::{registration, with_identity};
 
-const TWO_OF_EACH: Options = Options {
-    replicas: 2,
-    keys: "",
-    enrollment: "",
-};
+fn two_of_each() -> Options {
+    Options {
+        replicas: 2,
+        ..Options::default()
+    }
+}
 
 #[tokio::test]
 async fn the_schema_itself_refuses_what_must_never_be() {
@@ -75,7 +76,7 @@ async fn the_schema_itself_refuses_what_must_never_be() {
 
 #[tokio::test]
 async fn a_class_cancelled_in_the_rush_has_nobody_in_it() {
-    let stack = Stack::with(TWO_OF_EACH).await;
+    let stack = Stack::with(two_of_each()).await;
     let organization = Organization::new(&stack).await;
     let (platform, admin) = (stack.platform(), organization.admin().on(1));
     for _ in 0..3 {
@@ -143,7 +144,7 @@ async fn what_was_answered_is_on_disk_however_soon_the_process_dies() {
 
 #[tokio::test]
 async fn the_neighbours_of_a_conflict_are_let_in() {
-    let stack = Stack::with(TWO_OF_EACH).await;
+    let stack = Stack::with(two_of_each()).await;
     let organization = Organization::new(&stack).await;
     organization.let_register(true).await;
     let platform = stack.platform();

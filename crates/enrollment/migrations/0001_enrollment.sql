@@ -99,6 +99,9 @@ CREATE INDEX redemptions_key ON enrollment.redemptions (key_id);
 CREATE INDEX redemptions_organization ON enrollment.redemptions (organization_id, decided_at, redemption_id)
     INCLUDE (class_id, outcome);
 
+-- Those that are deleted in time.
+CREATE INDEX redemptions_not_for_ever ON enrollment.redemptions (decided_at) WHERE outcome <> 'enrolled';
+
 -- A student's place in a class. Its id is the id of the redemption (or direct request) that made it.
 CREATE TABLE enrollment.enrollments (
     enrollment_id   uuid PRIMARY KEY,

@@ -37,6 +37,7 @@ mod decide;
 pub mod deliver;
 pub mod desk;
 mod intake;
+mod purge;
 pub mod read_redemptions;
 pub mod redeem;
 pub mod register;

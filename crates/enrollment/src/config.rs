@@ -37,6 +37,9 @@ pub struct Config {
     /// What password hashes cost.
     #[serde(default)]
     pub passwords: PasswordsConfig,
+    /// How long it remembers.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// What it logs.
     #[serde(default)]
     pub log: LogConfig,
@@ -71,6 +74,21 @@ pub struct PasswordsConfig {
     pub lanes: u32,
     /// The most that are made at once; further ones wait for their turn.
     pub at_once: usize,
+}
+
+/// How long answers are kept that enrolled nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RetentionConfig {
+    /// Refusals, and answers that a student is in already, in days: 1 to 3650. Until then the same redemption id gets the
+    /// same answer; after that it is new. What enrolled a student is kept for ever.
+    pub answers_days: i32,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { answers_days: 30 }
+    }
 }
 
 impl PasswordsConfig {
@@ -113,6 +131,11 @@ impl Check for Config {
         self.own_identity
             .check(&format!("{path}own_identity."), problems);
         self.passwords.check(&format!("{path}passwords."), problems);
+        problems.check(
+            &format!("{path}retention.answers_days"),
+            (1..=3_650).contains(&self.retention.answers_days),
+            "must be 1 to 3650",
+        );
         self.log.check(&format!("{path}log."), problems);
         self.limits.check(&format!("{path}limits."), problems);
         if let Err(error) = self.fingerprint_key_file.fingerprint_key() {

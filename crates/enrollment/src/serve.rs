@@ -132,6 +132,8 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
     let hasher = PasswordHasher::new(config.passwords.cost(), &mut os_random())?;
     Ok(Services {
         pool,
+        patience: config.database.patience(),
+        answers_kept_days: config.retention.answers_days,
         keys: Keys::new(channel, config.limits.max_response_bytes),
         ids: Arc::new(RandomIds::new(clock.clone())),
         clock,

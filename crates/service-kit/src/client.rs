@@ -24,11 +24,12 @@ use crate::server::timeout_header;
 use crate::status::ApiError;
 
 /// How often an open connection is asked whether it is alive, also while no call uses it: the first call after a quiet
-/// night must not be the one to find out.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// night must not be the one to find out. Together with the time-out it is how long a connection that was forgotten on the
+/// way keeps all calls from their answers.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(4);
 
 /// How long it may take to answer that.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why there is no channel.
 #[derive(Debug, thiserror::Error)]

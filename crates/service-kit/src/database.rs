@@ -1,6 +1,7 @@
 //! The connection pool, with the library's and the network's known hazards closed.
 
 mod fault;
+mod silence;
 mod transaction;
 
 use std::str::FromStr;
@@ -12,6 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 pub use fault::{Fault, api_error, classify, constraint};
+pub use silence::{Silence, answered};
 pub use transaction::{Transaction, begin};
 
 use crate::config::{DatabaseConfig, SecretFileError};
@@ -84,7 +86,7 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
         .test_before_acquire(false)
         .before_acquire(|connection, state| {
             Box::pin(async move {
-                if state.idle_for < IDLE_BEFORE_PING {
+                if state.idle_for < IDLE_BEFORE_PING && !silence::since(state.idle_for) {
                     return Ok(true);
                 }
                 // A connection whose ping does not come back is closed by the pool, never used again.
@@ -96,7 +98,11 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
         // The library's `begin`, dropped at the wrong moment, leaves a transaction open that the pool does not see.
         .after_release(|connection, _| {
             Box::pin(async move {
-                sqlx::raw_sql("ROLLBACK").execute(connection).await?;
+                let rolled_back = sqlx::raw_sql("ROLLBACK").execute(connection);
+                // A connection that does not answer is closed, and its place in the pool is free again.
+                tokio::time::timeout(PING_TIMEOUT, rolled_back)
+                    .await
+                    .map_err(|_| sqlx::Error::PoolTimedOut)??;
                 Ok(true)
             })
         })

@@ -11,7 +11,8 @@ use sqlx::postgres::PgConnection;
 use tokio::time::sleep;
 
 use crate::harness::Stack;
-use crate::harness::site::Replica;
+use crate::harness::proxy::{Link, Weather};
+use crate::harness::site::{Links, Replica};
 
 /// How many processes each service has.
 pub(super) const REPLICAS: usize = 2;
@@ -29,6 +30,10 @@ pub(super) enum Injury {
     Disconnect,
     /// A process's clock is wrong for a while.
     Clock,
+    /// A link behaves badly for a while.
+    Weather,
+    /// Postgres ends at once and is started again.
+    Postgres,
 }
 
 /// Any time up to so many milliseconds.
@@ -79,6 +84,11 @@ impl Injury {
                 sleep(pause).await;
                 process.set_faults("").await;
             }
+            Self::Weather => weather(stack, random).await,
+            Self::Postgres => {
+                let after = up_to(random, 400);
+                stack.site().cluster.crash(after).await;
+            }
         }
     }
 }
@@ -91,6 +101,27 @@ async fn freeze(process: &mut Replica, pause: Duration) {
         sleep(pause).await;
         kill(pid, Signal::SIGCONT).expect("it goes on");
     }
+}
+
+/// Has one of the links behave badly for a while.
+async fn weather(stack: &Stack, random: &mut StdRng) {
+    let links: Vec<&Link> = stack
+        .site()
+        .replicas()
+        .filter_map(|replica| replica.links.as_ref())
+        .flat_map(Links::all)
+        .collect();
+    let link = links[random.random_range(0..links.len())];
+    let kinds = [
+        Weather::Late(up_to(random, 100)),
+        Weather::Cut,
+        Weather::Hole,
+        Weather::HoleBack,
+        Weather::CommitsUnanswered,
+    ];
+    link.set(kinds[random.random_range(0..kinds.len())]);
+    sleep(up_to(random, 900)).await;
+    link.set(Weather::Fair);
 }
 
 /// Ends a share of the services' connections.

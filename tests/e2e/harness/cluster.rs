@@ -2,10 +2,12 @@
 //!
 //! It stops when the test process ends, however it ends: its guard watches a pipe that this process holds.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use latchkey::postgres::{Account, Cluster, ClusterOptions, Places, binaries, cluster as private};
 use latchkey::progress::Progress;
@@ -17,6 +19,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Mutex;
+
+use super::proxy::Link;
 
 /// The database that tests' databases are copied from.
 const TEMPLATE: &str = "latchkey_template";
@@ -40,8 +44,12 @@ pub(crate) fn cluster() -> &'static TestCluster {
 
 /// See [`cluster`].
 pub(crate) struct TestCluster {
-    server: Cluster,
+    server: Mutex<Option<Cluster>>,
+    /// The way to a server that is made to crash: it comes back at another port.
+    front: Option<Link>,
     template: Provisioned,
+    /// Where the server has its files.
+    home: PathBuf,
     directory: PathBuf,
     made: AtomicU32,
     making: Mutex<()>,
@@ -74,10 +82,27 @@ impl TestDatabase {
     }
 }
 
+impl std::fmt::Debug for TestCluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestCluster").finish_non_exhaustive()
+    }
+}
+
 impl TestCluster {
     fn start() -> Self {
         // Bugs planted in the processes are planted in this one too, for those that are not the services'.
         faults::arm();
+        Self::begin(false, None)
+    }
+
+    /// A cluster that [`TestCluster::crash`] can be done to, for one test. With `home`, it is kept there.
+    pub(crate) async fn to_be_crashed(home: Option<PathBuf>) -> &'static Self {
+        // A thread of its own, because the caller is inside its test's runtime.
+        let made = tokio::task::spawn_blocking(|| Box::leak(Box::new(Self::begin(true, home))));
+        made.await.expect("a private Postgres cluster")
+    }
+
+    fn begin(crashes: bool, home: Option<PathBuf>) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -91,19 +116,53 @@ impl TestCluster {
         // Postgres may run as another account: it must be able to pass through.
         std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o711))
             .expect("permissions");
-        let (server, template) = runtime.block_on(async {
-            let server = start_server(&directory).await;
-            let template = provision(&server, &directory).await;
-            (server, template)
+        let home = home.unwrap_or_else(|| directory.clone());
+        let (server, front, template) = runtime.block_on(async {
+            let server = start_server(&home, !crashes).await;
+            let front = if crashes {
+                Some(Link::to(address_of(&server)).await)
+            } else {
+                None
+            };
+            let admin = through(server.admin(), front.as_ref());
+            let template = provision(admin, &directory).await;
+            (server, front, template)
         });
         Self {
-            server,
+            server: Mutex::new(Some(server)),
+            front,
             template,
+            home,
             directory,
             made: AtomicU32::new(0),
             making: Mutex::new(()),
             runtime,
         }
+    }
+
+    /// Has Postgres end at once, as a power cut would, and starts it again `after` that.
+    pub(crate) async fn crash(&self, after: Duration) {
+        let front = self.front.as_ref().expect("a cluster to be crashed");
+        let mut server = self.server.lock().await;
+        let mut dying = server.take().expect("a server");
+        dying.crash().expect("it can be killed");
+        dying.ended().await;
+        drop(dying);
+        tokio::time::sleep(after).await;
+        let home = self.home.clone();
+        let starting = self
+            .runtime
+            .spawn(async move { start_server(&home, false).await });
+        let started = starting.await.expect("it starts again");
+        front.lead_to(address_of(&started));
+        *server = Some(started);
+    }
+
+    /// How a superuser connects, to the database `postgres`.
+    async fn admin(&self) -> PgConnectOptions {
+        let server = self.server.lock().await;
+        let server = server.as_ref().expect("a server");
+        through(server.admin(), self.front.as_ref())
     }
 
     /// The runtime of what outlives a test.
@@ -129,8 +188,8 @@ impl TestCluster {
             made: Vec::new(),
         };
         let admin = self
-            .server
             .admin()
+            .await
             .database(&name)
             .disable_statement_logging();
         TestDatabase {
@@ -148,7 +207,7 @@ impl TestCluster {
     }
 
     async fn execute(&self, statement: &str) {
-        let mut connection = PgConnection::connect_with(&self.server.admin())
+        let mut connection = PgConnection::connect_with(&self.admin().await)
             .await
             .expect("a connection");
         sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
@@ -159,7 +218,18 @@ impl TestCluster {
     }
 }
 
-async fn start_server(directory: &std::path::Path) -> Cluster {
+fn address_of(server: &Cluster) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, server.port()))
+}
+
+fn through(options: PgConnectOptions, front: Option<&Link>) -> PgConnectOptions {
+    match front {
+        Some(front) => options.port(front.address().port()),
+        None => options,
+    }
+}
+
+async fn start_server(directory: &std::path::Path, ephemeral: bool) -> Cluster {
     let account = Account::for_postgres().expect("an account for Postgres");
     // Where none is installed it is downloaded: then there is something to wait for, and to be told.
     let progress = Progress::on_stderr();
@@ -173,17 +243,17 @@ async fn start_server(directory: &std::path::Path) -> Cluster {
             .password("superuser")
             .expect("a password"),
         settings: Vec::new(),
-        ephemeral: Some(vec![directory.to_owned()]),
+        ephemeral: ephemeral.then(|| vec![directory.to_owned()]),
     };
     Cluster::start(&binaries, &account, options, &Progress::hidden())
         .await
         .expect("a private cluster")
 }
 
-async fn provision(server: &Cluster, directory: &std::path::Path) -> Provisioned {
+async fn provision(admin: PgConnectOptions, directory: &std::path::Path) -> Provisioned {
     let secrets = Secrets::in_directory(directory.to_owned());
     let provisioning = Provisioning {
-        admin: server.admin(),
+        admin,
         database: TEMPLATE.to_owned(),
         own_server: true,
         stack_id: "e2e".to_owned(),

@@ -1,7 +1,7 @@
 //! The service processes of a stack, their files and their database.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +9,19 @@ use chrono::TimeDelta;
 use latchkey::stack::Service;
 use latchkey::stack::config_files::{ISSUER_KEY, SERVICE_KEY, SharedFiles};
 use latchkey::stack::process::{ANY_PORT, Process, ProcessOptions, claim};
-use latchkey::stack::secrets::Secrets;
+use latchkey::stack::secrets::{Secrets, replace_private};
 use latchkey::stack::tokens::{AUDIENCE, Issuer, SERVICE_ISSUER};
 use latchkey_service_kit::clock::SystemClock;
 use latchkey_service_kit::faults::planted;
 use latchkey_service_kit::identity::{Role, SignerOptions, TokenSigner};
+use secrecy::ExposeSecret;
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
 use toml::{Table, Value};
 
-use super::cluster::{TestDatabase, cluster, executable};
+use super::cluster::{TestCluster, TestDatabase, cluster, executable};
+use super::proxy::Link;
 
 /// How often another free port is tried when someone took it before the service bound it.
 const PORT_TRIES: u32 = 5;
@@ -31,6 +35,10 @@ pub(crate) struct Options {
     pub(crate) keys: &'static str,
     /// Settings of every enrollment process, as TOML.
     pub(crate) enrollment: &'static str,
+    /// Whether all connections go through links that can be cut.
+    pub(crate) links: bool,
+    /// Another cluster than that of the run.
+    pub(crate) cluster: Option<&'static TestCluster>,
 }
 
 impl Default for Options {
@@ -39,6 +47,8 @@ impl Default for Options {
             replicas: 1,
             keys: "",
             enrollment: "",
+            links: false,
+            cluster: None,
         }
     }
 }
@@ -62,11 +72,64 @@ pub(crate) struct Replica {
     pub(crate) log: PathBuf,
     config: PathBuf,
     environment: Vec<(String, String)>,
+    /// The ways to and from it, if they can be cut.
+    pub(crate) links: Option<Links>,
     process: Option<Process>,
+}
+
+/// Ways that can be cut.
+pub(crate) struct Links {
+    /// From callers to the process.
+    pub(crate) callers: Link,
+    /// From the process to Postgres.
+    pub(crate) database: Link,
+    /// From an enrollment process to keys.
+    pub(crate) keys: Option<Link>,
+}
+
+impl Links {
+    async fn of(
+        service: Service,
+        address: SocketAddr,
+        keys: SocketAddr,
+        database: &TestDatabase,
+    ) -> Self {
+        let server = (database.admin.get_host(), database.admin.get_port());
+        let server = format!("{}:{}", server.0, server.1);
+        Self {
+            callers: Link::to(address).await,
+            database: Link::to(server.parse().expect("an address")).await,
+            keys: match service {
+                Service::Keys => None,
+                Service::Enrollment => Some(Link::to(keys).await),
+            },
+        }
+    }
+
+    /// Has the service of a configuration connect to its database through the link.
+    fn lead_to_the_database(&self, service: Service, config: &Path, database: &TestDatabase) {
+        let url = match service {
+            Service::Keys => &database.services.keys_url,
+            Service::Enrollment => &database.services.enrollment_url,
+        };
+        let options: PgConnectOptions = url.expose_secret().parse().expect("a URL of Postgres");
+        let options = options.port(self.database.address().port());
+        let file = config.with_extension("url");
+        replace_private(&file, options.to_url_lossy().as_str()).expect("the URL is written");
+        let setting = format!("[database]\nurl_file = '{}'", file.display());
+        merge_into(config, &[&setting]);
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Link> {
+        [&self.callers, &self.database]
+            .into_iter()
+            .chain(&self.keys)
+    }
 }
 
 /// The processes of a stack and what they stand on.
 pub(crate) struct Site {
+    pub(crate) cluster: &'static TestCluster,
     pub(crate) database: TestDatabase,
     pub(crate) issuer: Issuer,
     /// A token such as the enrollment service signs for itself.
@@ -78,7 +141,8 @@ pub(crate) struct Site {
 impl Site {
     /// Makes a database and starts the processes on it.
     pub(crate) async fn start(options: &Options) -> Self {
-        let database = cluster().database().await;
+        let cluster = options.cluster.unwrap_or_else(cluster);
+        let database = cluster.database().await;
         if planted("bug::unique_index_dropped") {
             database
                 .execute("DROP INDEX enrollment.enrollments_key_slot")
@@ -99,12 +163,12 @@ impl Site {
                 &database,
                 &files,
                 ANY_PORT,
-                options.keys,
+                (options.keys, options.links),
             )
             .await;
             let keys_address = replica.address;
             keys.push(replica);
-            let settings = options.enrollment;
+            let settings = (options.enrollment, options.links);
             let replica = Replica::start(
                 Service::Enrollment,
                 number,
@@ -117,6 +181,7 @@ impl Site {
             enrollment.push(replica);
         }
         Self {
+            cluster,
             database,
             issuer,
             service_token,
@@ -169,7 +234,7 @@ impl Replica {
         database: &TestDatabase,
         files: &SharedFiles,
         keys_address: SocketAddr,
-        settings: &str,
+        (settings, linked): (&str, bool),
     ) -> Self {
         let config = database
             .directory
@@ -181,10 +246,20 @@ impl Replica {
         loop {
             tries += 1;
             let address = claim(service, ANY_PORT).expect("a free port");
+            let links = if linked {
+                Some(Links::of(service, address, keys_address, database).await)
+            } else {
+                None
+            };
+            let keys = links.as_ref().and_then(|links| links.keys.as_ref());
+            let keys_address = keys.map_or(keys_address, Link::address);
             files
                 .write_config(service, &config, address, keys_address)
                 .expect("a configuration");
             merge_into(&config, &[USUAL, settings]);
+            if let Some(links) = &links {
+                links.lead_to_the_database(service, &config, database);
+            }
             let mut replica = Self {
                 service,
                 address,
@@ -194,6 +269,7 @@ impl Replica {
                     "LATCHKEY_FAULTS_FILE".to_owned(),
                     config.with_extension("faults").display().to_string(),
                 )],
+                links,
                 process: None,
             };
             match replica.try_run().await {
@@ -258,6 +334,12 @@ impl Replica {
         }
     }
 
+    /// Where callers come to it.
+    pub(crate) fn door(&self) -> SocketAddr {
+        let links = self.links.as_ref();
+        links.map_or(self.address, |links| links.callers.address())
+    }
+
     /// Whether it runs no more, whoever ended it.
     pub(crate) fn is_down(&mut self) -> bool {
         let process = self.process.as_mut();
@@ -304,7 +386,7 @@ fn service_token(secrets: &Secrets) -> String {
 }
 
 /// Puts settings over those in a configuration file.
-fn merge_into(path: &std::path::Path, layers: &[&str]) {
+fn merge_into(path: &Path, layers: &[&str]) {
     let mut table: Table = std::fs::read_to_string(path)
         .expect("the file")
         .parse()

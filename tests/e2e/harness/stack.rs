@@ -206,7 +206,7 @@ impl Stack {
     async fn stop(mut self, faults: usize) {
         if let Owner::Own(site, permit) = &mut self.owner {
             site.stop().await;
-            cluster().drop_database(&site.database.name).await;
+            site.cluster.drop_database(&site.database.name).await;
             drop(permit.take());
         }
         logs::show_no_faults(self.site(), faults);
@@ -226,7 +226,7 @@ impl Drop for Stack {
 fn channels_to(site: &Site) -> Channels {
     let channel = |replica: &Replica| -> Channel {
         let endpoint =
-            Endpoint::from_shared(format!("http://{}", replica.address)).expect("an address");
+            Endpoint::from_shared(format!("http://{}", replica.door())).expect("an address");
         endpoint.tcp_nodelay(true).connect_lazy()
     };
     Channels {

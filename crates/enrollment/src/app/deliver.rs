@@ -13,7 +13,7 @@ use crate::store::deliveries;
 
 /// How long one delivery may take with all its calls. The transaction that remembers how far deliveries are stands idle
 /// meanwhile, and the server ends it after five seconds.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What a delivery came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

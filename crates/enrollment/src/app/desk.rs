@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use latchkey_code::CanonicalCode;
-use latchkey_group_commit::{Batcher, Limits, SubmitError};
+use latchkey_group_commit::{Batch, BatchError, Batcher, Limits, SubmitError};
 use latchkey_service_kit::access::{ResourceScope, Scope};
+use latchkey_service_kit::database::answered;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -175,11 +176,17 @@ fn batcher<I, O, P, F>(services: &Arc<Services>, mut step: P) -> Batcher<I, O, E
 where
     I: Send + Sync + 'static,
     O: Send + 'static,
-    P: FnMut(Arc<Services>, latchkey_group_commit::Batch<I>) -> F + Send + 'static,
-    F: Future<Output = Result<Vec<O>, latchkey_group_commit::BatchError<Error>>> + Send + 'static,
+    P: FnMut(Arc<Services>, Batch<I>) -> F + Send + 'static,
+    F: Future<Output = Result<Vec<O>, BatchError<Error>>> + Send + 'static,
 {
     let services = Arc::clone(services);
-    Batcher::new(LIMITS, move |batch| step(Arc::clone(&services), batch))
+    Batcher::new(LIMITS, move |batch| {
+        let done = answered(services.patience, step(Arc::clone(&services), batch));
+        async move {
+            done.await
+                .unwrap_or_else(|silence| Err(BatchError::Whole(Error::unavailable(silence))))
+        }
+    })
 }
 
 async fn submit<I, O>(

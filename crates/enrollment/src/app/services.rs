@@ -1,6 +1,7 @@
 //! What use cases work with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use latchkey_service_kit::clock::Clock;
 use latchkey_service_kit::ids::Ids;
@@ -15,6 +16,10 @@ use crate::domain::fingerprint::FingerprintKey;
 pub struct Services {
     /// The database.
     pub pool: PgPool,
+    /// How long the work of one batch may take; see `DatabaseConfig::patience`.
+    pub patience: Duration,
+    /// How many days answers are kept that enrolled nobody.
+    pub answers_kept_days: i32,
     /// The keys service.
     pub keys: Keys,
     /// The time outside transactions; rules are judged by the database's clock.

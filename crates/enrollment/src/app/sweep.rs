@@ -1,9 +1,11 @@
-//! The sweeper: one function in every replica, without an owner. It delivers what the keys service is owed, and pushes
-//! copies that did not arrive.
+//! The sweeper: one function in every replica, without an owner. It delivers what the keys service is owed, pushes copies
+//! that did not arrive, retires what abandoned creations left behind, and deletes answers that were kept long enough.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey_service_kit::database::answered;
 use latchkey_service_kit::ids::os_random;
 use latchkey_service_kit::telemetry::Chain;
 use rand::RngExt;
@@ -11,8 +13,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::deliver::deliver;
-use super::{Error, Services, push};
+use super::deliver::{self, deliver};
+use super::{Error, Services, purge, push};
 use crate::store;
 
 /// How often it is looked whether something is owed, on the average: what is, is usually delivered at once, and this is
@@ -45,6 +47,8 @@ pub struct Swept {
     pub classes: usize,
     /// Left-overs of abandoned creations retired.
     pub retired: usize,
+    /// Answers deleted that were kept long enough.
+    pub purged: u64,
     /// Whether something was not ripe for delivery yet.
     pub owed: bool,
 }
@@ -117,33 +121,66 @@ fn random_below(longest: Duration) -> Duration {
     longest.mul_f64(os_random().random_range(0.0..1.0))
 }
 
-/// Does all there is to do, once.
+/// Does all there is to do, once. What fails does not keep the rest from being done; the first failure is returned.
 pub async fn sweep_once(services: &Services) -> Result<Swept, Error> {
-    let mut swept = settle(services).await?;
-    swept.retired = retire(services).await?;
+    let mut swept = Swept::default();
+    let settled = settle_into(services, &mut swept).await;
+    let retired = retire(services).await;
+    let purged = purge(services).await;
+    settled?;
+    swept.retired = retired?;
+    swept.purged = purged?;
     Ok(swept)
 }
 
 /// Delivers what is owed, and pushes copies that did not arrive.
 async fn settle(services: &Services) -> Result<Swept, Error> {
     let mut swept = Swept::default();
-    let owed = store::deliveries::owed(&services.pool).await?;
-    if owed.uses {
-        deliver_all(services, &mut swept).await?;
-    }
-    // Organizations first: classes belong to them.
-    if owed.organizations {
-        swept.organizations = push_organizations(services).await?;
-    }
-    if owed.classes {
-        swept.classes = push_classes(services).await?;
-    }
+    settle_into(services, &mut swept).await?;
     Ok(swept)
+}
+
+async fn settle_into(services: &Services, swept: &mut Swept) -> Result<(), Error> {
+    let owed = in_time(services, async {
+        Ok(store::deliveries::owed(&services.pool).await?)
+    })
+    .await?;
+    let delivered = if owed.uses {
+        deliver_all(services, swept).await
+    } else {
+        Ok(())
+    };
+    // Organizations first: classes belong to them.
+    let organizations = if owed.organizations {
+        push_organizations(services).await
+    } else {
+        Ok(0)
+    };
+    let classes = if owed.classes {
+        push_classes(services).await
+    } else {
+        Ok(0)
+    };
+    delivered?;
+    swept.organizations = organizations?;
+    swept.classes = classes?;
+    Ok(())
+}
+
+/// What a step comes to, within the bounds of one batch and of what it asks of the keys service: nobody else would find
+/// out that a sweeper waits for a connection that has gone.
+async fn in_time<T>(
+    services: &Services,
+    step: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    answered(services.patience + deliver::PATIENCE, step)
+        .await
+        .map_err(Error::unavailable)?
 }
 
 async fn deliver_all(services: &Services, swept: &mut Swept) -> Result<(), Error> {
     loop {
-        let delivery = deliver(services).await?;
+        let delivery = in_time(services, deliver(services)).await?;
         swept.uses += delivery.uses;
         swept.owed = delivery.owed;
         if !delivery.more {
@@ -155,30 +192,56 @@ async fn deliver_all(services: &Services, swept: &mut Swept) -> Result<(), Error
 async fn push_organizations(services: &Services) -> Result<usize, Error> {
     let mut pushed = 0;
     loop {
-        let next = store::organizations::owed(&services.pool, ORGANIZATIONS).await?;
-        if next.is_empty() {
-            return Ok(pushed);
+        let next = in_time(services, async {
+            let next = store::organizations::owed(&services.pool, ORGANIZATIONS).await?;
+            if !next.is_empty() {
+                push::organizations(services, &next).await?;
+            }
+            Ok(next.len())
+        });
+        match next.await? {
+            0 => return Ok(pushed),
+            more => pushed += more,
         }
-        push::organizations(services, &next).await?;
-        pushed += next.len();
     }
 }
 
 async fn push_classes(services: &Services) -> Result<usize, Error> {
     let mut pushed = 0;
     loop {
-        let next = store::classes::owed(&services.pool, CLASSES).await?;
-        if next.is_empty() {
-            return Ok(pushed);
+        let next = in_time(services, async {
+            let next = store::classes::owed(&services.pool, CLASSES).await?;
+            if !next.is_empty() {
+                push::classes(services, &next).await?;
+            }
+            Ok(next.len())
+        });
+        match next.await? {
+            0 => return Ok(pushed),
+            more => pushed += more,
         }
-        push::classes(services, &next).await?;
-        pushed += next.len();
+    }
+}
+
+/// Deletes answers that were kept long enough; how many.
+async fn purge(services: &Services) -> Result<u64, Error> {
+    let mut purged = 0;
+    loop {
+        let next = in_time(services, purge::answers(services)).await?;
+        purged += next.deleted;
+        if !next.more {
+            return Ok(purged);
+        }
     }
 }
 
 /// Retires what abandoned creations of classes left behind in the keys service, and pushes those classes that were
 /// created after all; how many were retired.
 async fn retire(services: &Services) -> Result<usize, Error> {
+    in_time(services, retire_stale(services)).await
+}
+
+async fn retire_stale(services: &Services) -> Result<usize, Error> {
     let stale = services.keys.retire_grants(&[]).await?;
     if stale.is_empty() {
         return Ok(0);

@@ -1,6 +1,7 @@
 //! `enrollment.redemptions`: recorded decisions, never changed.
 
 pub mod listing;
+pub mod purge;
 pub mod write;
 
 use chrono::{DateTime, Utc};

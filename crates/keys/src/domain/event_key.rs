@@ -133,7 +133,8 @@ pub struct ClassCancelled;
 
 /// What has to be done at `now` to make of `present` (none: the class never had an event key) what is wished.
 ///
-/// A wish for a *new* generated code is never there already. Codes of older generations keep the ends they were given.
+/// A wish for a *new* generated code is never there already. Codes of older generations end with the one that is replaced,
+/// if they have not ended before.
 pub fn step(
     present: Option<&Present>,
     wish: Wish,

@@ -100,7 +100,8 @@ pub async fn make_room(
     Ok(taken)
 }
 
-/// Ends the code of the generation `place`, which is replaced, at `until`; retires it if that is not after `now`.
+/// Ends the code of the generation `place`, which is replaced, at `until`, and the older ones no later than that: whoever
+/// replaces a code that has leaked means all that came before. Retires those whose end is not after `now`.
 pub async fn end(
     connection: &mut PgConnection,
     place: CodePlace,
@@ -110,8 +111,8 @@ pub async fn end(
     sqlx::query!(
         r#"
         UPDATE keys.codes
-        SET valid_until = $3, retired_at = CASE WHEN $3 <= $4::timestamptz THEN coalesce(retired_at, $4) ELSE retired_at END
-        WHERE key_id = $1 AND generation = $2
+        SET valid_until = least(valid_until, $3), retired_at = CASE WHEN least(valid_until, $3) <= $4::timestamptz THEN $4 END
+        WHERE key_id = $1 AND generation <= $2 AND retired_at IS NULL
         "#,
         place.key_id,
         place.generation,

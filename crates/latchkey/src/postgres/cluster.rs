@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -18,6 +19,7 @@ use tokio::process::{Child, ChildStdin};
 use super::account::Account;
 use super::find::{Binaries, digits};
 use super::guard::{GuardOptions, Report};
+use super::pid_file::PidFile;
 use crate::progress::Progress;
 
 /// The cluster's superuser. Only provisioning connects as it; no service does.
@@ -55,6 +57,7 @@ pub struct Cluster {
     port: u16,
     adopted: bool,
     password: SecretString,
+    data: PathBuf,
     log: PathBuf,
 }
 
@@ -113,6 +116,7 @@ impl Cluster {
                 port,
                 adopted,
                 password: options.password,
+                data: options.home.join("data"),
                 log,
             }),
             Ok(Report::Failed { reason }) => bail!("{reason}"),
@@ -147,6 +151,16 @@ impl Cluster {
     /// Postgres' own log.
     pub fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// Has Postgres end at once without a farewell, as a crash would (an immediate shutdown: it recovers from its log at
+    /// the next start).
+    ///
+    /// # Errors
+    /// When it does not run, or may not be told so.
+    pub fn crash(&self) -> anyhow::Result<()> {
+        let file = PidFile::read(&self.data).context("Postgres does not run")?;
+        Ok(kill(file.pid, Signal::SIGQUIT)?)
     }
 
     /// Returns when Postgres has ended without being told to.

@@ -190,10 +190,19 @@ impl Default for ShutdownConfig {
     }
 }
 
+/// How long an answer of the database may be on its way.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
 impl DatabaseConfig {
     /// How long work waits for a connection.
     pub fn acquire_timeout(&self) -> Duration {
         Duration::from_millis(self.acquire_timeout_ms)
+    }
+
+    /// How long the work of one batch may take before its connection is taken for dead: the server itself ends a
+    /// statement before that, so whatever is silent for longer does not hear us.
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(self.acquire_timeout_ms + self.statement_timeout_ms) + ANSWER_WITHIN
     }
 }
 

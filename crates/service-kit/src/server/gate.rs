@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{HeaderValue, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,9 +26,14 @@ use crate::access::AccessTable;
 use crate::body::DeadlineBody;
 use crate::config::LimitsConfig;
 use crate::context::{REQUEST_ID_HEADER, RequestId};
+use crate::database::answered;
 use crate::identity::TokenVerifier;
 use crate::ids::Ids;
 use crate::status::ApiError;
+
+/// How much longer than its deadline a handler may go on. What it waits for by then does not answer any more: every
+/// statement and every call has bounds of its own that are shorter.
+const OVERTIME: Duration = Duration::from_secs(10);
 
 /// What all calls of a server share.
 pub(super) struct Shared {
@@ -161,7 +167,12 @@ where
         let context = admitted.into_context(&request, id.clone(), deadline);
         request.extensions_mut().insert(context);
         let request = request.map(|body| DeadlineBody::wrap(body, deadline));
-        match timeout_at(deadline, self.detached(request, id.clone(), permit)).await {
+        match timeout_at(
+            deadline,
+            self.detached(request, id.clone(), permit, deadline),
+        )
+        .await
+        {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(task_failure(error)),
             Err(_) => Err(ApiError::deadline_exceeded()),
@@ -174,13 +185,16 @@ where
         request: Request<Body>,
         id: RequestId,
         permit: OwnedSemaphorePermit,
+        deadline: Instant,
     ) -> impl Future<Output = Result<Response<Body>, JoinError>> {
         let span = tracing::info_span!("call", request.id = %id, rpc.method = request.uri().path());
         let inner = self.inner;
+        let bound = deadline.saturating_duration_since(Instant::now()) + OVERTIME;
         let work = async move {
-            let response = call(inner, request).await;
+            let response = answered(bound, call(inner, request)).await;
             drop(permit);
             response
+                .unwrap_or_else(|silence| Status::from(ApiError::unavailable(silence)).into_http())
         };
         self.shared.tasks.spawn(id.scope(work).instrument(span))
     }

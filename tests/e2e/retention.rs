@@ -1,0 +1,93 @@
+//! Answers that enrolled nobody are kept for a while, and given again as they were; then they are forgotten.
+
+use latchkey::stack::Service;
+use latchkey_proto::enrollment::v1::{GetRedemptionRequest, RedemptionOutcome};
+use latchkey_proto::errors::v1::ErrorReason;
+
+use crate::harness::world::redeem_as;
+use crate::harness::{ClassDraft, Organization, Stack, eventually, new_id, refused};
+
+/// Makes a decision look as if it had been made so many days ago.
+async fn age(stack: &Stack, redemption_id: &str, days: i32) {
+    let statement =
+        "UPDATE enrollment.redemptions SET decided_at = decided_at - make_interval(days => $2)
+        WHERE redemption_id = $1::uuid";
+    let aged = sqlx::query(statement).bind(redemption_id).bind(days);
+    let aged = aged.execute(&mut stack.database().await).await;
+    assert_eq!(aged.expect("aged").rows_affected(), 1);
+}
+
+#[tokio::test]
+async fn old_refusals_are_forgotten_and_nothing_else_is() {
+    let mut stack = Stack::own().await;
+    let ids: Vec<String> = (0..4).map(|_| new_id()).collect();
+    let [young, old, in_already, enrolled] = ids.as_slice() else {
+        panic!("four ids")
+    };
+    let (platform, admin, request) = {
+        let organization = Organization::new(&stack).await;
+        let (class, code) = organization.event_class(ClassDraft::new().maximum(1)).await;
+        let students = organization.students(3).await;
+        redeem_as(&stack, enrolled, &students[0], &code)
+            .await
+            .expect("in");
+        redeem_as(&stack, in_already, &students[0], &code)
+            .await
+            .expect("in already");
+        for (id, student) in [(young, &students[1]), (old, &students[2])] {
+            refused(
+                redeem_as(&stack, id, student, &code).await,
+                ErrorReason::ClassFull,
+            );
+        }
+        // From now on there is room: who asks anew is let in.
+        let change = latchkey_proto::enrollment::v1::UpdateClassRequest {
+            maximum_students: 10,
+            ..Default::default()
+        };
+        organization
+            .update_class(&class.class_id, &["maximum_students"], change)
+            .await;
+        for (id, days) in [(young, 29), (old, 31), (in_already, 31), (enrolled, 4_000)] {
+            age(&stack, id, days).await;
+        }
+        let request =
+            |id: &str, student: &str| crate::harness::world::redemption(id, student, &code);
+        let requests = [
+            request(young, &students[1]),
+            request(old, &students[2]),
+            request(enrolled, &students[0]),
+        ];
+        (stack.platform(), organization.admin(), requests)
+    };
+    // Everything is swept when a process starts.
+    stack.replica(Service::Enrollment, 0).stop().await;
+    stack.replica(Service::Enrollment, 0).run().await;
+
+    for id in [old, in_already] {
+        eventually("forgotten", async || {
+            let redemption_id = id.clone();
+            let request = GetRedemptionRequest { redemption_id };
+            match admin.redemptions().get_redemption(request).await {
+                Ok(_) => Err("it is remembered".to_owned()),
+                refusal => {
+                    refused(refusal, ErrorReason::RedemptionNotFound);
+                    Ok(())
+                }
+            }
+        })
+        .await;
+    }
+    let [of_young, of_old, of_enrolled] = request;
+    let again = platform.redemptions().redeem_key(of_young).await;
+    refused(again, ErrorReason::ClassFull);
+    let anew = platform.redemptions().redeem_key(of_old).await;
+    let anew = anew.expect("its id is new").into_inner();
+    assert_eq!(
+        (anew.outcome(), anew.replayed),
+        (RedemptionOutcome::Enrolled, false)
+    );
+    let again = platform.redemptions().redeem_key(of_enrolled).await;
+    assert!(again.expect("kept for ever").into_inner().replayed);
+    stack.finish().await;
+}
