@@ -13,6 +13,7 @@ mod classes;
 mod crash_points;
 mod crashes;
 mod deliveries;
+mod dependencies_away;
 mod direct_enrollment;
 mod enrollment_keys;
 mod event_keys;
