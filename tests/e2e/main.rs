@@ -24,6 +24,7 @@ mod lists_and_pages;
 mod mixed_load;
 mod organizations;
 mod outages;
+mod overload;
 mod planted_bugs;
 mod races;
 mod readme_session;
