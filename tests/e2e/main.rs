@@ -33,6 +33,7 @@ mod reflection;
 mod registration;
 mod replays;
 mod retention;
+mod rolling_restart;
 mod rosters_and_access;
 mod secrets_stay_secret;
 mod silence;

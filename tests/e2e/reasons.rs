@@ -107,7 +107,14 @@ fn section(how: &str, reason: ErrorReason, refusal: &Status) -> String {
         .expect("text");
     }
     if let Some(retry) = details.retry_info() {
-        writeln!(text, "  retry after {:?}", retry.retry_delay).expect("text");
+        let delay = retry.retry_delay.expect("a delay").as_millis();
+        // Each is half of a round figure to one and a half of it.
+        let about = match delay {
+            100..=300 => "200 ms",
+            500..=1_500 => "1 s",
+            other => panic!("{other} ms"),
+        };
+        writeln!(text, "  retry after about {about}").expect("text");
     }
     text
 }

@@ -1,11 +1,11 @@
 //! Answers that enrolled nobody are kept for a while, and given again as they were; then they are forgotten.
 
 use latchkey::stack::Service;
-use latchkey_proto::enrollment::v1::{GetRedemptionRequest, RedemptionOutcome};
+use latchkey_proto::enrollment::v1::{GetRedemptionRequest, RedemptionOutcome, UpdateClassRequest};
 use latchkey_proto::errors::v1::ErrorReason;
 
-use crate::harness::world::redeem_as;
-use crate::harness::{ClassDraft, Organization, Stack, eventually, new_id, refused};
+use crate::harness::world::{redeem_as, redemption};
+use crate::harness::{Caller, ClassDraft, Organization, Stack, eventually, new_id, refused};
 
 /// Makes a decision look as if it had been made so many days ago.
 async fn age(stack: &Stack, redemption_id: &str, days: i32) {
@@ -15,6 +15,19 @@ async fn age(stack: &Stack, redemption_id: &str, days: i32) {
     let aged = sqlx::query(statement).bind(redemption_id).bind(days);
     let aged = aged.execute(&mut stack.database().await).await;
     assert_eq!(aged.expect("aged").rows_affected(), 1);
+}
+
+/// Whether a decision is remembered no more.
+async fn forgotten(admin: &Caller, redemption_id: &str) -> Result<(), String> {
+    let redemption_id = redemption_id.to_owned();
+    let request = GetRedemptionRequest { redemption_id };
+    match admin.redemptions().get_redemption(request).await {
+        Ok(_) => Err("it is remembered".to_owned()),
+        refusal => {
+            refused(refusal, ErrorReason::RedemptionNotFound);
+            Ok(())
+        }
+    }
 }
 
 #[tokio::test]
@@ -41,18 +54,18 @@ async fn old_refusals_are_forgotten_and_nothing_else_is() {
             );
         }
         // From now on there is room: who asks anew is let in.
-        let change = latchkey_proto::enrollment::v1::UpdateClassRequest {
+        let change = UpdateClassRequest {
             maximum_students: 10,
-            ..Default::default()
+            ..UpdateClassRequest::default()
         };
+        let paths = ["maximum_students"];
         organization
-            .update_class(&class.class_id, &["maximum_students"], change)
+            .update_class(&class.class_id, &paths, change)
             .await;
         for (id, days) in [(young, 29), (old, 31), (in_already, 31), (enrolled, 4_000)] {
             age(&stack, id, days).await;
         }
-        let request =
-            |id: &str, student: &str| crate::harness::world::redemption(id, student, &code);
+        let request = |id: &str, student: &str| redemption(id, student, &code);
         let requests = [
             request(young, &students[1]),
             request(old, &students[2]),
@@ -65,18 +78,7 @@ async fn old_refusals_are_forgotten_and_nothing_else_is() {
     stack.replica(Service::Enrollment, 0).run().await;
 
     for id in [old, in_already] {
-        eventually("forgotten", async || {
-            let redemption_id = id.clone();
-            let request = GetRedemptionRequest { redemption_id };
-            match admin.redemptions().get_redemption(request).await {
-                Ok(_) => Err("it is remembered".to_owned()),
-                refusal => {
-                    refused(refusal, ErrorReason::RedemptionNotFound);
-                    Ok(())
-                }
-            }
-        })
-        .await;
+        eventually("forgotten", async || forgotten(&admin, id).await).await;
     }
     let [of_young, of_old, of_enrolled] = request;
     let again = platform.redemptions().redeem_key(of_young).await;

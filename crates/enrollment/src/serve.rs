@@ -134,7 +134,11 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
         pool,
         patience: config.database.patience(),
         answers_kept_days: config.retention.answers_days,
-        keys: Keys::new(channel, config.limits.max_response_bytes),
+        keys: Keys::new(
+            channel,
+            config.keys.call_timeout(),
+            config.limits.max_response_bytes,
+        ),
         ids: Arc::new(RandomIds::new(clock.clone())),
         clock,
         passwords: Passwords::new(hasher, config.passwords.at_once),

@@ -1,5 +1,8 @@
 //! A channel to another service: with this service's identity, a deadline and the request id on each call.
 
+mod places;
+mod retry;
+
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +16,11 @@ use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, TimeoutExpired};
-use tower::Service;
+use tower::{Service, ServiceExt};
+
+pub use retry::Retries;
+
+use self::places::Places;
 
 use crate::body::DeadlineBody;
 use crate::config::ClientConfig;
@@ -40,7 +47,8 @@ pub struct ClientError {
     source: tonic::transport::Error,
 }
 
-/// A channel to another service, for a generated client: `SomethingClient::new(channel)`. Clones share one connection.
+/// A channel to another service, for a generated client: `SomethingClient::new(channel)`. Clones share one connection to
+/// each of its processes, which are called in turn; one that cannot be reached is left alone for a moment.
 ///
 /// Each call carries a bearer token of this service's signer, the request id of the call that the present task serves,
 /// and a `grpc-timeout`: the caller's own (`tonic::Request::set_timeout`) where it is shorter than the configured one.
@@ -48,7 +56,7 @@ pub struct ClientError {
 /// used and reconnects by itself; while it cannot connect, calls fail UNAVAILABLE.
 #[derive(Debug, Clone)]
 pub struct ServiceChannel {
-    inner: Channel,
+    places: Arc<Places>,
     signer: Arc<TokenSigner>,
     call_timeout: Duration,
 }
@@ -56,21 +64,14 @@ pub struct ServiceChannel {
 impl ServiceChannel {
     /// A channel to the service at `config.endpoint`.
     pub fn new(config: &ClientConfig, signer: Arc<TokenSigner>) -> Result<Self, ClientError> {
-        let endpoint = Endpoint::from_shared(config.endpoint.clone())
-            .map_err(|source| ClientError {
-                endpoint: config.endpoint.clone(),
-                source,
-            })?
-            .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(KEEPALIVE_INTERVAL))
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .keep_alive_while_idle(true);
+        let channels: Vec<Channel> = config
+            .endpoints()
+            .map(|url| endpoint(config, url).map(|endpoint| endpoint.connect_lazy()))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
-            inner: endpoint.connect_lazy(),
+            places: Arc::new(Places::new(channels)),
             signer,
-            call_timeout: Duration::from_millis(config.call_timeout_ms),
+            call_timeout: config.call_timeout(),
         })
     }
 
@@ -109,15 +110,28 @@ impl ServiceChannel {
     }
 }
 
+fn endpoint(config: &ClientConfig, url: &str) -> Result<Endpoint, ClientError> {
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|source| ClientError {
+        endpoint: url.to_owned(),
+        source,
+    })?;
+    Ok(endpoint
+        .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(KEEPALIVE_INTERVAL))
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true))
+}
+
 impl Service<Request<Body>> for ServiceChannel {
     type Response = Response<Body>;
     type Error = Status;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner
-            .poll_ready(cx)
-            .map_err(|error| Status::from_error(error.into()))
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        // Each place has a queue of its own, which is waited for within the call's time.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
@@ -127,10 +141,15 @@ impl Service<Request<Body>> for ServiceChannel {
         };
         let deadline = Instant::now() + timeout;
         crash_point("call::before");
-        let answer = self.inner.call(request);
+        let places = Arc::clone(&self.places);
+        let place = places.choose();
+        let answer = places.channel(place).oneshot(request);
         Box::pin(async move {
             let answer = timeout_at(deadline, answer).await;
             crash_point("call::after");
+            if !matches!(answer, Ok(Ok(_))) {
+                places.leave_alone(place);
+            }
             match answer {
                 Ok(Ok(response)) => Ok(response.map(|body| DeadlineBody::wrap(body, deadline))),
                 // The transport reads the same header and may be first; it would say CANCELLED.

@@ -81,19 +81,14 @@ impl Arena {
         }
     }
 
-    /// Whoever calls, at each process.
-    fn everywhere(&self, caller: &Caller) -> Vec<Caller> {
-        (0..REPLICAS).map(|replica| caller.on(replica)).collect()
-    }
-
     /// Runs the schedule of `seed`: wishes, with `injuries` of these kinds meanwhile. Fails unless every answer that was
     /// given stands, every other is settled one way, and the data hold together. Returns how many processes had to be
     /// started again.
     pub(super) async fn run(&mut self, seed: u64, injuries: &[Injury]) -> usize {
         let mut random = StdRng::seed_from_u64(seed);
         let rooms = self.rooms(&mut random).await;
-        let watch = Watch::begin(&self.stack).await;
-        let platform = self.everywhere(&self.stack.platform());
+        let watch = Watch::begin(&self.stack);
+        let platform = everywhere(&self.stack.platform());
         let mut load = JoinSet::new();
         for (wish, manner) in rooms.iter().flat_map(|room| room.wishes.clone()) {
             let student = StdRng::seed_from_u64(random.random());
@@ -130,7 +125,7 @@ impl Arena {
     }
 
     fn staff(&self) -> Vec<Caller> {
-        self.everywhere(&self.organization().manager())
+        everywhere(&self.organization().manager())
     }
 
     async fn rooms(&self, random: &mut StdRng) -> [Room; 2] {
@@ -217,6 +212,11 @@ impl Arena {
         assert_eq!(on_rosters, seated, "the rosters are not what was answered");
         invariants::hold(&self.stack).await;
     }
+}
+
+/// Whoever calls, at each process.
+fn everywhere(caller: &Caller) -> Vec<Caller> {
+    (0..REPLICAS).map(|replica| caller.on(replica)).collect()
 }
 
 async fn pursue(

@@ -27,7 +27,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) async fn begin(stack: &Stack) -> Self {
+    pub(super) fn begin(stack: &Stack) -> Self {
         let enough = CancellationToken::new();
         let options = stack.site().database.admin.clone();
         let looking = tokio::spawn(look(options, enough.clone()));

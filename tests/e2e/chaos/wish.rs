@@ -19,7 +19,7 @@ use crate::harness::Caller;
 const CALL_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a client goes on asking.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The longest pause between two attempts; each is any part of it.
 const PAUSE: Duration = Duration::from_millis(150);

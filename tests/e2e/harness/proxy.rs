@@ -96,8 +96,8 @@ async fn accept(listener: TcpListener, mut changes: watch::Receiver<State>) {
                 let Ok((client, _)) = accepted else { continue };
                 tokio::spawn(serve(client, changes.clone()));
             }
-            changed = changes.changed() => {
-                if changed.is_err() {
+            news = changes.changed() => {
+                if news.is_err() {
                     return;
                 }
             }

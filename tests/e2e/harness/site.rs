@@ -31,6 +31,8 @@ const PORT_TRIES: u32 = 5;
 pub(crate) struct Options {
     /// How many processes of each service; each of enrollment calls the one of keys with its number.
     pub(crate) replicas: usize,
+    /// Whether each of enrollment calls all of keys instead.
+    pub(crate) keys_shared: bool,
     /// Settings of every keys process, as TOML.
     pub(crate) keys: &'static str,
     /// Settings of every enrollment process, as TOML.
@@ -45,6 +47,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             replicas: 1,
+            keys_shared: false,
             keys: "",
             enrollment: "",
             links: false,
@@ -155,30 +158,28 @@ impl Site {
             Issuer::new(&secrets.key_pair(ISSUER_KEY).expect("a key pair")).expect("an issuer");
         let service_token = service_token(&secrets);
         let files = SharedFiles::make(&secrets, &database.services).expect("the services' files");
-        let (mut keys, mut enrollment) = (Vec::new(), Vec::new());
+        let mut keys = Vec::new();
         for number in 0..options.replicas {
-            let replica = Replica::start(
-                Service::Keys,
-                number,
-                &database,
-                &files,
-                ANY_PORT,
-                (options.keys, options.links),
-            )
-            .await;
-            let keys_address = replica.address;
-            keys.push(replica);
-            let settings = (options.enrollment, options.links);
-            let replica = Replica::start(
-                Service::Enrollment,
-                number,
-                &database,
-                &files,
-                keys_address,
-                settings,
-            )
-            .await;
-            enrollment.push(replica);
+            let settings = (options.keys, options.links);
+            let start =
+                Replica::start(Service::Keys, number, &database, &files, ANY_PORT, settings);
+            keys.push(start.await);
+        }
+        let mut enrollment = Vec::new();
+        for (number, its_keys) in keys.iter().map(|replica| replica.address).enumerate() {
+            let others = keys
+                .iter()
+                .map(|replica| format!("http://{}", replica.address));
+            let all_keys = others.collect::<Vec<_>>().join(",");
+            let shared = format!("{}\n[keys]\nendpoint = '{all_keys}'", options.enrollment);
+            let settings = if options.keys_shared {
+                (shared.as_str(), options.links)
+            } else {
+                (options.enrollment, options.links)
+            };
+            let service = Service::Enrollment;
+            let start = Replica::start(service, number, &database, &files, its_keys, settings);
+            enrollment.push(start.await);
         }
         Self {
             cluster,

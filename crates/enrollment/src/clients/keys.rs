@@ -3,14 +3,16 @@
 mod convert;
 mod error;
 
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_proto::audit::v1 as audit;
 use latchkey_proto::keys::v1 as proto;
 use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
-use latchkey_service_kit::client::ServiceChannel;
+use latchkey_service_kit::client::{Retries, ServiceChannel};
 use latchkey_service_kit::identity::Caller;
-use tonic::Request;
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 pub use error::KeysError;
@@ -28,7 +30,8 @@ pub const MAX_ITEMS: usize = 1_000;
 #[derive(Debug, Clone)]
 pub struct Keys {
     client: KeyUsageServiceClient<ServiceChannel>,
-    timeout: Option<Duration>,
+    timeout: Duration,
+    retries: Arc<Retries>,
 }
 
 /// A page of recorded uses.
@@ -41,13 +44,15 @@ pub struct MarksPage {
 }
 
 impl Keys {
-    /// The keys service at the other end of `channel`.
-    pub fn new(channel: ServiceChannel, max_response_bytes: usize) -> Self {
+    /// The keys service at the other end of `channel`, whose calls may take no longer than `timeout`, repetitions
+    /// included: every method of it can be repeated.
+    pub fn new(channel: ServiceChannel, timeout: Duration, max_response_bytes: usize) -> Self {
         let client =
             KeyUsageServiceClient::new(channel).max_decoding_message_size(max_response_bytes);
         Self {
             client,
-            timeout: None,
+            timeout,
+            retries: Arc::default(),
         }
     }
 
@@ -55,17 +60,28 @@ impl Keys {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self {
-            client: self.client.clone(),
-            timeout: Some(timeout),
+            timeout: timeout.min(self.timeout),
+            ..self.clone()
         }
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        if let Some(timeout) = self.timeout {
-            request.set_timeout(timeout);
-        }
-        request
+    /// Calls `method` with `message`, and again where that is worth it.
+    async fn call<M, A, F>(
+        &self,
+        message: M,
+        method: impl Fn(KeyUsageServiceClient<ServiceChannel>, Request<M>) -> F,
+    ) -> Result<A, KeysError>
+    where
+        M: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let attempt = |left| {
+            let mut request = Request::new(message.clone());
+            request.set_timeout(left);
+            method(self.client.clone(), request)
+        };
+        let answer = self.retries.call(self.timeout, attempt).await?;
+        Ok(answer.into_inner())
     }
 
     /// What `codes` are, in the order asked; `None` for a code that no key has. At most [`MAX_ITEMS`].
@@ -74,13 +90,12 @@ impl Keys {
         codes: Vec<String>,
     ) -> Result<Vec<Option<ResolvedKey>>, KeysError> {
         let asked = codes.len();
-        let request = self.request(proto::ResolveCodesRequest { codes });
+        let request = proto::ResolveCodesRequest { codes };
         let answer = self
-            .client
-            .clone()
-            .resolve_codes(request)
-            .await?
-            .into_inner();
+            .call(request, |mut client, request| async move {
+                client.resolve_codes(request).await
+            })
+            .await?;
         if answer.results.len() != asked {
             return Err(KeysError::senseless("ResolveCodes", "results"));
         }
@@ -95,8 +110,12 @@ impl Keys {
     /// [`MAX_ITEMS`].
     pub async fn mark(&self, marks: &[Mark]) -> Result<Vec<Uuid>, KeysError> {
         let marks = marks.iter().map(convert::mark).collect();
-        let request = self.request(proto::MarkKeysRequest { marks });
-        let answer = self.client.clone().mark_keys(request).await?.into_inner();
+        let request = proto::MarkKeysRequest { marks };
+        let answer = self
+            .call(request, |mut client, request| async move {
+                client.mark_keys(request).await
+            })
+            .await?;
         convert::ids("MarkKeys", "unknown_key_ids", &answer.unknown_key_ids)
     }
 
@@ -104,23 +123,26 @@ impl Keys {
     /// known there. At most [`MAX_ITEMS`].
     pub async fn release(&self, marks: &[Mark]) -> Result<Vec<Uuid>, KeysError> {
         let releases = marks.iter().filter_map(convert::release).collect();
-        let request = self.request(proto::ReleaseKeysRequest { releases });
+        let request = proto::ReleaseKeysRequest { releases };
         let answer = self
-            .client
-            .clone()
-            .release_keys(request)
-            .await?
-            .into_inner();
+            .call(request, |mut client, request| async move {
+                client.release_keys(request).await
+            })
+            .await?;
         convert::ids("ReleaseKeys", "unknown_key_ids", &answer.unknown_key_ids)
     }
 
     /// A page of all recorded uses; `page_token` is empty for the first.
     pub async fn list_marks(&self, page_token: String) -> Result<MarksPage, KeysError> {
-        let request = self.request(proto::ListMarksRequest {
+        let request = proto::ListMarksRequest {
             page_token,
             ..Default::default()
-        });
-        let answer = self.client.clone().list_marks(request).await?.into_inner();
+        };
+        let answer = self
+            .call(request, |mut client, request| async move {
+                client.list_marks(request).await
+            })
+            .await?;
         let marks = answer
             .marks
             .iter()
@@ -135,8 +157,12 @@ impl Keys {
     /// The enrollment keys of `classes` by state, at one instant, in the order asked. At most [`MAX_ITEMS`].
     pub async fn count_keys(&self, classes: &[Uuid]) -> Result<Vec<KeyCount>, KeysError> {
         let class_ids = classes.iter().map(Uuid::to_string).collect();
-        let request = self.request(proto::CountKeysRequest { class_ids });
-        let answer = self.client.clone().count_keys(request).await?.into_inner();
+        let request = proto::CountKeysRequest { class_ids };
+        let answer = self
+            .call(request, |mut client, request| async move {
+                client.count_keys(request).await
+            })
+            .await?;
         if answer.counts.len() != classes.len() {
             return Err(KeysError::senseless("CountKeys", "counts"));
         }
@@ -146,16 +172,22 @@ impl Keys {
     /// Copies organizations; older versions than the stored ones change nothing. At most [`MAX_ITEMS`].
     pub async fn put_organizations(&self, organizations: &[Organization]) -> Result<(), KeysError> {
         let organizations = organizations.iter().map(convert::organization).collect();
-        let request = self.request(proto::PutOrganizationsRequest { organizations });
-        self.client.clone().put_organizations(request).await?;
+        let request = proto::PutOrganizationsRequest { organizations };
+        self.call(request, |mut client, request| async move {
+            client.put_organizations(request).await
+        })
+        .await?;
         Ok(())
     }
 
     /// Copies grants; older versions than the stored ones change nothing. At most [`MAX_ITEMS`].
     pub async fn put_grants(&self, grants: &[Grant]) -> Result<(), KeysError> {
         let grants = grants.iter().map(convert::grant).collect();
-        let request = self.request(proto::PutGrantsRequest { grants });
-        self.client.clone().put_grants(request).await?;
+        let request = proto::PutGrantsRequest { grants };
+        self.call(request, |mut client, request| async move {
+            client.put_grants(request).await
+        })
+        .await?;
         Ok(())
     }
 
@@ -168,7 +200,7 @@ impl Keys {
         change: &EventKeyChange,
         caller: &Caller,
     ) -> Result<(EventKey, Vec<Warning>), KeysError> {
-        let request = self.request(proto::PutEventKeyRequest {
+        let request = proto::PutEventKeyRequest {
             request_id: request_id.to_string(),
             class_id: class_id.to_string(),
             change: Some(convert::event_key_change(change)),
@@ -181,13 +213,12 @@ impl Keys {
                     .map(|id| id.to_string())
                     .unwrap_or_default(),
             }),
-        });
+        };
         let answer = self
-            .client
-            .clone()
-            .put_event_key(request)
-            .await?
-            .into_inner();
+            .call(request, |mut client, request| async move {
+                client.put_event_key(request).await
+            })
+            .await?;
         let event_key = answer
             .event_key
             .ok_or_else(|| KeysError::senseless("PutEventKey", "event_key"))?;
@@ -205,13 +236,12 @@ impl Keys {
     /// waiting for their creation for long: to be retired too, or put, whichever is true. At most [`MAX_ITEMS`].
     pub async fn retire_grants(&self, classes: &[Uuid]) -> Result<Vec<Uuid>, KeysError> {
         let class_ids = classes.iter().map(Uuid::to_string).collect();
-        let request = self.request(proto::RetireGrantsRequest { class_ids });
+        let request = proto::RetireGrantsRequest { class_ids };
         let answer = self
-            .client
-            .clone()
-            .retire_grants(request)
-            .await?
-            .into_inner();
+            .call(request, |mut client, request| async move {
+                client.retire_grants(request).await
+            })
+            .await?;
         convert::ids("RetireGrants", "stale_class_ids", &answer.stale_class_ids)
     }
 }

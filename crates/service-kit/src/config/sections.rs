@@ -128,7 +128,8 @@ pub struct ShutdownConfig {
 /// Another service that this one calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientConfig {
-    /// Its address, for example `http://127.0.0.1:7101`.
+    /// Its address, for example `http://127.0.0.1:7101`; of several processes all their addresses, with commas between
+    /// them, which are called in turn.
     pub endpoint: String,
     /// How long connecting may take, in milliseconds.
     #[serde(default = "one_second")]
@@ -187,6 +188,18 @@ impl Default for ShutdownConfig {
             notice_ms: 0,
             drain_ms: 10_000,
         }
+    }
+}
+
+impl ClientConfig {
+    /// The addresses.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.endpoint.split(',').map(str::trim)
+    }
+
+    /// How long a call may take.
+    pub fn call_timeout(&self) -> Duration {
+        Duration::from_millis(self.call_timeout_ms)
     }
 }
 
@@ -352,12 +365,15 @@ impl Check for LimitsConfig {
 
 impl Check for ClientConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
-        let uri = self.endpoint.parse::<http::Uri>();
-        let good = uri.is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+        let is_good = |url: &str| {
+            let uri = url.parse::<http::Uri>();
+            uri.is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some())
+        };
+        let good = self.endpoints().all(is_good);
         problems.check(
             &format!("{path}endpoint"),
             good,
-            "must be a URL such as http://127.0.0.1:7101",
+            "must be a URL such as http://127.0.0.1:7101, or several with commas between them",
         );
         problems.check(
             &format!("{path}connect_timeout_ms"),

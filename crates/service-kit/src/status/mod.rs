@@ -16,6 +16,7 @@ use std::time::Duration;
 pub use codes::{code, name};
 pub use funnel::{DOMAIN, Failure};
 pub use latchkey_proto::errors::v1::ErrorReason;
+use rand::RngExt;
 pub use read::{metadata_of, reason_of, reason_with_name, retry_after_of};
 use tonic::Code;
 
@@ -30,6 +31,13 @@ const RETRY_SOON: Duration = Duration::from_millis(200);
 /// How long a caller should wait for a database or a service that cannot be reached: about the time of a failover's
 /// first reconnects.
 const RETRY_LATER: Duration = Duration::from_secs(1);
+
+/// Half of `delay` to one and a half of it, at random: callers who were refused together do not come back together.
+fn about(delay: Duration) -> Duration {
+    let share = crate::ids::os_random().random_range(0.5..1.5);
+    // Whole milliseconds: nobody reads more.
+    Duration::from_millis(u64::try_from(delay.mul_f64(share).as_millis()).unwrap_or(u64::MAX))
+}
 
 /// One field of a request that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +192,7 @@ impl ApiError {
             ErrorReason::Conflict,
             "Others are changing the same things: nothing was done, call again.",
         )
-        .with_retry_after(RETRY_SOON)
+        .with_retry_after(about(RETRY_SOON))
     }
 
     /// `OVERLOADED`: too many calls are waiting. Nothing was done.
@@ -193,7 +201,7 @@ impl ApiError {
             ErrorReason::Overloaded,
             "Too many calls are waiting: nothing was done, call again a little later.",
         )
-        .with_retry_after(RETRY_SOON)
+        .with_retry_after(about(RETRY_SOON))
     }
 
     /// `DEPENDENCY_UNAVAILABLE`: what the answer depends on cannot be reached; the outcome may be unknown.
@@ -202,7 +210,7 @@ impl ApiError {
             ErrorReason::DependencyUnavailable,
             "The service cannot reach what it depends on. The outcome may be unknown: call again with the same id.",
         )
-        .with_retry_after(RETRY_LATER)
+        .with_retry_after(about(RETRY_LATER))
         .with_source(source)
     }
 
