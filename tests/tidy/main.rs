@@ -5,6 +5,7 @@
 
 mod contract;
 mod manifests;
+mod metric_names;
 mod names;
 mod rooms;
 mod rules_page;
@@ -113,4 +114,19 @@ fn every_rule_of_the_domain_names_the_test_that_holds_it() {
     let page =
         std::fs::read_to_string(repository().join("docs/domain.md")).expect("docs/domain.md");
     hold(&rules_page::unheld_rules(&page, &sources()));
+}
+
+#[test]
+fn every_metric_is_documented_and_no_other_is_asked_for() {
+    let page =
+        std::fs::read_to_string(repository().join("docs/metrics.md")).expect("docs/metrics.md");
+    let code: Vec<Source> = source::read(&["crates"], "rs")
+        .into_iter()
+        .filter(|source| source.path.contains("/src/"))
+        .collect();
+    hold(&metric_names::unlisted(&page, &code));
+    for extension in ["json", "yaml", "yml"] {
+        let files = source::read(&["deploy"], extension);
+        hold(&metric_names::asked_in_vain(&page, &files));
+    }
 }

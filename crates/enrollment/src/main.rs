@@ -16,5 +16,5 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    run(&arguments.serve, Config::load, |config| &config.log, serve)
+    run(&arguments.serve, Config::load, Config::observation, serve)
 }

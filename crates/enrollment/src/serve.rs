@@ -19,11 +19,13 @@ use latchkey_service_kit::identity::{
 };
 use latchkey_service_kit::ids::{RandomIds, os_random};
 use latchkey_service_kit::limited;
+use latchkey_service_kit::metrics::{describe, watch_pool};
 use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::desk::Desk;
+use crate::app::metrics::METRICS;
 use crate::app::{Passwords, Services, Wake, sweep};
 use crate::clients::keys::Keys;
 use crate::config::Config;
@@ -83,6 +85,8 @@ pub enum ServeError {
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
     let verifier = TokenVerifier::from_config(&config.identity, Arc::new(SystemClock))?;
     let pool = database::pool(&config.database, APPLICATION)?;
+    describe(METRICS);
+    tokio::spawn(watch_pool(pool.clone()));
     let services = Arc::new(services(&config, pool.clone())?);
     let options = ServerOptions {
         access: access::table(),
@@ -128,7 +132,7 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
     };
     let private_key = own.private_key_file.private_key()?;
     let signer = TokenSigner::new(&private_key, options, clock.clone())?;
-    let channel = ServiceChannel::new(&config.keys, Arc::new(signer))?;
+    let channel = ServiceChannel::new("keys", &config.keys, Arc::new(signer))?;
     let hasher = PasswordHasher::new(config.passwords.cost(), &mut os_random())?;
     Ok(Services {
         pool,
@@ -152,6 +156,7 @@ fn assemble(options: ServerOptions, config: &Config, services: &Arc<Services>) -
     let shared = || Arc::clone(services);
     let readiness = services.pool.clone();
     let desk = Arc::new(Desk::open(shared()));
+    tokio::spawn(Desk::watch(Arc::downgrade(&desk)));
     let server = GrpcServer::new(options)
         .service(limited!(
             OrganizationServiceServer::new(Organizations::new(shared())),

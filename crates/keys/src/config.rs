@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use latchkey_service_kit::command::Observation;
 use latchkey_service_kit::config::{
     Check, ConfigError, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig, LogConfig,
-    Problems, ShutdownConfig, from_file,
+    MetricsConfig, Problems, ShutdownConfig, from_file,
 };
 use latchkey_service_kit::telemetry::Chain;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub struct Config {
     /// What it logs.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where its metrics can be scraped.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
     /// Bounds on what callers can make it do.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -42,6 +46,14 @@ impl Config {
     /// too.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         from_file(path, ENVIRONMENT_PREFIX)
+    }
+
+    /// The sections about what the service shows of itself.
+    pub fn observation(&self) -> Observation<'_> {
+        Observation {
+            log: &self.log,
+            metrics: &self.metrics,
+        }
     }
 }
 

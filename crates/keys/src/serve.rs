@@ -12,6 +12,7 @@ use latchkey_service_kit::database::{self, DatabaseError};
 use latchkey_service_kit::identity::{IdentityError, TokenVerifier};
 use latchkey_service_kit::ids::RandomIds;
 use latchkey_service_kit::limited;
+use latchkey_service_kit::metrics::watch_pool;
 use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -90,6 +91,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the keys service listens");
     }
+    tokio::spawn(watch_pool(pool.clone()));
     let outcome = server.serve(listener, shutdown).await;
     if tokio::time::timeout(CLOSE_TIMEOUT, pool.close())
         .await

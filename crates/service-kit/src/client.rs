@@ -1,5 +1,6 @@
 //! A channel to another service: with this service's identity, a deadline and the request id on each call.
 
+mod measured;
 mod places;
 mod retry;
 
@@ -20,8 +21,8 @@ use tower::{Service, ServiceExt};
 
 pub use retry::Retries;
 
+use self::measured::MeasuredCall;
 use self::places::Places;
-
 use crate::body::DeadlineBody;
 use crate::config::ClientConfig;
 use crate::context::{REQUEST_ID_HEADER, RequestId};
@@ -47,6 +48,10 @@ pub struct ClientError {
     source: tonic::transport::Error,
 }
 
+/// Put into a request's extensions when its call was made before and failed: metrics count it.
+#[derive(Debug, Clone, Copy)]
+pub struct Repeated;
+
 /// A channel to another service, for a generated client: `SomethingClient::new(channel)`. Clones share one connection to
 /// each of its processes, which are called in turn; one that cannot be reached is left alone for a moment.
 ///
@@ -56,19 +61,25 @@ pub struct ClientError {
 /// used and reconnects by itself; while it cannot connect, calls fail UNAVAILABLE.
 #[derive(Debug, Clone)]
 pub struct ServiceChannel {
+    dependency: &'static str,
     places: Arc<Places>,
     signer: Arc<TokenSigner>,
     call_timeout: Duration,
 }
 
 impl ServiceChannel {
-    /// A channel to the service at `config.endpoint`.
-    pub fn new(config: &ClientConfig, signer: Arc<TokenSigner>) -> Result<Self, ClientError> {
+    /// A channel to the service at `config.endpoint`, which metrics call `dependency`.
+    pub fn new(
+        dependency: &'static str,
+        config: &ClientConfig,
+        signer: Arc<TokenSigner>,
+    ) -> Result<Self, ClientError> {
         let channels: Vec<Channel> = config
             .endpoints()
             .map(|url| endpoint(config, url).map(|endpoint| endpoint.connect_lazy()))
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            dependency,
             places: Arc::new(Places::new(channels)),
             signer,
             call_timeout: config.call_timeout(),
@@ -141,6 +152,7 @@ impl Service<Request<Body>> for ServiceChannel {
         };
         let deadline = Instant::now() + timeout;
         crash_point("call::before");
+        let call = MeasuredCall::begin(self.dependency, &request);
         let places = Arc::clone(&self.places);
         let place = places.choose();
         let answer = places.channel(place).oneshot(request);
@@ -150,13 +162,13 @@ impl Service<Request<Body>> for ServiceChannel {
             if !matches!(answer, Ok(Ok(_))) {
                 places.leave_alone(place);
             }
-            match answer {
+            call.end_with(match answer {
                 Ok(Ok(response)) => Ok(response.map(|body| DeadlineBody::wrap(body, deadline))),
                 // The transport reads the same header and may be first; it would say CANCELLED.
                 Ok(Err(error)) if is_timeout(&error) => Err(ApiError::deadline_exceeded().into()),
                 Ok(Err(error)) => Err(Status::from_error(error.into())),
                 Err(_) => Err(ApiError::deadline_exceeded().into()),
-            }
+            })
         })
     }
 }

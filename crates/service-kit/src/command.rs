@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ConfigError, LogConfig, redacted};
+use crate::config::{ConfigError, LogConfig, MetricsConfig, redacted};
 use crate::telemetry::Chain;
-use crate::{faults, lifecycle, telemetry};
+use crate::{faults, lifecycle, metrics, telemetry};
 
 /// How a service is run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
@@ -30,15 +30,24 @@ pub struct ServeArguments {
     pub stop_on_stdin_close: bool,
 }
 
+/// The sections of a configuration about what a service shows of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Observation<'c> {
+    /// Its logs.
+    pub log: &'c LogConfig,
+    /// Its metrics.
+    pub metrics: &'c MetricsConfig,
+}
+
 /// Runs a service as its arguments say, on a runtime of one thread: a second one would cost more in hand-overs between
 /// threads than it gives. More cores are used by more processes.
 ///
-/// `load` reads and checks the configuration, `log` names its section about logs, `serve` runs until it is told to shut
+/// `load` reads and checks the configuration, `observation` names its sections about logs and metrics, `serve` runs until it is told to shut
 /// down. The exit status is 0 after an orderly end, 2 for a wrong configuration and 1 for any other failure.
 pub fn run<C, E, F>(
     arguments: &ServeArguments,
     load: impl FnOnce(Option<&Path>) -> Result<C, ConfigError>,
-    log: impl FnOnce(&C) -> &LogConfig,
+    observation: impl FnOnce(&C) -> Observation<'_>,
     serve: impl FnOnce(C, CancellationToken) -> F,
 ) -> ExitCode
 where
@@ -59,7 +68,8 @@ where
     if arguments.check {
         return said("the configuration is good\n");
     }
-    if let Err(error) = telemetry::init(log(&config)) {
+    let observed = observation(&config);
+    if let Err(error) = telemetry::init(observed.log) {
         return failed(&error, 2);
     }
     faults::arm();
@@ -70,6 +80,13 @@ where
         Ok(runtime) => runtime,
         Err(error) => return failed(&error, 1),
     };
+    let listening = {
+        let _within = runtime.enter();
+        metrics::serve(observed.metrics)
+    };
+    if let Err(error) = listening {
+        return failed(&error, 1);
+    }
     let ended = runtime.block_on(async {
         let shutdown = lifecycle::shutdown_on_signal()?;
         if arguments.stop_on_stdin_close {
@@ -108,13 +125,19 @@ mod tests {
         ]))
     }
 
+    fn observation(log: &LogConfig) -> Observation<'_> {
+        const METRICS: MetricsConfig = MetricsConfig { address: None };
+        let metrics = &METRICS;
+        Observation { log, metrics }
+    }
+
     async fn never(_: LogConfig, _: CancellationToken) -> io::Result<()> {
         panic!("must not serve")
     }
 
     #[test]
     fn a_wrong_configuration_is_never_served() {
-        let code = run(&ServeArguments::default(), wrong, |config| config, never);
+        let code = run(&ServeArguments::default(), wrong, observation, never);
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
     }
 
@@ -130,12 +153,7 @@ mod tests {
                 ..ServeArguments::default()
             },
         ] {
-            let code = run(
-                &arguments,
-                |_| Ok(LogConfig::default()),
-                |config| config,
-                never,
-            );
+            let code = run(&arguments, |_| Ok(LogConfig::default()), observation, never);
             assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
         }
     }

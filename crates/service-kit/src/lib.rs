@@ -7,6 +7,7 @@
 //! - [`context`]: what a handler is told about its call.
 //! - [`server`] and [`client`]: the two ends of a call between services.
 //! - [`command`], [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
+//! - [`metrics`]: what operators watch.
 //! - [`faults`]: crashes and bugs brought about by tests; nothing of it is in what is shipped.
 //! - [`paging`] and [`etag`]: page tokens and versions as callers see them.
 
@@ -23,6 +24,7 @@ pub mod faults;
 pub mod identity;
 pub mod ids;
 pub mod lifecycle;
+pub mod metrics;
 pub mod paging;
 pub mod server;
 pub mod status;

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::admission::{Admitted, Answer, Found, answers};
 use super::desk::{Item, Registration, within_reach};
 use super::intake::{batch_error, is_registration};
+use super::metrics::decided_afresh;
 use super::planted::distort;
 use super::{Error, Services};
 use crate::domain::class::Class;
@@ -107,7 +108,10 @@ pub(super) async fn step(
                 let guess = || answered(Err(Refusal::EmailTaken));
                 return Ok(batch.iter().map(|_| guess()).collect());
             }
-            Err(Failure { again: true, .. }) if attempt < ATTEMPTS => attempt += 1,
+            Err(Failure { again: true, .. }) if attempt < ATTEMPTS => {
+                attempt += 1;
+                decided_afresh();
+            }
             Err(Failure { error, again }) => {
                 // A class that was not to be had is so for all of its items.
                 return Err(match error {

@@ -7,6 +7,7 @@ use latchkey_code::CanonicalCode;
 use latchkey_group_commit::{Batch, BatchError, Batcher, Limits, SubmitError};
 use latchkey_service_kit::access::{ResourceScope, Scope};
 use latchkey_service_kit::database::answered;
+use latchkey_service_kit::metrics::SAMPLE_INTERVAL;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use super::admission::Answer;
 use super::check_key::{self, Judged};
 use super::decide::{self, Decided, Locking};
+use super::metrics::Stage;
 use super::{Call, Error, Services, intake};
 use crate::clients::keys::MAX_ITEMS;
 use crate::domain::decision::{Applicant, Home, Wish};
@@ -58,6 +60,28 @@ pub struct Desk {
     decisions: Batcher<Item, Decided, Error>,
     judgements: Batcher<Item, Judged, Error>,
     lanes: Lanes,
+    stages: Stages,
+}
+
+/// The metrics of each step.
+struct Stages {
+    recall: Stage,
+    resolve: Stage,
+    decide: Stage,
+    judge: Stage,
+    lane: Stage,
+}
+
+impl Stages {
+    fn new() -> Self {
+        Self {
+            recall: Stage::new("recall"),
+            resolve: Stage::new("resolve"),
+            decide: Stage::new("decide"),
+            judge: Stage::new("judge"),
+            lane: Stage::new("lane"),
+        }
+    }
 }
 
 impl std::fmt::Debug for Desk {
@@ -69,21 +93,47 @@ impl std::fmt::Debug for Desk {
 impl Desk {
     /// Opens the queues. Needs a tokio runtime, which runs their batches.
     pub fn open(services: Arc<Services>) -> Self {
+        let stages = Stages::new();
         Self {
-            recalls: batcher(&services, |services, batch| async move {
-                intake::recall(&services, &batch).await
-            }),
-            resolutions: batcher(&services, |services, batch| async move {
-                intake::resolve(&services, &batch).await
-            }),
-            decisions: batcher(&services, |services, batch| async move {
-                decide::step(&services, &batch, Locking::OnlyFree).await
-            }),
-            judgements: batcher(&services, |services, batch| async move {
-                check_key::step(&services, &batch).await
-            }),
-            lanes: Lanes::new(&services),
+            recalls: batcher(
+                &services,
+                stages.recall.clone(),
+                |services, batch| async move { intake::recall(&services, &batch).await },
+            ),
+            resolutions: batcher(
+                &services,
+                stages.resolve.clone(),
+                |services, batch| async move { intake::resolve(&services, &batch).await },
+            ),
+            decisions: batcher(
+                &services,
+                stages.decide.clone(),
+                |services, batch| async move {
+                    decide::step(&services, &batch, Locking::OnlyFree).await
+                },
+            ),
+            judgements: batcher(
+                &services,
+                stages.judge.clone(),
+                |services, batch| async move { check_key::step(&services, &batch).await },
+            ),
+            lanes: Lanes::new(&services, stages.lane.clone()),
+            stages,
             services,
+        }
+    }
+
+    /// Shows how many wait in each queue, again and again while there is the desk.
+    pub async fn watch(desk: Weak<Self>) {
+        while let Some(desk) = desk.upgrade() {
+            let stages = &desk.stages;
+            stages.recall.waiting(desk.recalls.waiting());
+            stages.resolve.waiting(desk.resolutions.waiting());
+            stages.decide.waiting(desk.decisions.waiting());
+            stages.judge.waiting(desk.judgements.waiting());
+            stages.lane.waiting(desk.lanes.waiting());
+            drop(desk);
+            tokio::time::sleep(SAMPLE_INTERVAL).await;
         }
     }
 
@@ -141,16 +191,25 @@ struct Lanes {
     permits: Arc<Semaphore>,
     /// A lane lives as long as somebody waits in it.
     open: Mutex<HashMap<Uuid, Weak<Lane>>>,
+    stage: Stage,
 }
 
 impl Lanes {
-    fn new(services: &Arc<Services>) -> Self {
+    fn new(services: &Arc<Services>, stage: Stage) -> Self {
         let connections = services.pool.options().get_max_connections() as usize;
         Self {
             services: Arc::clone(services),
             permits: Arc::new(Semaphore::new((connections / 2).max(1))),
             open: Mutex::default(),
+            stage,
         }
+    }
+
+    /// How many wait in all of them.
+    fn waiting(&self) -> usize {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let lanes = open.values().filter_map(Weak::upgrade);
+        lanes.map(|lane| lane.waiting()).sum()
     }
 
     fn lane(&self, class: Uuid) -> Arc<Lane> {
@@ -160,19 +219,23 @@ impl Lanes {
         }
         open.retain(|_, lane| lane.strong_count() > 0);
         let permits = Arc::clone(&self.permits);
-        let lane = Arc::new(batcher(&self.services, move |services, batch| {
-            let permits = Arc::clone(&permits);
-            async move {
-                let _permit = decide::wait_for(&permits).await?;
-                decide::step(&services, &batch, Locking::Waiting).await
-            }
-        }));
+        let lane = Arc::new(batcher(
+            &self.services,
+            self.stage.clone(),
+            move |services, batch| {
+                let permits = Arc::clone(&permits);
+                async move {
+                    let _permit = decide::wait_for(&permits).await?;
+                    decide::step(&services, &batch, Locking::Waiting).await
+                }
+            },
+        ));
         open.insert(class, Arc::downgrade(&lane));
         lane
     }
 }
 
-fn batcher<I, O, P, F>(services: &Arc<Services>, mut step: P) -> Batcher<I, O, Error>
+fn batcher<I, O, P, F>(services: &Arc<Services>, stage: Stage, mut step: P) -> Batcher<I, O, Error>
 where
     I: Send + Sync + 'static,
     O: Send + 'static,
@@ -180,13 +243,17 @@ where
     F: Future<Output = Result<Vec<O>, BatchError<Error>>> + Send + 'static,
 {
     let services = Arc::clone(services);
-    Batcher::new(LIMITS, move |batch| {
-        let done = answered(services.patience, step(Arc::clone(&services), batch));
-        async move {
-            done.await
-                .unwrap_or_else(|silence| Err(BatchError::Whole(Error::unavailable(silence))))
-        }
-    })
+    Batcher::observed(
+        LIMITS,
+        move |batch| {
+            let done = answered(services.patience, step(Arc::clone(&services), batch));
+            async move {
+                done.await
+                    .unwrap_or_else(|silence| Err(BatchError::Whole(Error::unavailable(silence))))
+            }
+        },
+        move |report| stage.observe(report),
+    )
 }
 
 async fn submit<I, O>(

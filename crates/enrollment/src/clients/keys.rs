@@ -5,12 +5,13 @@ mod error;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use latchkey_proto::audit::v1 as audit;
 use latchkey_proto::keys::v1 as proto;
 use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
-use latchkey_service_kit::client::{Retries, ServiceChannel};
+use latchkey_service_kit::client::{Repeated, Retries, ServiceChannel};
 use latchkey_service_kit::identity::Caller;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -75,8 +76,12 @@ impl Keys {
         M: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
+        let made = AtomicBool::new(false);
         let attempt = |left| {
             let mut request = Request::new(message.clone());
+            if made.swap(true, Ordering::Relaxed) {
+                request.extensions_mut().insert(Repeated);
+            }
             request.set_timeout(left);
             method(self.client.clone(), request)
         };

@@ -1,5 +1,6 @@
 //! `RedemptionService`.
 
+mod counted;
 mod read;
 mod write;
 
@@ -55,9 +56,9 @@ impl RedemptionService for Redemptions {
         let id = violations.uuid("redemption_id", &message.redemption_id);
         let student = violations.uuid("student_id", &message.student_id);
         violations.finish()?;
-        let admitted = redeem(&self.desk, &call, id, student, &message.code)
-            .await
-            .map_err(errors::status)?;
+        let redeemed = redeem(&self.desk, &call, id, student, &message.code).await;
+        counted::count(&redeemed);
+        let admitted = redeemed.map_err(errors::status)?;
         Ok(Response::new(write::redeemed(&admitted)))
     }
 
@@ -67,9 +68,9 @@ impl RedemptionService for Redemptions {
     ) -> Result<Response<proto::RegisterWithKeyResponse>, Status> {
         let call = call::of(&request)?;
         let (newcomer, code) = read::newcomer(request.into_inner())?;
-        let admitted = register(&self.desk, &call, newcomer, &code)
-            .await
-            .map_err(errors::status)?;
+        let registered = register(&self.desk, &call, newcomer, &code).await;
+        counted::count(&registered);
+        let admitted = registered.map_err(errors::status)?;
         Ok(Response::new(write::registered(admitted)))
     }
 

@@ -21,13 +21,13 @@ pub(crate) fn run(serve: &Serve) -> ExitCode {
         Service::Keys => command::run(
             arguments,
             latchkey_keys::Config::load,
-            |config| &config.log,
+            latchkey_keys::Config::observation,
             latchkey_keys::serve,
         ),
         Service::Enrollment => command::run(
             arguments,
             latchkey_enrollment::Config::load,
-            |config| &config.log,
+            latchkey_enrollment::Config::observation,
             latchkey_enrollment::serve,
         ),
     }

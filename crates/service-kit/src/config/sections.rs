@@ -65,27 +65,6 @@ pub struct IdentityConfig {
     pub audience: String,
 }
 
-/// How logs look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line, for machines.
-    Json,
-}
-
-/// What is logged, to standard error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LogConfig {
-    /// How it looks.
-    pub format: LogFormat,
-    /// What is kept, as `tracing`'s filter directives, for example `info,latchkey_keys=debug`.
-    pub filter: String,
-}
-
 /// Bounds on what callers can make the service do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -153,15 +132,6 @@ fn two_seconds() -> u64 {
 }
 fn five_seconds() -> u64 {
     5_000
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            format: LogFormat::Text,
-            filter: "info".to_owned(),
-        }
-    }
 }
 
 impl Default for LimitsConfig {
@@ -321,14 +291,6 @@ impl Check for IdentityConfig {
             !same,
             "must not be the same as `issuer`",
         );
-    }
-}
-
-impl Check for LogConfig {
-    fn check(&self, path: &str, problems: &mut Problems) {
-        if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&self.filter) {
-            problems.add(&format!("{path}filter"), error);
-        }
     }
 }
 

@@ -1,19 +1,17 @@
-//! One line in the log for each call. Never a body, a token or a code.
+//! Where each call ends: one line in the log, and its metrics. Never a body, a token or a code.
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
-use tokio_util::bytes::Bytes;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::admission::peer;
+use super::call_metrics::CountedCall;
 use super::foreign::status_code;
+use crate::body::{End, EndedBody};
 use crate::context::RequestId;
 use crate::status::{self, Failure};
 use crate::telemetry::Chain;
@@ -22,7 +20,6 @@ use crate::telemetry::Chain;
 const TARGET: &str = "latchkey::calls";
 
 /// A call that has not ended yet. Dropped before its end, it says that the caller went away.
-#[derive(Debug)]
 pub(super) struct CallLog {
     method: String,
     request_id: RequestId,
@@ -32,6 +29,7 @@ pub(super) struct CallLog {
     /// Health and reflection are asked all the time; their lines are for debugging.
     quiet: bool,
     ended: bool,
+    counted: CountedCall,
 }
 
 /// Writes a line at a level that must be known at compile time.
@@ -64,6 +62,7 @@ impl CallLog {
         request_id: RequestId,
         arrival: Instant,
         quiet: bool,
+        counted: CountedCall,
     ) -> Self {
         Self {
             method: request.uri().path().to_owned(),
@@ -73,6 +72,7 @@ impl CallLog {
             arrival,
             quiet,
             ended: false,
+            counted,
         }
     }
 
@@ -88,10 +88,12 @@ impl CallLog {
                 self.end(code, response.extensions().get::<Status>());
                 response
             }
-            None => response.map(|inner| Body::new(LoggedBody { inner, log: self })),
+            None => response.map(|inner| EndedBody::wrap(inner, self)),
         }
     }
+}
 
+impl End for CallLog {
     fn end(&mut self, code: Code, status: Option<&Status>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
@@ -103,6 +105,7 @@ impl CallLog {
             .map(Failure::reason)
             .or_else(|| status.and_then(status::reason_of))
             .map(status::name);
+        self.counted.ended(self.arrival, code, reason);
         let cause = failure
             .and_then(Error::source)
             .map(|cause| Chain(cause).to_string());
@@ -123,49 +126,5 @@ impl CallLog {
 impl Drop for CallLog {
     fn drop(&mut self) {
         self.end(Code::Cancelled, None);
-    }
-}
-
-/// A response body that ends its call's line with the status in its trailers.
-struct LoggedBody {
-    inner: Body,
-    log: CallLog,
-}
-
-impl HttpBody for LoggedBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.inner).poll_frame(cx);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(trailers) = frame.trailers_ref() {
-                    let code = status_code(trailers).unwrap_or(Code::Unknown);
-                    let status = if code == Code::Ok {
-                        None
-                    } else {
-                        Status::from_header_map(trailers)
-                    };
-                    this.log.end(code, status.as_ref());
-                }
-            }
-            Poll::Ready(Some(Err(status))) => this.log.end(status.code(), Some(status)),
-            Poll::Ready(None) => this.log.end(Code::Ok, None),
-            Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

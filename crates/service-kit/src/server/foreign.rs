@@ -68,7 +68,7 @@ fn ours(code: Code, text: String) -> Option<ApiError> {
 }
 
 /// The gRPC code in `headers`, which an answer has when it is an error from the start.
-pub(super) fn status_code(headers: &HeaderMap) -> Option<Code> {
+pub(crate) fn status_code(headers: &HeaderMap) -> Option<Code> {
     headers
         .get(Status::GRPC_STATUS)
         .map(|value| Code::from_bytes(value.as_bytes()))

@@ -20,6 +20,7 @@ use tracing::Instrument;
 
 use super::admission;
 use super::call_log::CallLog;
+use super::call_metrics::CallMetrics;
 use super::deadline::Deadlines;
 use super::foreign;
 use crate::access::AccessTable;
@@ -37,6 +38,7 @@ const OVERTIME: Duration = Duration::from_secs(10);
 
 /// What all calls of a server share.
 pub(super) struct Shared {
+    metrics: CallMetrics,
     access: AccessTable,
     verifier: Arc<TokenVerifier>,
     ids: Arc<dyn Ids>,
@@ -54,6 +56,7 @@ impl Shared {
         limits: &LimitsConfig,
     ) -> Self {
         Self {
+            metrics: CallMetrics::new(&access),
             access,
             verifier,
             ids,
@@ -128,7 +131,8 @@ where
         let arrival = Instant::now();
         let id = self.request_id(&request);
         let exempt = admission::is_exempt(request.uri().path());
-        let mut log = CallLog::begin(&request, id.clone(), arrival, exempt);
+        let counted = self.shared.metrics.begin(request.uri().path());
+        let mut log = CallLog::begin(&request, id.clone(), arrival, exempt, counted);
         let header = HeaderValue::from_str(id.as_str());
         let answer = async {
             if exempt {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, stream};
+use metrics::gauge;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -55,6 +56,7 @@ impl Health {
     pub(super) fn new(names: impl IntoIterator<Item = &'static str>) -> Self {
         // The empty name means the server as a whole.
         let names = names.into_iter().chain([""]).collect();
+        show(State::NotReady);
         Self {
             names,
             state: Arc::new(watch::Sender::new(State::NotReady)),
@@ -68,6 +70,7 @@ impl Health {
     /// Says that the server is going away, and ends the watchers' streams: they would hold up the shutdown for ever.
     pub(super) fn end(&self) {
         self.state.send_replace(State::Ending);
+        show(State::Ending);
     }
 
     /// Asks `check` again and again until `shutdown`.
@@ -89,6 +92,7 @@ impl Health {
                 return false;
             }
             *state = next;
+            show(next);
             if ready {
                 tracing::info!("ready: what the service depends on answers");
             } else {
@@ -101,6 +105,12 @@ impl Health {
     fn knows(&self, service: &str) -> bool {
         self.names.contains(&service)
     }
+}
+
+/// Shows the state to those who watch metrics.
+fn show(state: State) {
+    let ready = if state == State::Ready { 1.0 } else { 0.0 };
+    gauge!("latchkey_ready").set(ready);
 }
 
 #[tonic::async_trait]

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use metrics::{Gauge, gauge};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -36,15 +37,20 @@ pub(super) fn connections(
         limits.max_connections.min(Semaphore::MAX_PERMITS),
     ));
     let handshake = Duration::from_millis(limits.handshake_timeout_ms);
+    let open = gauge!("latchkey_connections_open");
     TcpIncoming::from(listener)
         .with_nodelay(Some(true))
         .with_keepalive(Some(TCP_KEEPALIVE))
         .filter_map(move |accepted| {
             let slot = Arc::clone(&slots).try_acquire_owned();
             let close = close.clone();
+            let open = open.clone();
             async move {
                 match (accepted, slot) {
-                    (Ok(io), Ok(slot)) => Some(Ok(Connection::new(io, slot, handshake, close))),
+                    (Ok(io), Ok(slot)) => {
+                        let counted = Counted::new(&open);
+                        Some(Ok(Connection::new(io, slot, handshake, close, counted)))
+                    }
                     (Ok(_), Err(_)) => {
                         tracing::warn!("a connection was closed: as many as allowed are open");
                         None
@@ -60,12 +66,28 @@ pub(super) fn connections(
 }
 
 /// An accepted connection.
-#[derive(Debug)]
 pub(super) struct Connection {
     io: TcpStream,
     handshake: Option<Handshake>,
     close: Pin<Box<WaitForCancellationFutureOwned>>,
     _slot: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
+/// A connection that is counted among the open ones until this is dropped.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(open: &Gauge) -> Self {
+        open.increment(1.0);
+        Self(open.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 #[derive(Debug)]
@@ -80,6 +102,7 @@ impl Connection {
         slot: OwnedSemaphorePermit,
         handshake: Duration,
         close: CancellationToken,
+        counted: Counted,
     ) -> Self {
         Self {
             io,
@@ -89,6 +112,7 @@ impl Connection {
             }),
             close: Box::pin(close.cancelled_owned()),
             _slot: slot,
+            _counted: counted,
         }
     }
 }

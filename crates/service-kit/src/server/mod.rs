@@ -2,12 +2,15 @@
 
 mod admission;
 mod call_log;
+mod call_metrics;
 mod deadline;
 mod foreign;
 mod gate;
 mod health;
 mod incoming;
 pub(crate) mod timeout_header;
+
+pub(crate) use foreign::status_code;
 
 use std::convert::Infallible;
 use std::future::Future;

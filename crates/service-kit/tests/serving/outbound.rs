@@ -21,7 +21,7 @@ fn channel(world: &World, endpoint: String, call_timeout_ms: u64) -> ServiceChan
         connect_timeout_ms: 500,
         call_timeout_ms,
     };
-    ServiceChannel::new(&config, Arc::clone(&world.signer)).unwrap()
+    ServiceChannel::new("itself", &config, Arc::clone(&world.signer)).unwrap()
 }
 
 async fn call(
