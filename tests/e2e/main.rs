@@ -21,6 +21,7 @@ mod harness;
 mod health;
 mod held_classes;
 mod lists_and_pages;
+mod metrics;
 mod mixed_load;
 mod organizations;
 mod outages;
