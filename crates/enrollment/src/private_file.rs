@@ -1,42 +1,20 @@
 //! Files with this service's own secrets.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use latchkey_service_kit::config::private::{self as read, read_private};
 use latchkey_service_kit::identity::{KeyPair, KeyPairError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::domain::fingerprint::{FingerprintKey, KeyTooShort};
-
-/// The permissions of a file's group and of everybody else: a private file has none of them.
-const OF_OTHERS: u32 = 0o077;
-
-/// The most that is read of a private file, in bytes: many times what a key takes.
-const MAX_BYTES: u64 = 64 * 1024;
 
 /// Why a secret cannot be used. Never repeats anything of the file but its path.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
-    /// The file cannot be read as text.
-    #[error("cannot read {path}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// Somebody else may read or change the file.
-    #[error("others than its owner have rights to {path} (mode {mode:03o}): chmod 600 it")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
+    /// The file cannot be read, or others may read it too.
+    #[error(transparent)]
+    File(#[from] read::PrivateFileError),
     /// The file's content is no private key.
     #[error("{path} cannot be used")]
     NoPrivateKey {
@@ -79,7 +57,7 @@ impl PrivateFile {
 
     /// Reads an Ed25519 private key in PKCS#8 PEM form.
     pub fn private_key(&self) -> Result<SecretString, PrivateFileError> {
-        let pem = SecretString::from(self.text()?.as_str());
+        let pem = SecretString::from(read_private(&self.0)?.as_str());
         let pair = KeyPair::from_pem(pem).map_err(|source| PrivateFileError::NoPrivateKey {
             path: self.0.clone(),
             source,
@@ -89,7 +67,7 @@ impl PrivateFile {
 
     /// Reads a key of fingerprints: random bytes in hexadecimal.
     pub fn fingerprint_key(&self) -> Result<FingerprintKey, PrivateFileError> {
-        let text = self.text()?;
+        let text = read_private(&self.0)?;
         let bytes = hexadecimal(text.trim()).ok_or_else(|| PrivateFileError::NotHexadecimal {
             path: self.0.clone(),
         })?;
@@ -97,29 +75,6 @@ impl PrivateFile {
             path: self.0.clone(),
             source,
         })
-    }
-
-    fn text(&self) -> Result<Zeroizing<String>, PrivateFileError> {
-        let (text, mode) = self.read().map_err(|source| PrivateFileError::Unreadable {
-            path: self.0.clone(),
-            source,
-        })?;
-        if mode & OF_OTHERS != 0 {
-            return Err(PrivateFileError::Open {
-                path: self.0.clone(),
-                mode: mode & 0o777,
-            });
-        }
-        Ok(text)
-    }
-
-    /// The text and the mode of one and the same file, whatever is put in its place meanwhile.
-    fn read(&self) -> io::Result<(Zeroizing<String>, u32)> {
-        let file = File::open(&self.0)?;
-        let mode = file.metadata()?.mode();
-        let mut text = Zeroizing::new(String::new());
-        file.take(MAX_BYTES).read_to_string(&mut text)?;
-        Ok((text, mode))
     }
 }
 

@@ -2,6 +2,9 @@
 
 mod demo;
 mod dev;
+mod health;
+mod migrate;
+mod secrets;
 mod serve;
 mod session;
 mod token;
@@ -41,6 +44,14 @@ enum Command {
     Token(token::Token),
     /// Run one service.
     Serve(serve::Serve),
+    /// Make or update the database of a deployment: roles, schemas, tables, rights.
+    ///
+    /// Doing it again changes nothing, and so does doing it twice at once. The release before runs on what this one makes.
+    Migrate(migrate::Migrate),
+    /// Make the secrets of a new deployment, each in a file of its own.
+    Secrets(secrets::Secrets),
+    /// Ask a service whether it serves.
+    Health(health::Health),
     /// Holds a Postgres and stops it when standard input closes.
     #[command(hide = true)]
     GuardPostgres(GuardOptions),
@@ -53,6 +64,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo => on_runtime(demo::run()),
         Command::Verify(options) => on_runtime(verify::run(&options)),
         Command::Token(token) => token::run(&token),
+        Command::Migrate(migrate) => on_runtime(migrate::run(&migrate)),
+        Command::Secrets(secrets) => secrets::run(&secrets),
+        Command::Health(health) => on_runtime(health::run(&health)),
         Command::Serve(serve) => return serve::run(&serve),
         Command::GuardPostgres(options) => return guard::run(&options),
     };

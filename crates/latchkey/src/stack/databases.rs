@@ -19,6 +19,9 @@ const RESTRICTED: [(Service, &str, &str); 3] = [
     (Service::Enrollment, "redemptions", "SELECT, INSERT, DELETE"),
 ];
 
+/// The lock of whoever provisions: any number that nobody else has in this database.
+const PROVISIONING: i64 = 0x6c61_7463_686b;
+
 /// Where the database is and who may do what there.
 #[derive(Debug, Clone)]
 pub struct Provisioning {
@@ -64,6 +67,11 @@ impl Provisioning {
         let mut made = Vec::new();
         self.make_database(&mut made).await?;
         let mut connection = self.connect(&self.database).await?;
+        // Held until the connection is closed: whoever provisions at the same time waits, and finds everything there.
+        sqlx::query("SELECT pg_advisory_lock($1)")
+            .bind(PROVISIONING)
+            .execute(&mut connection)
+            .await?;
         let mut urls = Vec::new();
         for service in Service::ALL {
             let login = self.make_role(&mut connection, service, &mut made).await?;
@@ -183,12 +191,20 @@ impl Provisioning {
         };
         if missing {
             let mut connection = self.connect(self.maintenance()).await?;
-            execute(
-                &mut connection,
-                &format!("CREATE DATABASE {}", quoted(&self.database)),
-            )
-            .await?;
-            made.push(format!("database {}", self.database));
+            let statement = format!("CREATE DATABASE {}", quoted(&self.database));
+            let created = sqlx::raw_sql(AssertSqlSafe(statement))
+                .execute(&mut connection)
+                .await;
+            match created {
+                Ok(_) => made.push(format!("database {}", self.database)),
+                // duplicate_database, or its row: somebody else makes the same at this moment.
+                Err(sqlx::Error::Database(error))
+                    if matches!(error.code().as_deref(), Some("42P04" | "23505")) => {}
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("cannot make the database {}", self.database));
+                }
+            }
         }
         Ok(())
     }

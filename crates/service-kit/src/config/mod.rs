@@ -2,6 +2,7 @@
 
 mod load;
 mod observation;
+pub mod private;
 mod redact;
 mod secret;
 mod sections;

@@ -1,0 +1,60 @@
+//! `latchkey secrets`: the secrets of a new deployment, each in a file of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use latchkey::stack::config_files::SharedFiles;
+use latchkey::stack::databases::Provisioned;
+use latchkey::stack::secrets::Secrets as Directory;
+use secrecy::{ExposeSecret, SecretString};
+
+/// Where to make them, and for which database.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Secrets {
+    /// The directory; made if it is missing. What is in it already stays as it is.
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: PathBuf,
+    /// Where the services find Postgres.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5432")]
+    postgres: String,
+    /// The name of the database.
+    #[arg(long, value_name = "NAME", default_value = "latchkey")]
+    database: String,
+    /// The role that owns the database.
+    #[arg(long, value_name = "ROLE", default_value = "postgres")]
+    admin: String,
+}
+
+/// Makes what is missing, and prints where it stands. The issuer of people's tokens is an example: a deployment has an
+/// identity provider, whose public keys take the place of `issuer-jwks.json`.
+pub(crate) fn run(secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    std::fs::create_dir_all(&secrets.directory)
+        .with_context(|| format!("cannot make {}", secrets.directory.display()))?;
+    let directory = Directory::in_directory(secrets.directory.clone());
+    let url = |role: &str, password: &SecretString| {
+        let Secrets {
+            postgres, database, ..
+        } = secrets;
+        let password = password.expose_secret();
+        SecretString::from(format!(
+            "postgres://{role}:{password}@{postgres}/{database}"
+        ))
+    };
+    let admin = directory.password("postgres.password")?;
+    directory.put("admin-database.url", &url(&secrets.admin, &admin))?;
+    let provisioned = Provisioned {
+        keys_url: url(
+            "latchkey_keys",
+            &directory.password("keys-database.password")?,
+        ),
+        enrollment_url: url(
+            "latchkey_enrollment",
+            &directory.password("enrollment-database.password")?,
+        ),
+        made: Vec::new(),
+    };
+    SharedFiles::make(&directory, &provisioned)?;
+    println!("the secrets are in {}", secrets.directory.display());
+    Ok(ExitCode::SUCCESS)
+}
