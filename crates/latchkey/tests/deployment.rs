@@ -103,6 +103,31 @@ fn serve(service: &str, config: &Path) -> Child {
     command.spawn().expect("it runs")
 }
 
+/// Two jobs at once, as an impatient deployment has them: each thing is made once.
+async fn migrated_twice_at_once(secrets: &Path) {
+    let at = |name: &str| secrets.join(name).to_str().expect("text").to_owned();
+    let files = [
+        at("admin-database.url"),
+        at("keys-database.password"),
+        at("enrollment-database.password"),
+    ];
+    let migrate = [
+        "migrate",
+        "--admin-url-file",
+        &files[0],
+        "--keys-password-file",
+        &files[1],
+        "--enrollment-password-file",
+        &files[2],
+    ];
+    let (first, second) = tokio::join!(done(&migrate), done(&migrate));
+    let made = format!("{first}{second}");
+    for thing in ["role latchkey_keys", "schema keys", "schema enrollment"] {
+        let line = format!("made {thing}\n");
+        assert_eq!(made.matches(&line).count(), 1, "{made}");
+    }
+}
+
 #[tokio::test]
 async fn secrets_migration_both_services_and_their_health() {
     let directory = tempfile::tempdir().expect("a directory").keep();
@@ -129,31 +154,7 @@ async fn secrets_migration_both_services_and_their_health() {
     let admin = cluster.admin().database("latchkey").to_url_lossy();
     replace_private(Path::new(&at("admin-database.url")), admin.as_str()).expect("written");
 
-    let files = [
-        at("admin-database.url"),
-        at("keys-database.password"),
-        at("enrollment-database.password"),
-    ];
-    let migrate = [
-        "migrate",
-        "--admin-url-file",
-        &files[0],
-        "--keys-password-file",
-        &files[1],
-        "--enrollment-password-file",
-        &files[2],
-    ];
-    // Two jobs at once, as an impatient deployment has them.
-    let (first, second) = tokio::join!(done(&migrate), done(&migrate));
-    let made = format!("{first}{second}");
-    for thing in ["role latchkey_keys", "schema keys", "schema enrollment"] {
-        assert_eq!(
-            made.matches(&format!("made {thing}\n")).count(),
-            1,
-            "{made}"
-        );
-    }
-
+    migrated_twice_at_once(&secrets).await;
     let (keys, enrollment) = (free(), free());
     let (keys_text, enrollment_text) = (keys.to_string(), enrollment.to_string());
     let config = configuration("keys.toml", &secrets, &[("127.0.0.1:7401", &keys_text)]);
