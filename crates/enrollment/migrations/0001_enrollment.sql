@@ -11,6 +11,7 @@ CREATE TABLE enrollment.organizations (
     request_fingerprint bytea NOT NULL,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     version           bigint NOT NULL DEFAULT 1,
+    versions_lost     bigint NOT NULL DEFAULT 0,  -- of the versions: skipped, because a restore lost what they were
     copied_version    bigint NOT NULL DEFAULT 0   -- the newest version known to have reached keys
 );
 CREATE INDEX organizations_owed ON enrollment.organizations (organization_id) WHERE copied_version < version;
@@ -37,6 +38,7 @@ CREATE TABLE enrollment.classes (
     request_fingerprint bytea NOT NULL,
     created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     version            bigint NOT NULL DEFAULT 1,   -- of the settings; taking a seat does not change it
+    versions_lost      bigint NOT NULL DEFAULT 0,   -- of the versions: skipped, because a restore lost what they were
     copied_version     bigint NOT NULL DEFAULT 0,   -- the newest version known to have reached keys
     CHECK (starts_at < ends_at),
     CHECK (minimum_students BETWEEN 0 AND maximum_students),
@@ -139,6 +141,14 @@ CREATE TABLE enrollment.deliveries (
 );
 INSERT INTO enrollment.deliveries (delivered_below) VALUES ('0');
 
+-- When the two services were last compared as a whole: one replica at a time does it.
+CREATE TABLE enrollment.comparisons (
+    only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    began_at   timestamptz,               -- of the one in progress, whose process may have died
+    ended_at   timestamptz
+);
+INSERT INTO enrollment.comparisons DEFAULT VALUES;
+
 -- Direct enrollments answer the same request id the same way.
 CREATE TABLE enrollment.requests (
     request_id  uuid PRIMARY KEY,
@@ -147,7 +157,6 @@ CREATE TABLE enrollment.requests (
     result      jsonb NOT NULL,
     decided_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-
 CREATE TABLE enrollment.audit_events (
     event_id        uuid PRIMARY KEY,         -- UUIDv7
     occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),

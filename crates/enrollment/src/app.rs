@@ -34,6 +34,8 @@ pub mod update_student;
 // Redemption, and what keys are owed.
 pub mod admission;
 pub mod check_key;
+pub mod compare;
+pub mod compare_in_time;
 mod decide;
 pub mod deliver;
 pub mod desk;
@@ -42,10 +44,11 @@ mod purge;
 pub mod read_redemptions;
 pub mod redeem;
 pub mod register;
+pub mod repair;
 pub mod sweep;
 
 pub use call::Call;
 pub use error::{Error, FieldProblem, Source};
 pub use passwords::Passwords;
-pub use services::Services;
+pub use services::{Pace, Services};
 pub use wake::Wake;

@@ -1,6 +1,7 @@
 //! What the service is told when it starts.
 
 use std::path::Path;
+use std::time::Duration;
 
 use latchkey_service_kit::command::Observation;
 use latchkey_service_kit::config::{
@@ -10,6 +11,7 @@ use latchkey_service_kit::config::{
 use latchkey_service_kit::telemetry::Chain;
 use serde::{Deserialize, Serialize};
 
+use crate::app::Pace;
 use crate::domain::password::Cost;
 use crate::private_file::PrivateFile;
 
@@ -41,6 +43,9 @@ pub struct Config {
     /// How long it remembers.
     #[serde(default)]
     pub retention: RetentionConfig,
+    /// How often it sees to what keys is owed.
+    #[serde(default)]
+    pub sweeper: SweeperConfig,
     /// What it logs.
     #[serde(default)]
     pub log: LogConfig,
@@ -92,6 +97,39 @@ pub struct RetentionConfig {
 impl Default for RetentionConfig {
     fn default() -> Self {
         Self { answers_days: 30 }
+    }
+}
+
+/// How often the sweeper does what, on the average. Each at least 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SweeperConfig {
+    /// Looks whether something is owed to keys that was not delivered at once, in milliseconds.
+    pub look_interval_ms: u64,
+    /// Sweeps everything, in milliseconds.
+    pub sweep_interval_ms: u64,
+    /// Compares both services as a whole, in one replica, in seconds.
+    pub comparison_interval_s: u64,
+}
+
+impl SweeperConfig {
+    /// The same as durations.
+    pub fn pace(&self) -> Pace {
+        Pace {
+            look: Duration::from_millis(self.look_interval_ms),
+            sweep: Duration::from_millis(self.sweep_interval_ms),
+            comparison: Duration::from_secs(self.comparison_interval_s),
+        }
+    }
+}
+
+impl Default for SweeperConfig {
+    fn default() -> Self {
+        Self {
+            look_interval_ms: 1_000,
+            sweep_interval_ms: 30_000,
+            comparison_interval_s: 86_400,
+        }
     }
 }
 
@@ -148,6 +186,7 @@ impl Check for Config {
             (1..=3_650).contains(&self.retention.answers_days),
             "must be 1 to 3650",
         );
+        self.sweeper.check(&format!("{path}sweeper."), problems);
         self.log.check(&format!("{path}log."), problems);
         self.limits.check(&format!("{path}limits."), problems);
         if let Err(error) = self.fingerprint_key_file.fingerprint_key() {
@@ -163,6 +202,23 @@ impl Check for OwnIdentityConfig {
         }
         for (field, value) in [("issuer", &self.issuer), ("audience", &self.audience)] {
             problems.check(&format!("{path}{field}"), !value.is_empty(), "must be set");
+        }
+    }
+}
+
+impl Check for SweeperConfig {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        for (field, value) in [
+            ("look_interval_ms", self.look_interval_ms),
+            ("sweep_interval_ms", self.sweep_interval_ms),
+            ("comparison_interval_s", self.comparison_interval_s),
+        ] {
+            // A year is longer than anybody means.
+            problems.check(
+                &format!("{path}{field}"),
+                (1..=31_536_000_000).contains(&value),
+                "must be at least 1, and no more than a year",
+            );
         }
     }
 }

@@ -14,9 +14,10 @@ mod serve;
 pub mod store;
 pub mod verify;
 
-pub use config::{Config, OwnIdentityConfig, PasswordsConfig};
+pub use app::compare::Comparison;
+pub use config::{Config, OwnIdentityConfig, PasswordsConfig, SweeperConfig};
 pub use private_file::{PrivateFile, PrivateFileError};
-pub use serve::{ServeError, serve};
+pub use serve::{RepairError, ServeError, repair, serve};
 
 /// The migrations of this service's schema.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

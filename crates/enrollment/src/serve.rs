@@ -24,9 +24,11 @@ use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::app;
+use crate::app::compare::Comparison;
 use crate::app::desk::Desk;
 use crate::app::metrics::METRICS;
-use crate::app::{Passwords, Services, Wake, sweep};
+use crate::app::{Passwords, Services, Wake, compare_in_time, sweep};
 use crate::clients::keys::Keys;
 use crate::config::Config;
 use crate::domain::password::{BadCost, PasswordHasher};
@@ -102,7 +104,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     }
     // Ends with the service, not with the signal: what the last calls owe is told as soon as they have ended.
     let sweeping = CancellationToken::new();
-    let sweeper = tokio::spawn(sweep::run(services, sweeping.clone()));
+    let comparing = compare_in_time::run(Arc::clone(&services), sweeping.clone());
+    let sweeper = sweep::run(services, sweeping.clone());
+    let sweeper = tokio::spawn(async { tokio::join!(sweeper, comparing) });
     let outcome = server.serve(listener, shutdown).await;
     sweeping.cancel();
     if tokio::time::timeout(CLOSE_TIMEOUT, sweeper).await.is_err() {
@@ -117,6 +121,31 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
         tracing::warn!("the service ends while a database connection is still in use");
     }
     Ok(outcome?)
+}
+
+/// Why a repair was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// What it needs of the service's configuration cannot be used.
+    #[error("the service's configuration cannot be used")]
+    Config(#[source] Box<ServeError>),
+    /// The database or the keys service failed.
+    #[error("the repair failed")]
+    Failed(#[from] app::Error),
+}
+
+/// Does once what the service's sweeper does at times, with the service's configuration: delivers what the keys service is
+/// owed, compares both as a whole and mends what can be derived. Sound while replicas of the service run, or none.
+///
+/// `after_restore`: either database was restored from a backup.
+pub async fn repair(config: &Config, after_restore: bool) -> Result<Comparison, RepairError> {
+    let unusable = |error| RepairError::Config(Box::new(error));
+    let pool =
+        database::pool(&config.database, APPLICATION).map_err(|error| unusable(error.into()))?;
+    let services = services(config, pool.clone()).map_err(unusable)?;
+    let done = app::repair::repair(&services, after_restore).await;
+    pool.close().await;
+    Ok(done?)
 }
 
 fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
@@ -137,6 +166,7 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
     Ok(Services {
         pool,
         patience: config.database.patience(),
+        pace: config.sweeper.pace(),
         answers_kept_days: config.retention.answers_days,
         keys: Keys::new(
             channel,

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod classes;
+pub mod comparisons;
 pub mod deliveries;
 pub mod enrollments;
 pub mod facts;

@@ -5,9 +5,11 @@
 
 use futures::stream::BoxStream;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 pub use crate::domain::grant::{Grant, GrantStatus};
 pub use crate::domain::organization::Organization;
+pub use crate::store::verify::restores::SeenKey;
 pub use crate::store::verify::{Finding, LiveUse};
 
 use crate::store::{classes, organizations as organization_rows, verify as rows};
@@ -30,6 +32,16 @@ pub async fn grants(pool: &PgPool) -> sqlx::Result<Vec<Grant>> {
 /// Every live use of a key, by enrollment and key, as of the stream's beginning.
 pub fn live_uses(pool: &PgPool) -> BoxStream<'_, sqlx::Result<LiveUse>> {
     rows::live_uses(pool)
+}
+
+/// What recorded decisions say of keys: every key that one was made of, by id.
+pub fn seen_keys(pool: &PgPool) -> BoxStream<'_, sqlx::Result<SeenKey>> {
+    rows::restores::seen_keys(pool)
+}
+
+/// The ids of all students, in order.
+pub fn students(pool: &PgPool) -> BoxStream<'_, sqlx::Result<Uuid>> {
+    rows::restores::students(pool)
 }
 
 /// A mark in the order of commits: above everything that has committed so far.

@@ -6,12 +6,14 @@
 
 use futures::stream::BoxStream;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 pub use crate::domain::grant::{Grant, GrantStatus};
 pub use crate::domain::organization::Organization;
 pub use crate::store::StoreError;
 pub use crate::store::marks::Mark;
 pub use crate::store::training_keys::KeyCount;
+pub use crate::store::verify::restores::PresentKey;
 pub use crate::store::verify::{Finding, LiveUse};
 
 use crate::domain::key::{KeyKind, Standing};
@@ -44,6 +46,16 @@ pub async fn key_counts(pool: &PgPool) -> Result<Vec<KeyCount>, StoreError> {
 /// Every live use of a key, by redemption and key, as of the stream's beginning.
 pub fn live_uses(pool: &PgPool) -> BoxStream<'_, Result<LiveUse, StoreError>> {
     rows::live_uses(pool)
+}
+
+/// Every key, by id, as far as decisions show what it was.
+pub fn present_keys(pool: &PgPool) -> BoxStream<'_, Result<PresentKey, StoreError>> {
+    rows::restores::present_keys(pool)
+}
+
+/// The ids of all students who ever used a key, in order.
+pub fn students(pool: &PgPool) -> BoxStream<'_, Result<Uuid, StoreError>> {
+    rows::restores::students(pool)
 }
 
 /// Whether the database and the domain disagree about where such a key stands.

@@ -75,10 +75,15 @@ async fn tell(keys: &Keys, uses: &[Mark]) -> Result<(), Error> {
         .partition(|one| one.released_at.is_none());
     let mut unknown = Vec::new();
     for marks in live.chunks(MAX_ITEMS) {
-        unknown.extend(keys.with_timeout(left()).mark(marks).await?);
+        unknown.extend(keys.with_timeout(left()).mark(marks).await?.unknown_keys);
     }
     for releases in given_up.chunks(MAX_ITEMS) {
-        unknown.extend(keys.with_timeout(left()).release(releases).await?);
+        unknown.extend(
+            keys.with_timeout(left())
+                .release(releases)
+                .await?
+                .unknown_keys,
+        );
     }
     if !unknown.is_empty() {
         // Only after its database was restored. The comparison of both sides shows what is missing there.

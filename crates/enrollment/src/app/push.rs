@@ -11,6 +11,7 @@ use latchkey_service_kit::telemetry::Chain;
 use uuid::Uuid;
 
 use super::{Error, Services};
+use crate::clients::keys::Put;
 use crate::domain::class::Class;
 use crate::domain::grant::Grant;
 use crate::domain::organization::Organization;
@@ -20,30 +21,55 @@ use crate::store;
 /// a usual call.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Copies organizations, at most [`crate::clients::keys::MAX_ITEMS`].
+/// Copies organizations, at most [`crate::clients::keys::MAX_ITEMS`]; how many copies were not as they should be.
+///
+/// Where keys holds what this database does not know, it was restored from a backup: the original then gets a version above
+/// the one that is held, and is owed again.
 pub async fn organizations(
     services: &Services,
     organizations: &[Organization],
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
     let keys = services.keys.with_timeout(PATIENCE);
-    keys.put_organizations(organizations).await?;
+    let put = keys.put_organizations(organizations).await?;
+    let mut wrong = put.stored;
+    let mut copied = organizations.to_vec();
     let mut transaction = begin(&services.pool).await?;
-    store::organizations::set_copied(&mut transaction, organizations).await?;
+    for (id, held) in put.held {
+        let Some(place) = copied.iter().position(|one| one.id == id) else {
+            continue;
+        };
+        let version = copied.swap_remove(place).version;
+        let raised = store::organizations::raise(&mut transaction, id, version, held).await?;
+        wrong += usize::from(raised);
+    }
+    store::organizations::set_copied(&mut transaction, &copied).await?;
     transaction.commit().await?;
-    Ok(())
+    Ok(wrong)
 }
 
-/// Copies classes as grants, at most [`crate::clients::keys::MAX_ITEMS`].
-pub async fn classes(services: &Services, classes: &[Class]) -> Result<(), Error> {
+/// Copies classes as grants, at most [`crate::clients::keys::MAX_ITEMS`]; see [`organizations`].
+pub async fn classes(services: &Services, classes: &[Class]) -> Result<usize, Error> {
     let grants: Vec<Grant> = classes.iter().map(Grant::of).collect();
     let keys = services.keys.with_timeout(PATIENCE);
-    if !planted("bug::push_lost") {
-        keys.put_grants(&grants).await?;
-    }
+    let put = if planted("bug::push_lost") {
+        Put::default()
+    } else {
+        keys.put_grants(&grants).await?
+    };
+    let mut wrong = put.stored;
+    let mut copied = classes.to_vec();
     let mut transaction = begin(&services.pool).await?;
-    store::classes::set_copied(&mut transaction, classes).await?;
+    for (id, held) in put.held {
+        let Some(place) = copied.iter().position(|one| one.id == id) else {
+            continue;
+        };
+        let version = copied.swap_remove(place).version;
+        let raised = store::classes::raise(&mut transaction, id, version, held).await?;
+        wrong += usize::from(raised);
+    }
+    store::classes::set_copied(&mut transaction, &copied).await?;
     transaction.commit().await?;
-    Ok(())
+    Ok(wrong)
 }
 
 /// Copies an organization that was changed, before the answer; a failure is logged.

@@ -11,6 +11,18 @@ use super::{Passwords, Wake};
 use crate::clients::keys::Keys;
 use crate::domain::fingerprint::FingerprintKey;
 
+/// How often the sweeper does what. Each time is random, on the average this, so that replicas do not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Looks whether something is owed: what is, is usually delivered at once, and this is the net under a replica that
+    /// died in between.
+    pub look: Duration,
+    /// Sweeps everything.
+    pub sweep: Duration,
+    /// Compares both services as a whole, in one replica: the least time between the end of one and the next.
+    pub comparison: Duration,
+}
+
 /// The service's means: one set a process, shared by all calls (`Arc<Services>`).
 #[derive(Debug)]
 pub struct Services {
@@ -20,6 +32,8 @@ pub struct Services {
     pub patience: Duration,
     /// How many days answers are kept that enrolled nobody.
     pub answers_kept_days: i32,
+    /// How often it sees to what is owed.
+    pub pace: Pace,
     /// The keys service.
     pub keys: Keys,
     /// The time outside transactions; rules are judged by the database's clock.

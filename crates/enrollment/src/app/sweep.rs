@@ -17,13 +17,6 @@ use super::deliver::{self, deliver};
 use super::{Error, Services, purge, push};
 use crate::store;
 
-/// How often it is looked whether something is owed, on the average: what is, is usually delivered at once, and this is
-/// the net under a replica that died in between. Each time is random, so that replicas do not meet.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How often everything is swept, on the average; each time is random likewise.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
-
 /// The longest pause before the first repetition of what failed, or was not ripe; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
@@ -31,10 +24,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How many organizations are pushed in one call. Each has at most 32 ancestors: within a message of 1 MiB.
-const ORGANIZATIONS: i64 = 500;
+pub(super) const ORGANIZATIONS: i64 = 500;
 
 /// How many classes are pushed in one call. Each has at most 50 instructors with long names: within a message of 1 MiB.
-const CLASSES: i64 = 50;
+pub(super) const CLASSES: i64 = 50;
 
 /// What a sweep came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,7 +54,7 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
     loop {
         let whole = next_sweep <= Instant::now();
         let done = if whole {
-            next_sweep = Instant::now() + random_below(2 * SWEEP_INTERVAL);
+            next_sweep = Instant::now() + random_below(2 * services.pace.sweep);
             sweep_once(&services).await
         } else {
             settle(&services).await
@@ -82,7 +75,7 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
             fruitless = 0;
         }
         let now = Instant::now();
-        let look = next_sweep.min(now + random_below(2 * LOOK_INTERVAL));
+        let look = next_sweep.min(now + random_below(2 * services.pace.look));
         let again = now + random_below(longest_pause(fruitless));
         let (bell, until) = match wait {
             Wait::Idle => (true, look),
@@ -117,7 +110,7 @@ fn longest_pause(fruitless: u32) -> Duration {
 }
 
 /// Any time from nothing to `longest`.
-fn random_below(longest: Duration) -> Duration {
+pub(super) fn random_below(longest: Duration) -> Duration {
     longest.mul_f64(os_random().random_range(0.0..1.0))
 }
 
@@ -127,6 +120,15 @@ pub async fn sweep_once(services: &Services) -> Result<Swept, Error> {
     let settled = settle_into(services, &mut swept).await;
     let retired = retire(services).await;
     let purged = purge(services).await;
+    let whole = settled.is_ok() && retired.is_ok() && purged.is_ok();
+    let result = if whole { "ok" } else { "failed" };
+    metrics::counter!("latchkey_sweeps_total", "result" => result).increment(1);
+    // One failure is returned; the others would be seen by nobody.
+    let others = [retired.as_ref().err(), purged.as_ref().err()];
+    let returned = settled.is_ok();
+    for error in others.into_iter().flatten().skip(usize::from(returned)) {
+        tracing::warn!(error = %Chain(error), "a part of a sweep failed");
+    }
     settled?;
     swept.retired = retired?;
     swept.purged = purged?;
@@ -134,7 +136,7 @@ pub async fn sweep_once(services: &Services) -> Result<Swept, Error> {
 }
 
 /// Delivers what is owed, and pushes copies that did not arrive.
-async fn settle(services: &Services) -> Result<Swept, Error> {
+pub(super) async fn settle(services: &Services) -> Result<Swept, Error> {
     let mut swept = Swept::default();
     settle_into(services, &mut swept).await?;
     Ok(swept)
@@ -142,7 +144,14 @@ async fn settle(services: &Services) -> Result<Swept, Error> {
 
 async fn settle_into(services: &Services, swept: &mut Swept) -> Result<(), Error> {
     let owed = in_time(services, async {
-        Ok(store::deliveries::owed(&services.pool).await?)
+        let owed = store::deliveries::owed(&services.pool).await?;
+        let age = if owed.uses {
+            store::deliveries::oldest_owed_seconds(&services.pool).await?
+        } else {
+            0.0
+        };
+        metrics::gauge!("latchkey_sweeper_oldest_owed_seconds").set(age);
+        Ok(owed)
     })
     .await?;
     let delivered = if owed.uses {
@@ -169,7 +178,7 @@ async fn settle_into(services: &Services, swept: &mut Swept) -> Result<(), Error
 
 /// What a step comes to, within the bounds of one batch and of what it asks of the keys service: nobody else would find
 /// out that a sweeper waits for a connection that has gone.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     services: &Services,
     step: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
@@ -182,6 +191,7 @@ async fn deliver_all(services: &Services, swept: &mut Swept) -> Result<(), Error
     loop {
         let delivery = in_time(services, deliver(services)).await?;
         swept.uses += delivery.uses;
+        metrics::counter!("latchkey_sweeper_delivered_uses_total").increment(delivery.uses as u64);
         swept.owed = delivery.owed;
         if !delivery.more {
             return Ok(());
@@ -197,6 +207,8 @@ async fn push_organizations(services: &Services) -> Result<usize, Error> {
             if !next.is_empty() {
                 push::organizations(services, &next).await?;
             }
+            metrics::counter!("latchkey_sweeper_pushed_copies_total", "kind" => "organization")
+                .increment(next.len() as u64);
             Ok(next.len())
         });
         match next.await? {
@@ -214,6 +226,8 @@ async fn push_classes(services: &Services) -> Result<usize, Error> {
             if !next.is_empty() {
                 push::classes(services, &next).await?;
             }
+            metrics::counter!("latchkey_sweeper_pushed_copies_total", "kind" => "class")
+                .increment(next.len() as u64);
             Ok(next.len())
         });
         match next.await? {
@@ -229,6 +243,7 @@ async fn purge(services: &Services) -> Result<u64, Error> {
     loop {
         let next = in_time(services, purge::answers(services)).await?;
         purged += next.deleted;
+        metrics::counter!("latchkey_sweeper_purged_rows_total").increment(next.deleted);
         if !next.more {
             return Ok(purged);
         }
@@ -257,6 +272,7 @@ async fn retire_stale(services: &Services) -> Result<usize, Error> {
     if !abandoned.is_empty() {
         services.keys.retire_grants(&abandoned).await?;
     }
+    metrics::counter!("latchkey_sweeper_retired_grants_total").increment(abandoned.len() as u64);
     Ok(abandoned.len())
 }
 

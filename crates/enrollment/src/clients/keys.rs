@@ -35,6 +35,25 @@ pub struct Keys {
     retries: Arc<Retries>,
 }
 
+/// What telling of uses came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The ids of keys that are not known there: nothing was recorded for them.
+    pub unknown_keys: Vec<Uuid>,
+    /// How many of the uses were news.
+    pub new: usize,
+}
+
+/// What putting copies came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Put {
+    /// How many were stored.
+    pub stored: usize,
+    /// Those that are held there instead, each with the version that is held: a newer one, or the same one with other
+    /// content.
+    pub held: Vec<(Uuid, i64)>,
+}
+
 /// A page of recorded uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarksPage {
@@ -111,9 +130,8 @@ impl Keys {
             .collect()
     }
 
-    /// Records uses (`released_at` is not looked at). Returns the ids of keys that are not known there. At most
-    /// [`MAX_ITEMS`].
-    pub async fn mark(&self, marks: &[Mark]) -> Result<Vec<Uuid>, KeysError> {
+    /// Records uses (`released_at` is not looked at). At most [`MAX_ITEMS`].
+    pub async fn mark(&self, marks: &[Mark]) -> Result<Told, KeysError> {
         let marks = marks.iter().map(convert::mark).collect();
         let request = proto::MarkKeysRequest { marks };
         let answer = self
@@ -121,12 +139,14 @@ impl Keys {
                 client.mark_keys(request).await
             })
             .await?;
-        convert::ids("MarkKeys", "unknown_key_ids", &answer.unknown_key_ids)
+        Ok(Told {
+            unknown_keys: convert::ids("MarkKeys", "unknown_key_ids", &answer.unknown_key_ids)?,
+            new: convert::count(answer.new_uses),
+        })
     }
 
-    /// Records that uses were given up; those without `released_at` are left out. Returns the ids of keys that are not
-    /// known there. At most [`MAX_ITEMS`].
-    pub async fn release(&self, marks: &[Mark]) -> Result<Vec<Uuid>, KeysError> {
+    /// Records that uses were given up; those without `released_at` are left out. At most [`MAX_ITEMS`].
+    pub async fn release(&self, marks: &[Mark]) -> Result<Told, KeysError> {
         let releases = marks.iter().filter_map(convert::release).collect();
         let request = proto::ReleaseKeysRequest { releases };
         let answer = self
@@ -134,7 +154,10 @@ impl Keys {
                 client.release_keys(request).await
             })
             .await?;
-        convert::ids("ReleaseKeys", "unknown_key_ids", &answer.unknown_key_ids)
+        Ok(Told {
+            unknown_keys: convert::ids("ReleaseKeys", "unknown_key_ids", &answer.unknown_key_ids)?,
+            new: convert::count(answer.new_releases),
+        })
     }
 
     /// A page of all recorded uses; `page_token` is empty for the first.
@@ -175,25 +198,36 @@ impl Keys {
     }
 
     /// Copies organizations; older versions than the stored ones change nothing. At most [`MAX_ITEMS`].
-    pub async fn put_organizations(&self, organizations: &[Organization]) -> Result<(), KeysError> {
+    pub async fn put_organizations(
+        &self,
+        organizations: &[Organization],
+    ) -> Result<Put, KeysError> {
         let organizations = organizations.iter().map(convert::organization).collect();
         let request = proto::PutOrganizationsRequest { organizations };
-        self.call(request, |mut client, request| async move {
-            client.put_organizations(request).await
+        let answer = self
+            .call(request, |mut client, request| async move {
+                client.put_organizations(request).await
+            })
+            .await?;
+        Ok(Put {
+            stored: convert::count(answer.stored),
+            held: convert::held("PutOrganizations", &answer.held)?,
         })
-        .await?;
-        Ok(())
     }
 
     /// Copies grants; older versions than the stored ones change nothing. At most [`MAX_ITEMS`].
-    pub async fn put_grants(&self, grants: &[Grant]) -> Result<(), KeysError> {
+    pub async fn put_grants(&self, grants: &[Grant]) -> Result<Put, KeysError> {
         let grants = grants.iter().map(convert::grant).collect();
         let request = proto::PutGrantsRequest { grants };
-        self.call(request, |mut client, request| async move {
-            client.put_grants(request).await
+        let answer = self
+            .call(request, |mut client, request| async move {
+                client.put_grants(request).await
+            })
+            .await?;
+        Ok(Put {
+            stored: convert::count(answer.stored),
+            held: convert::held("PutGrants", &answer.held)?,
         })
-        .await?;
-        Ok(())
     }
 
     /// Changes a class's event key for `caller`, whom this service has admitted. The same `request_id` again gives the

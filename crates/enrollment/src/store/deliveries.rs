@@ -3,6 +3,7 @@
 //! A change is below a mark when the transaction that made it has a lower id than the mark, and a mark is the lowest id
 //! of those in progress: everything below it has ended. Sequences and clocks have no such order.
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -18,6 +19,51 @@ pub struct Stretch {
     pub below: u64,
     /// Whether this reaches the mark that was asked for.
     pub complete: bool,
+}
+
+/// An enrollment, as far as keys must know of it.
+struct UseRow {
+    changed: String,
+    enrollment_id: Uuid,
+    key_id: Option<Uuid>,
+    student_id: Uuid,
+    generation: Option<i32>,
+    enrolled_at: DateTime<Utc>,
+    holds_key: bool,
+    cancelled_at: Option<DateTime<Utc>>,
+}
+
+impl UseRow {
+    /// The use of a key; `None` of an enrollment that came by none.
+    fn mark(&self) -> Option<Mark> {
+        let given_up = !self.holds_key;
+        Some(Mark {
+            redemption_id: self.enrollment_id,
+            key_id: self.key_id?,
+            student_id: self.student_id,
+            generation: self.generation?,
+            redeemed_at: self.enrolled_at,
+            released_at: given_up.then_some(self.cancelled_at.unwrap_or(self.enrolled_at)),
+        })
+    }
+}
+
+/// A use of a key, live or given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The use.
+    pub mark: Mark,
+    /// The transaction that changed it last.
+    pub changed: u64,
+}
+
+fn uses(rows: Vec<UseRow>) -> sqlx::Result<Vec<Use>> {
+    let with_mark = |row: UseRow| Some((row.mark()?, row.changed));
+    let read = |(mark, changed): (Mark, String)| {
+        let changed = read(&changed)?;
+        Ok(Use { mark, changed })
+    };
+    rows.into_iter().filter_map(with_mark).map(read).collect()
 }
 
 /// What the keys service is owed.
@@ -80,7 +126,8 @@ pub async fn stretch(
     until: u64,
     limit: usize,
 ) -> sqlx::Result<Stretch> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        UseRow,
         r#"
         SELECT e.changed_xid::text AS "changed!", e.enrollment_id, e.key_id, e.student_id, e.generation, e.enrolled_at,
             e.holds_key, e.cancelled_at
@@ -96,20 +143,7 @@ pub async fn stretch(
     .await?;
     let complete = rows.len() < limit;
     let last = rows.last().map(|row| read(&row.changed)).transpose()?;
-    let uses = rows
-        .into_iter()
-        .filter_map(|row| {
-            Some(Mark {
-                redemption_id: row.enrollment_id,
-                key_id: row.key_id?,
-                student_id: row.student_id,
-                generation: row.generation?,
-                redeemed_at: row.enrolled_at,
-                released_at: (!row.holds_key)
-                    .then_some(row.cancelled_at.unwrap_or(row.enrolled_at)),
-            })
-        })
-        .collect();
+    let uses = rows.iter().filter_map(UseRow::mark).collect();
     Ok(Stretch {
         uses,
         below: match last {
@@ -143,6 +177,117 @@ pub async fn is_owed(connection: &mut PgConnection, from: u64) -> sqlx::Result<b
     )
     .fetch_one(connection)
     .await
+}
+
+/// A mark above every change that has been committed so far.
+pub async fn ceiling(executor: impl PgExecutor<'_>) -> sqlx::Result<u64> {
+    let mark =
+        sqlx::query_scalar!(r#"SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS "mark!""#)
+            .fetch_one(executor)
+            .await?;
+    read(&mark)
+}
+
+/// Whether there are changes below the mark `until`, of enrollments that came by a key, that were not delivered.
+pub async fn is_owed_below(executor: impl PgExecutor<'_>, until: u64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"
+        SELECT EXISTS (
+            SELECT 1 FROM enrollment.enrollments e
+            WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d)
+              AND e.changed_xid < $1::text::xid8 AND e.key_id IS NOT NULL
+        ) AS "owed!"
+        "#,
+        until.to_string()
+    )
+    .fetch_one(executor)
+    .await
+}
+
+/// How many seconds ago the oldest of the changes was made that were not delivered; 0 if all were.
+pub async fn oldest_owed_seconds(executor: impl PgExecutor<'_>) -> sqlx::Result<f64> {
+    let seconds = sqlx::query_scalar!(
+        r#"
+        SELECT extract(epoch FROM clock_timestamp() - coalesce(e.cancelled_at, e.enrolled_at))::float8 AS "seconds!"
+        FROM enrollment.enrollments e
+        WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d) AND e.key_id IS NOT NULL
+        ORDER BY e.changed_xid LIMIT 1
+        "#
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(seconds.unwrap_or_default().max(0.0))
+}
+
+/// Lowers the mark that all changes below were delivered under everything that is not committed yet: one that lies ahead is
+/// of another server, from which the table was restored, and nothing that comes would be above it.
+pub async fn lower(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        UPDATE enrollment.deliveries
+        SET delivered_below = least(delivered_below, pg_snapshot_xmin(pg_current_snapshot()))
+        "#
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Stamps changes by the present transaction, at most `limit`, whose own transaction lies ahead: it was one of another
+/// server's, from which the table was restored, and would be waited for. How many there were.
+pub async fn stamp_again(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE enrollment.enrollments SET changed_xid = pg_current_xact_id()
+        WHERE enrollment_id IN (
+            SELECT e.enrollment_id FROM enrollment.enrollments e
+            WHERE e.changed_xid >= pg_snapshot_xmax(pg_current_snapshot())
+            LIMIT $1
+        )
+        "#,
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Every use of a key after that of the enrollment `after`, in the order of enrollments, at most `limit`.
+pub async fn uses_after(
+    executor: impl PgExecutor<'_>,
+    after: Uuid,
+    limit: i64,
+) -> sqlx::Result<Vec<Use>> {
+    let rows = sqlx::query_as!(
+        UseRow,
+        r#"
+        SELECT e.changed_xid::text AS "changed!", e.enrollment_id, e.key_id, e.student_id, e.generation, e.enrolled_at,
+            e.holds_key, e.cancelled_at
+        FROM enrollment.enrollments e WHERE e.enrollment_id > $1 AND e.key_id IS NOT NULL
+        ORDER BY e.enrollment_id LIMIT $2
+        "#,
+        after,
+        limit,
+    )
+    .fetch_all(executor)
+    .await?;
+    uses(rows)
+}
+
+/// The uses of keys of those enrollments among `ids` that there are and came by one.
+pub async fn uses_of(executor: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Use>> {
+    let rows = sqlx::query_as!(
+        UseRow,
+        r#"
+        SELECT e.changed_xid::text AS "changed!", e.enrollment_id, e.key_id, e.student_id, e.generation, e.enrolled_at,
+            e.holds_key, e.cancelled_at
+        FROM enrollment.enrollments e WHERE e.enrollment_id = ANY ($1) AND e.key_id IS NOT NULL
+        "#,
+        ids
+    )
+    .fetch_all(executor)
+    .await?;
+    uses(rows)
 }
 
 fn read(text: &str) -> sqlx::Result<u64> {

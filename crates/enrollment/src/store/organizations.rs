@@ -208,3 +208,42 @@ pub async fn set_copied(
     .await?;
     Ok(())
 }
+
+/// Organizations whose newest version is believed to have reached the keys service, by id, after the id `after`, at most `limit`.
+pub async fn copied(
+    executor: impl PgExecutor<'_>,
+    after: Uuid,
+    limit: i64,
+) -> sqlx::Result<Vec<Organization>> {
+    let rows = organizations!(
+        "WHERE o.copied_version >= o.version AND o.organization_id > $1 ORDER BY o.organization_id LIMIT $2",
+        after,
+        limit,
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(Organization::from).collect())
+}
+
+/// Raises the version above `held`, the one that keys holds although `put` was put there: if this database does not know
+/// that version, or knows it with other content, because it was restored. Whether it was raised.
+pub async fn raise(
+    connection: &mut PgConnection,
+    id: Uuid,
+    put: i64,
+    held: i64,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE enrollment.organizations
+        SET versions_lost = versions_lost + $3 + 1 - version, version = $3 + 1
+        WHERE organization_id = $1 AND (version < $3 OR (version = $3 AND $2::bigint = $3))
+        "#,
+        id,
+        put,
+        held,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

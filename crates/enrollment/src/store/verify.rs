@@ -2,6 +2,7 @@
 //! has to read.
 
 mod audit;
+pub mod restores;
 mod rows;
 
 use chrono::{DateTime, Utc};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use latchkey_service_kit::database::begin;
 use uuid::Uuid;
 
+use super::put_organizations::{Held, Put};
 use super::retire_grants::remove;
 use super::{App, Call, Error, settled};
 use crate::domain::grant::Grant;
@@ -15,20 +16,40 @@ use crate::store::grants;
 ///
 /// A draft that another organization had left behind for the class is removed first, with its event key: nothing of one
 /// organization is ever handed to another.
-pub async fn put_grants(app: &App, call: &Call, copies: Vec<Grant>) -> Result<(), Error> {
+pub async fn put_grants(app: &App, call: &Call, copies: Vec<Grant>) -> Result<Put, Error> {
     let newest = newest(copies);
     settled(|| attempt(app, call, &newest)).await
 }
 
-async fn attempt(app: &App, call: &Call, copies: &[Grant]) -> Result<(), Error> {
+async fn attempt(app: &App, call: &Call, copies: &[Grant]) -> Result<Put, Error> {
     let mut transaction = begin(&app.pool).await?;
     let foreign = grants::lock_foreign_drafts(&mut transaction, copies).await?;
     if !foreign.is_empty() {
         remove(app, call, &mut transaction, &foreign).await?;
     }
-    grants::put(&mut transaction, copies).await?;
+    let stored = grants::put(&mut transaction, copies).await?;
+    let ids: Vec<Uuid> = copies.iter().map(|copy| copy.class_id).collect();
+    let present = grants::find_all(&mut transaction, &ids).await?;
     transaction.commit().await?;
-    Ok(())
+    let put: BTreeMap<Uuid, &Grant> = copies.iter().map(|copy| (copy.class_id, copy)).collect();
+    // The organization of a class never changes: a copy that names another one is stored without it.
+    let other = |one: &&Grant| {
+        put.get(&one.class_id).is_some_and(|copy| {
+            let copy = Grant {
+                organization_id: one.organization_id,
+                ..(*copy).clone()
+            };
+            copy != **one
+        })
+    };
+    let held = present.iter().filter(other).map(|one| Held {
+        id: one.class_id,
+        version: one.version,
+    });
+    Ok(Put {
+        stored,
+        held: held.collect(),
+    })
 }
 
 /// Each class once, by id, in the newest of its versions; of two drafts the later one.

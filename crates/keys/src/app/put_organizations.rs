@@ -1,4 +1,4 @@
-//! Copying organizations.
+//! Copying organizations, and what came of a copy that was put.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,45 @@ use super::{App, Error, settled};
 use crate::domain::organization::Organization;
 use crate::store::organizations;
 
+/// A copy that is held instead of the one that was put: a newer version, or the same with other content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The organization or class.
+    pub id: Uuid,
+    /// The version that is held.
+    pub version: i64,
+}
+
+/// What putting copies came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    /// How many were stored.
+    pub stored: u64,
+    /// Those that are held instead.
+    pub held: Vec<Held>,
+}
+
 /// Copies organizations; a version that is not newer than the stored one changes nothing.
-pub async fn put_organizations(app: &App, copies: Vec<Organization>) -> Result<(), Error> {
+pub async fn put_organizations(app: &App, copies: Vec<Organization>) -> Result<Put, Error> {
     let newest = newest(copies);
     settled(|| attempt(app, &newest)).await
 }
 
-async fn attempt(app: &App, copies: &[Organization]) -> Result<(), Error> {
+async fn attempt(app: &App, copies: &[Organization]) -> Result<Put, Error> {
     let mut transaction = begin(&app.pool).await?;
-    organizations::put(&mut transaction, copies).await?;
+    let stored = organizations::put(&mut transaction, copies).await?;
+    let ids: Vec<Uuid> = copies.iter().map(|copy| copy.organization_id).collect();
+    let present = organizations::find_all(&mut transaction, &ids).await?;
     transaction.commit().await?;
-    Ok(())
+    let other = |one: &&Organization| !copies.contains(one);
+    let held = present.iter().filter(other).map(|one| Held {
+        id: one.organization_id,
+        version: one.version,
+    });
+    Ok(Put {
+        stored,
+        held: held.collect(),
+    })
 }
 
 /// Each organization once, by id, in the newest of its versions.

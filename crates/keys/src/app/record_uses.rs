@@ -9,18 +9,18 @@ use uuid::Uuid;
 use super::{App, Error, settled};
 use crate::store::marks;
 
-pub use crate::store::marks::Mark;
+pub use crate::store::marks::{Mark, Recorded};
 
 /// Records uses; one with `released_at` was given up, and is never live again. Uses may come in any order and any
-/// number. Returns the ids of keys that do not exist: nothing is recorded for them.
-pub async fn record_uses(app: &App, uses: Vec<Mark>) -> Result<Vec<Uuid>, Error> {
+/// number. Nothing is recorded for keys that do not exist.
+pub async fn record_uses(app: &App, uses: Vec<Mark>) -> Result<Recorded, Error> {
     let uses = folded(uses);
     settled(|| attempt(app, &uses)).await
 }
 
-async fn attempt(app: &App, uses: &[Mark]) -> Result<Vec<Uuid>, Error> {
+async fn attempt(app: &App, uses: &[Mark]) -> Result<Recorded, Error> {
     let mut transaction = begin(&app.pool).await?;
-    let unknown = marks::record(&mut transaction, uses).await?;
+    let recorded = marks::record(&mut transaction, uses).await?;
     if planted("bug::released_by_the_key_alone") {
         marks::planted::release_by_key(&mut transaction, uses).await?;
     }
@@ -28,7 +28,7 @@ async fn attempt(app: &App, uses: &[Mark]) -> Result<Vec<Uuid>, Error> {
         marks::planted::revive(&mut transaction, uses).await?;
     }
     transaction.commit().await?;
-    Ok(unknown)
+    Ok(recorded)
 }
 
 /// Each pair of redemption and key once, in their order; given up if any of its uses was.

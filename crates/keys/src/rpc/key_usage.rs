@@ -15,7 +15,7 @@ use super::event_key::{change, event_key};
 use crate::app::count_keys::count_keys;
 use crate::app::list_marks::{After, list_marks};
 use crate::app::put_grants::put_grants;
-use crate::app::put_organizations::put_organizations;
+use crate::app::put_organizations::{Held, put_organizations};
 use crate::app::record_uses::record_uses;
 use crate::app::resolve_codes::resolve_codes;
 use crate::app::retire_grants::retire_grants;
@@ -61,9 +61,10 @@ impl KeyUsageService for KeyUsage {
         let mut violations = Violations::of(&request);
         let marks = messages::marks(&request.marks, &mut violations);
         violations.finish()?;
-        let unknown = record_uses(&self.app, marks).await?;
+        let recorded = record_uses(&self.app, marks).await?;
         Ok(Response::new(proto::MarkKeysResponse {
-            unknown_key_ids: texts(&unknown),
+            unknown_key_ids: texts(&recorded.unknown),
+            new_uses: recorded.new,
         }))
     }
 
@@ -75,9 +76,10 @@ impl KeyUsageService for KeyUsage {
         let mut violations = Violations::of(&request);
         let releases = messages::releases(&request.releases, &mut violations);
         violations.finish()?;
-        let unknown = record_uses(&self.app, releases).await?;
+        let recorded = record_uses(&self.app, releases).await?;
         Ok(Response::new(proto::ReleaseKeysResponse {
-            unknown_key_ids: texts(&unknown),
+            unknown_key_ids: texts(&recorded.unknown),
+            new_releases: recorded.new,
         }))
     }
 
@@ -132,8 +134,11 @@ impl KeyUsageService for KeyUsage {
         let mut violations = Violations::of(&request);
         let copies = messages::organizations(&request.organizations, &mut violations);
         violations.finish()?;
-        put_organizations(&self.app, copies).await?;
-        Ok(Response::new(proto::PutOrganizationsResponse {}))
+        let put = put_organizations(&self.app, copies).await?;
+        Ok(Response::new(proto::PutOrganizationsResponse {
+            stored: i64::try_from(put.stored).unwrap_or(i64::MAX),
+            held: put.held.iter().map(held).collect(),
+        }))
     }
 
     async fn put_grants(
@@ -145,8 +150,11 @@ impl KeyUsageService for KeyUsage {
         let mut violations = Violations::of(&request);
         let copies = messages::grants(request.grants, &mut violations);
         violations.finish()?;
-        put_grants(&self.app, &call, copies).await?;
-        Ok(Response::new(proto::PutGrantsResponse {}))
+        let put = put_grants(&self.app, &call, copies).await?;
+        Ok(Response::new(proto::PutGrantsResponse {
+            stored: i64::try_from(put.stored).unwrap_or(i64::MAX),
+            held: put.held.iter().map(held).collect(),
+        }))
     }
 
     async fn put_event_key(
@@ -188,6 +196,13 @@ impl KeyUsageService for KeyUsage {
         Ok(Response::new(proto::RetireGrantsResponse {
             stale_class_ids: texts(&stale),
         }))
+    }
+}
+
+fn held(held: &Held) -> proto::HeldCopy {
+    proto::HeldCopy {
+        id: held.id.to_string(),
+        version: held.version,
     }
 }
 

@@ -72,10 +72,11 @@ pub async fn lock_foreign_drafts(
 }
 
 /// Copies grants, each at most once; a version that is not newer than the stored one changes nothing, except that a
-/// draft takes the place of a draft. The organization of a class never changes.
-pub async fn put(connection: &mut PgConnection, grants: &[Grant]) -> Result<(), StoreError> {
+/// draft takes the place of a draft. The organization of a class never changes. Returns
+/// how many were stored.
+pub async fn put(connection: &mut PgConnection, grants: &[Grant]) -> Result<u64, StoreError> {
     let column = Columns::of(grants);
-    sqlx::query!(
+    let done = sqlx::query!(
         r#"
         INSERT INTO keys.grants AS g (
             class_id, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
@@ -119,7 +120,26 @@ pub async fn put(connection: &mut PgConnection, grants: &[Grant]) -> Result<(), 
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
+}
+
+/// The grants of those of the classes `ids` that have one.
+pub async fn find_all(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Grant>, StoreError> {
+    let rows = sqlx::query_as!(
+        GrantRow,
+        r#"
+        SELECT class_id, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
+            maximum_keys, maximum_is_default, version
+        FROM keys.grants WHERE class_id = ANY ($1)
+        "#,
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Grant::try_from).collect()
 }
 
 /// Grants as the arrays that a set-wise insert takes.

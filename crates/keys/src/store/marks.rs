@@ -25,14 +25,20 @@ pub struct Mark {
     pub released_at: Option<DateTime<Utc>>,
 }
 
+/// What recording uses came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The ids of keys that do not exist.
+    pub unknown: Vec<Uuid>,
+    /// How many uses were news: recorded for the first time, or given up only now.
+    pub new: i64,
+}
+
 /// Records uses, each pair of redemption and key at most once. A pair that is there already stays as it is, except that
 /// a use with `released_at` ends a live one: so marks and releases may come in any order and any number.
 ///
-/// Returns the key ids that do not exist; nothing is recorded for them.
-pub async fn record(
-    connection: &mut PgConnection,
-    marks: &[Mark],
-) -> Result<Vec<Uuid>, StoreError> {
+/// Nothing is recorded for keys that do not exist.
+pub async fn record(connection: &mut PgConnection, marks: &[Mark]) -> Result<Recorded, StoreError> {
     let redemption_ids: Vec<Uuid> = marks.iter().map(|mark| mark.redemption_id).collect();
     let key_ids: Vec<Uuid> = marks.iter().map(|mark| mark.key_id).collect();
     let student_ids: Vec<Uuid> = marks.iter().map(|mark| mark.student_id).collect();
@@ -40,7 +46,8 @@ pub async fn record(
     let redeemed_at: Vec<DateTime<Utc>> = marks.iter().map(|mark| mark.redeemed_at).collect();
     let released_at: Vec<Option<DateTime<Utc>>> =
         marks.iter().map(|mark| mark.released_at).collect();
-    let unknown = sqlx::query_scalar!(
+    let recorded = sqlx::query_as!(
+        Recorded,
         r#"
         WITH input AS (
             SELECT n.*, k.organization_id
@@ -59,8 +66,10 @@ pub async fn record(
             ORDER BY redemption_id, key_id
             ON CONFLICT (redemption_id, key_id) DO UPDATE SET released_at = excluded.released_at
             WHERE m.released_at IS NULL AND excluded.released_at IS NOT NULL
+            RETURNING 1
         )
-        SELECT DISTINCT key_id AS "key_id!" FROM input WHERE organization_id IS NULL ORDER BY 1
+        SELECT ARRAY(SELECT DISTINCT key_id FROM input WHERE organization_id IS NULL ORDER BY 1) AS "unknown!",
+            (SELECT count(*) FROM recorded) AS "new!"
         "#,
         &redemption_ids,
         &key_ids,
@@ -69,9 +78,9 @@ pub async fn record(
         &redeemed_at,
         &released_at as _,
     )
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(unknown)
+    Ok(recorded)
 }
 
 /// Where a page of marks begins: behind this pair of redemption and key.

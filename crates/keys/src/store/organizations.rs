@@ -8,10 +8,11 @@ use super::StoreError;
 use crate::domain::organization::Organization;
 
 /// Copies organizations, each at most once; a version that is not newer than the stored one changes nothing.
+/// Returns how many were stored.
 pub async fn put(
     connection: &mut PgConnection,
     organizations: &[Organization],
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let ids: Vec<Uuid> = organizations
         .iter()
         .map(|organization| organization.organization_id)
@@ -31,7 +32,7 @@ pub async fn put(
                 .map(move |ancestor| (place, *ancestor))
         });
     let (owners, ancestors): (Vec<i64>, Vec<Uuid>) = ancestors.unzip();
-    sqlx::query!(
+    let done = sqlx::query!(
         r#"
         INSERT INTO keys.organizations AS o (organization_id, ancestor_ids, version)
         SELECT n.organization_id, coalesce(a.ids, '{}'), n.version
@@ -53,7 +54,22 @@ pub async fn put(
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
+}
+
+/// Those of the organizations `ids` that have a copy.
+pub async fn find_all(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<Organization>, StoreError> {
+    let found = sqlx::query_as!(
+        Organization,
+        "SELECT organization_id, ancestor_ids, version FROM keys.organizations WHERE organization_id = ANY ($1)",
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(found)
 }
 
 /// The organizations within `scope`: the caller's own and those below it, or (`None`) every one.

@@ -1,6 +1,8 @@
 //! The invariants of the schema, each counted afresh from the rows, and what a comparison with the enrollment service's
 //! side has to read.
 
+pub mod restores;
+
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};

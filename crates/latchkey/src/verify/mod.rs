@@ -12,6 +12,8 @@
 //!   did not show, had been given up or was never there; the delivery would have ended it, so it is a stray.
 
 mod compare;
+mod losses;
+mod repair;
 mod report;
 mod sides;
 
@@ -24,6 +26,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 use tokio::time::{Instant, sleep};
 
+pub use repair::{Mended, Repaired, repair};
 pub use report::{Finding, Report};
 use sides::Seen;
 

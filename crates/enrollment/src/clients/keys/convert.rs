@@ -107,6 +107,19 @@ pub(super) fn release(given_up: &Mark) -> Option<proto::Release> {
     })
 }
 
+pub(super) fn held(
+    method: &'static str,
+    held: &[proto::HeldCopy],
+) -> Result<Vec<(Uuid, i64)>, KeysError> {
+    let read = |one: &proto::HeldCopy| Ok((id(method, "held.id", &one.id)?, one.version));
+    held.iter().map(read).collect()
+}
+
+/// A number of things: never negative.
+pub(super) fn count(number: i64) -> usize {
+    usize::try_from(number).unwrap_or_default()
+}
+
 pub(super) fn read_mark(mark: &proto::Mark) -> Result<Mark, KeysError> {
     const METHOD: &str = "ListMarks";
     let redeemed = mark

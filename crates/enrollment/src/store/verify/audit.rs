@@ -24,7 +24,7 @@ pub(super) async fn organizations_and_classes(
                 count(*) FILTER (WHERE a.action <> 'organization.create') AS changed
             FROM enrollment.audit_events a WHERE a.resource_type = 'organization' GROUP BY a.resource_id
         ) e ON e.resource_id = o.organization_id
-        WHERE (e.created, e.changed) IS DISTINCT FROM (1::bigint, o.version - 1)
+        WHERE (e.created, e.changed) IS DISTINCT FROM (1::bigint, o.version - o.versions_lost - 1)
         ORDER BY 1
         "#
     );
@@ -45,7 +45,7 @@ pub(super) async fn organizations_and_classes(
             FROM enrollment.audit_events a WHERE a.resource_type = 'class' GROUP BY a.resource_id
         ) e ON e.resource_id = c.class_id
         WHERE (e.created, e.changed, e.cancelled)
-            IS DISTINCT FROM (1::bigint, c.version - 1, CASE WHEN c.status = 'cancelled' THEN 1 ELSE 0 END::bigint)
+            IS DISTINCT FROM (1::bigint, c.version - c.versions_lost - 1, CASE WHEN c.status = 'cancelled' THEN 1 ELSE 0 END::bigint)
         ORDER BY 1
         "#
     );
