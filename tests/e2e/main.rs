@@ -33,6 +33,7 @@ mod reasons;
 mod reflection;
 mod registration;
 mod replays;
+mod restores;
 mod retention;
 mod rolling_restart;
 mod rosters_and_access;

@@ -73,7 +73,7 @@ pub(crate) struct Replica {
     pub(crate) service: Service,
     pub(crate) address: SocketAddr,
     pub(crate) log: PathBuf,
-    config: PathBuf,
+    pub(crate) config: PathBuf,
     environment: Vec<(String, String)>,
     /// The ways to and from it, if they can be cut.
     pub(crate) links: Option<Links>,
