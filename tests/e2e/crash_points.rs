@@ -27,7 +27,7 @@ const PLACES: usize = 40;
 const READING: [&str; 6] = ["Get", "List", "BatchGet", "Check", "Resolve", "Count"];
 
 /// What of an answer may differ when it is given again.
-const MAY_DIFFER: [&str; 2] = ["replayed", "outcome"];
+const MAY_DIFFER: [&str; 5] = ["replayed", "outcome", "new_uses", "new_releases", "stored"];
 
 struct Trial<'s> {
     stack: &'s Stack,
