@@ -5,20 +5,13 @@
 use std::time::{Duration, Instant};
 
 use latchkey::stack::Service;
-use latchkey_proto::enrollment::v1::{
-    CancelEnrollmentRequest, SetSelfRegistrationRequest, UpdateClassRequest,
-    UpdateOrganizationRequest,
-};
-use latchkey_service_kit::identity::Role;
-use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 use tonic::Status;
 
 use crate::harness::dynamic::{call, methods, path_of};
 use crate::harness::invariants;
 use crate::harness::site::Replica;
-use crate::harness::world::{come_in, mask, redemption};
-use crate::harness::{Caller, Scene, Stack, eventually, new_id};
+use crate::harness::{Scene, Stack, eventually};
 
 /// More places than any method passes, with what is told to keys afterwards.
 const PLACES: usize = 40;
@@ -37,67 +30,12 @@ struct Trial<'s> {
 }
 
 impl Trial<'_> {
-    /// Someone who may call the method.
-    fn caller(&self, method: &MethodDescriptor) -> Caller {
-        let organization = Some(self.scene.organization.id.as_str());
-        match method.parent_service().name() {
-            "OrganizationService" => self.stack.operator(),
-            "KeyUsageService" => self.stack.enrollment_service(),
-            "RedemptionService" => self.stack.platform(),
-            _ => self
-                .stack
-                .caller(Role::OperationsManager, "mona-manager", organization),
-        }
-    }
-
-    /// A request that changes something, and of which keys is told where that is so for any request of the method.
-    async fn request(&self, method: &MethodDescriptor) -> DynamicMessage {
-        let organization = &self.scene.organization;
-        let class_id = self.scene.class.class_id.clone();
-        let bytes = match method.name() {
-            "RedeemKey" => {
-                let student = organization.student().await.student_id;
-                redemption(&new_id(), &student, &self.scene.event_code).encode_to_vec()
-            }
-            "CancelEnrollment" => {
-                let student = organization.student().await.student_id;
-                let enrollment = come_in(self.stack, &student, &self.scene.event_code).await;
-                CancelEnrollmentRequest {
-                    enrollment_id: enrollment.enrollment_id,
-                    reason: String::new(),
-                }
-                .encode_to_vec()
-            }
-            "UpdateClass" => UpdateClassRequest {
-                class_id,
-                update_mask: mask(&["name"]),
-                name: new_id(),
-                ..UpdateClassRequest::default()
-            }
-            .encode_to_vec(),
-            "UpdateOrganization" => UpdateOrganizationRequest {
-                organization_id: organization.id.clone(),
-                update_mask: mask(&["display_name"]),
-                display_name: new_id(),
-                etag: String::new(),
-            }
-            .encode_to_vec(),
-            "SetSelfRegistration" => SetSelfRegistrationRequest {
-                organization_id: organization.child().await.id,
-                enabled: true,
-            }
-            .encode_to_vec(),
-            _ => return self.scene.request(method, true).await,
-        };
-        DynamicMessage::decode(method.input(), bytes.as_slice()).expect("a request of the method")
-    }
-
     async fn ask(
         &self,
         method: &MethodDescriptor,
         request: &DynamicMessage,
     ) -> Result<DynamicMessage, Status> {
-        let caller = self.caller(method);
+        let caller = self.scene.caller(method);
         let connection = match method.parent_service().package_name() {
             "latchkey.keys.v1" => caller.to_keys(),
             _ => caller.to_enrollment(),
@@ -121,7 +59,7 @@ impl Trial<'_> {
     /// Calls `method` with a crash at each place in turn; how many crashes there were.
     async fn crash_everywhere(&mut self, method: &MethodDescriptor) -> usize {
         for place in 0..PLACES {
-            let request = self.request(method).await;
+            let request = self.scene.change(method).await;
             self.settled().await;
             let faults = format!("crash::any={place}*off->return");
             self.victim.set_faults(&faults).await;

@@ -99,4 +99,7 @@ caught! {
     the_fingerprint_is_not_compared: "bug::fingerprint_not_compared=return"
         by "replays::an_id_with_other_content_is_refused_and_changes_nothing"
         saying "REQUEST_ID_REUSED, was answered";
+    the_beginning_of_a_transaction_is_dropped: "bug::begin_of_the_library=return;bug::transactions_not_rolled_back_on_release=return"
+        by "cancellation::a_handler_stopped_at_any_poll_leaves_nothing_behind"
+        saying "is left in a transaction";
 }

@@ -17,7 +17,7 @@ pub mod verify;
 pub use app::compare::Comparison;
 pub use config::{Config, OwnIdentityConfig, PasswordsConfig, SweeperConfig};
 pub use private_file::{PrivateFile, PrivateFileError};
-pub use serve::{RepairError, ServeError, repair, serve};
+pub use serve::{RepairError, ServeError, assemble, repair, serve};
 
 /// The migrations of this service's schema.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

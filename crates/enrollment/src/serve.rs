@@ -85,19 +85,10 @@ pub enum ServeError {
 /// Needs a tokio runtime. Neither the database nor the keys service need be there yet: until the database is, the service
 /// says that it is not ready.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let verifier = TokenVerifier::from_config(&config.identity, Arc::new(SystemClock))?;
-    let pool = database::pool(&config.database, APPLICATION)?;
+    let (server, services) = assemble(&config)?;
+    let pool = services.pool.clone();
     describe(METRICS);
     tokio::spawn(watch_pool(pool.clone()));
-    let services = Arc::new(services(&config, pool.clone())?);
-    let options = ServerOptions {
-        access: access::table(),
-        verifier: Arc::new(verifier),
-        ids: Arc::clone(&services.ids),
-        limits: config.limits.clone(),
-        shutdown: config.shutdown.clone(),
-    };
-    let server = assemble(options, &config, &services);
     let listener = server::bind(config.listen.address).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the enrollment service listens");
@@ -121,6 +112,28 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
         tracing::warn!("the service ends while a database connection is still in use");
     }
     Ok(outcome?)
+}
+
+/// The server that [`serve`] runs, and what its handlers work with; the pool in it is the caller's to close. Nothing is
+/// swept: that is a task beside the server.
+///
+/// Needs a tokio runtime.
+///
+/// # Errors
+/// When a file that `config` names cannot be used.
+pub fn assemble(config: &Config) -> Result<(GrpcServer, Arc<Services>), ServeError> {
+    let verifier = TokenVerifier::from_config(&config.identity, Arc::new(SystemClock))?;
+    let pool = database::pool(&config.database, APPLICATION)?;
+    let services = Arc::new(services(config, pool)?);
+    let options = ServerOptions {
+        access: access::table(),
+        verifier: Arc::new(verifier),
+        ids: Arc::clone(&services.ids),
+        limits: config.limits.clone(),
+        shutdown: config.shutdown.clone(),
+    };
+    let server = with_routes(GrpcServer::new(options), config, &services);
+    Ok((server, services))
 }
 
 /// Why a repair was not made.
@@ -181,13 +194,13 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
     })
 }
 
-fn assemble(options: ServerOptions, config: &Config, services: &Arc<Services>) -> GrpcServer {
+fn with_routes(server: GrpcServer, config: &Config, services: &Arc<Services>) -> GrpcServer {
     let limits = &config.limits;
     let shared = || Arc::clone(services);
     let readiness = services.pool.clone();
     let desk = Arc::new(Desk::open(shared()));
     tokio::spawn(Desk::watch(Arc::downgrade(&desk)));
-    let server = GrpcServer::new(options)
+    let server = server
         .service(limited!(
             OrganizationServiceServer::new(Organizations::new(shared())),
             limits

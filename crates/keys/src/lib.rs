@@ -12,7 +12,7 @@ pub mod verify;
 pub use config::Config;
 pub use domain::keyring::Keyring;
 pub use keyring_file::{KeyringFile, KeyringFileError};
-pub use serve::{ServeError, serve};
+pub use serve::{ServeError, assemble, serve};
 
 /// The migrations of this service's schema.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

@@ -14,6 +14,7 @@ use latchkey_service_kit::ids::RandomIds;
 use latchkey_service_kit::limited;
 use latchkey_service_kit::metrics::watch_pool;
 use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -49,6 +50,29 @@ pub enum ServeError {
 ///
 /// Needs a tokio runtime. The database need not be there yet: until it is, the service says that it is not ready.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let (server, pool) = assemble(&config)?;
+    let listener = server::bind(config.listen.address).await?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "the keys service listens");
+    }
+    tokio::spawn(watch_pool(pool.clone()));
+    let outcome = server.serve(listener, shutdown).await;
+    if tokio::time::timeout(CLOSE_TIMEOUT, pool.close())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the service ends while a database connection is still in use");
+    }
+    Ok(outcome?)
+}
+
+/// The server that [`serve`] runs, and the pool that it works on, which is the caller's to close.
+///
+/// Needs a tokio runtime.
+///
+/// # Errors
+/// When a file that `config` names cannot be used.
+pub fn assemble(config: &Config) -> Result<(GrpcServer, PgPool), ServeError> {
     let keyring = config.keyring_file.read()?;
     let verifier = TokenVerifier::from_config(&config.identity, Arc::new(SystemClock))?;
     let pool = database::pool(&config.database, APPLICATION)?;
@@ -87,17 +111,5 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     if config.listen.reflection {
         server = server.reflection(FILE_DESCRIPTOR_SET);
     }
-    let listener = server::bind(config.listen.address).await?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "the keys service listens");
-    }
-    tokio::spawn(watch_pool(pool.clone()));
-    let outcome = server.serve(listener, shutdown).await;
-    if tokio::time::timeout(CLOSE_TIMEOUT, pool.close())
-        .await
-        .is_err()
-    {
-        tracing::warn!("the service ends while a database connection is still in use");
-    }
-    Ok(outcome?)
+    Ok((server, pool))
 }

@@ -17,6 +17,7 @@ pub use silence::{Silence, answered};
 pub use transaction::{Transaction, begin};
 
 use crate::config::{DatabaseConfig, SecretFileError};
+use crate::faults::planted;
 
 /// A connection that stood idle longer than this is asked whether it is alive before it is used. Shorter, the ping
 /// would cost a round trip in each batch; a connection that died since its last use a moment ago fails the batch, which
@@ -98,6 +99,9 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
         // The library's `begin`, dropped at the wrong moment, leaves a transaction open that the pool does not see.
         .after_release(|connection, _| {
             Box::pin(async move {
+                if planted("bug::transactions_not_rolled_back_on_release") {
+                    return Ok(true);
+                }
                 let rolled_back = sqlx::raw_sql("ROLLBACK").execute(connection);
                 // A connection that does not answer is closed, and its place in the pool is free again.
                 tokio::time::timeout(PING_TIMEOUT, rolled_back)

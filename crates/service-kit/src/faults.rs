@@ -67,6 +67,19 @@ pub fn crash_point(place: &str) {
     let _ = place;
 }
 
+/// Plants the bug of this name in this process from now on, or takes it out: for tests that run a service in their own
+/// process.
+pub fn plant(bug: &str, there: bool) {
+    #[cfg(feature = "faults")]
+    if there {
+        let told = fail::cfg(bug, "return");
+        debug_assert!(told.is_ok(), "{told:?}");
+    } else {
+        fail::remove(bug);
+    }
+    let _ = (bug, there);
+}
+
 /// Whether the bug of this name is planted: its test must then fail.
 #[inline]
 pub fn planted(bug: &str) -> bool {

@@ -85,6 +85,11 @@ impl Caller {
         )
     }
 
+    /// A way to a service in the test's own process.
+    pub(crate) fn through<S>(&self, service: S) -> InterceptedService<S, Bearer> {
+        InterceptedService::new(service, self.bearer.clone())
+    }
+
     pub(crate) fn organizations(&self) -> OrganizationServiceClient<Authorized> {
         OrganizationServiceClient::new(self.to_enrollment())
     }

@@ -1,13 +1,16 @@
 //! Calls whose messages are known only by their descriptors.
 
+use std::fmt::Display;
 use std::sync::OnceLock;
 
 use prost::Message as _;
 use prost::bytes::{Buf as _, BufMut as _};
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
-use tonic::client::Grpc;
+use tonic::body::Body;
+use tonic::client::{Grpc, GrpcService};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::codegen::{Body as HttpBody, StdError};
 use tonic::{Request, Status};
 
 use super::callers::Authorized;
@@ -36,11 +39,17 @@ pub(crate) fn path_of(method: &MethodDescriptor) -> String {
 }
 
 /// Calls `method` with `request`.
-pub(crate) async fn call(
-    connection: Authorized,
+pub(crate) async fn call<T>(
+    connection: T,
     method: &MethodDescriptor,
     request: DynamicMessage,
-) -> Result<DynamicMessage, Status> {
+) -> Result<DynamicMessage, Status>
+where
+    T: GrpcService<Body>,
+    T::Error: Display,
+    T::ResponseBody: HttpBody + Send + 'static,
+    <T::ResponseBody as HttpBody>::Error: Into<StdError>,
+{
     let mut client = Grpc::new(connection);
     client
         .ready()

@@ -1,5 +1,6 @@
 //! One of everything that methods act on, and a good request for every method of the contract.
 
+mod changes;
 mod of_keys;
 
 use latchkey_proto::audit::v1 as audit;

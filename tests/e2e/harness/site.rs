@@ -335,6 +335,11 @@ impl Replica {
         }
     }
 
+    /// The file that says how it is configured.
+    pub(crate) fn config_file(&self) -> &Path {
+        &self.config
+    }
+
     /// Where callers come to it.
     pub(crate) fn door(&self) -> SocketAddr {
         let links = self.links.as_ref();

@@ -16,15 +16,30 @@ use crate::faults::{crash_point, planted};
 #[derive(Debug)]
 #[must_use = "a transaction does nothing until it is committed"]
 pub struct Transaction {
-    connection: PoolConnection<Postgres>,
+    connection: Held,
+}
+
+/// What a transaction runs on.
+#[derive(Debug)]
+enum Held {
+    Connection(PoolConnection<Postgres>),
+    /// The library's own transaction, whose beginning must not be dropped half-way: a planted bug.
+    #[cfg(feature = "faults")]
+    OfTheLibrary(sqlx::Transaction<'static, Postgres>),
 }
 
 /// Begins a transaction on a connection of `pool`.
 ///
 /// Not to be put under a time-out or into `select!`: the pool has time-outs of its own.
 pub async fn begin(pool: &PgPool) -> Result<Transaction, Error> {
+    #[cfg(feature = "faults")]
+    if planted("bug::begin_of_the_library") {
+        let connection = Held::OfTheLibrary(pool.begin().await?);
+        return Ok(Transaction { connection });
+    }
     let mut connection = pool.acquire().await?;
     sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
+    let connection = Held::Connection(connection);
     Ok(Transaction { connection })
 }
 
@@ -41,16 +56,14 @@ impl Transaction {
         } else {
             "SELECT 1; COMMIT"
         };
-        sqlx::raw_sql(commit).execute(&mut *self.connection).await?;
+        sqlx::raw_sql(commit).execute(&mut *self).await?;
         crash_point("commit::after");
         Ok(())
     }
 
     /// Rolls back and waits for it, so that locks are gone when this returns.
     pub async fn rollback(mut self) -> Result<(), Error> {
-        sqlx::raw_sql("ROLLBACK")
-            .execute(&mut *self.connection)
-            .await?;
+        sqlx::raw_sql("ROLLBACK").execute(&mut *self).await?;
         Ok(())
     }
 }
@@ -59,12 +72,20 @@ impl Deref for Transaction {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.connection
+        match &self.connection {
+            Held::Connection(connection) => connection,
+            #[cfg(feature = "faults")]
+            Held::OfTheLibrary(transaction) => transaction,
+        }
     }
 }
 
 impl DerefMut for Transaction {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        match &mut self.connection {
+            Held::Connection(connection) => connection,
+            #[cfg(feature = "faults")]
+            Held::OfTheLibrary(transaction) => transaction,
+        }
     }
 }

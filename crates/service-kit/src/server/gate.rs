@@ -28,6 +28,7 @@ use crate::body::DeadlineBody;
 use crate::config::LimitsConfig;
 use crate::context::{REQUEST_ID_HEADER, RequestId};
 use crate::database::answered;
+use crate::faults::planted;
 use crate::identity::TokenVerifier;
 use crate::ids::Ids;
 use crate::status::ApiError;
@@ -44,6 +45,8 @@ pub(super) struct Shared {
     ids: Arc<dyn Ids>,
     /// One permit a call in progress, for the whole process: limits per connection bound nothing.
     permits: Arc<Semaphore>,
+    /// How many permits there are.
+    places: usize,
     deadlines: Deadlines,
     tasks: TaskTracker,
 }
@@ -55,12 +58,14 @@ impl Shared {
         ids: Arc<dyn Ids>,
         limits: &LimitsConfig,
     ) -> Self {
+        let places = limits.max_calls.min(Semaphore::MAX_PERMITS);
         Self {
             metrics: CallMetrics::new(&access),
             access,
             verifier,
             ids,
-            permits: Arc::new(Semaphore::new(limits.max_calls.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(places)),
+            places,
             deadlines: Deadlines::new(limits),
             tasks: TaskTracker::new(),
         }
@@ -93,6 +98,12 @@ impl<S> Gate<S> {
     /// The handlers at work.
     pub(super) fn tasks(&self) -> TaskTracker {
         self.shared.tasks.clone()
+    }
+
+    /// How many calls have a handler at work or hold a permit.
+    pub(super) fn in_progress(&self) -> usize {
+        let permits_taken = self.shared.places - self.shared.permits.available_permits();
+        permits_taken.max(self.shared.tasks.len())
     }
 }
 
@@ -184,13 +195,13 @@ where
     }
 
     /// Step 6: the handler, in a task of its own. The permit is given back when it ends, not when its caller leaves.
-    fn detached(
+    async fn detached(
         self,
         request: Request<Body>,
         id: RequestId,
         permit: OwnedSemaphorePermit,
         deadline: Instant,
-    ) -> impl Future<Output = Result<Response<Body>, JoinError>> {
+    ) -> Result<Response<Body>, JoinError> {
         let span = tracing::info_span!("call", request.id = %id, rpc.method = request.uri().path());
         let inner = self.inner;
         let bound = deadline.saturating_duration_since(Instant::now()) + OVERTIME;
@@ -200,7 +211,11 @@ where
             response
                 .unwrap_or_else(|silence| Status::from(ApiError::unavailable(silence)).into_http())
         };
-        self.shared.tasks.spawn(id.scope(work).instrument(span))
+        let work = id.scope(work).instrument(span);
+        if planted("bug::handlers_not_detached") {
+            return Ok(Box::pin(work).await);
+        }
+        self.shared.tasks.spawn(work).await
     }
 
     fn request_id(&self, request: &Request<Body>) -> RequestId {

@@ -8,6 +8,7 @@ mod foreign;
 mod gate;
 mod health;
 mod incoming;
+mod service;
 pub(crate) mod timeout_header;
 
 pub(crate) use foreign::status_code;
@@ -29,6 +30,7 @@ use tower::Service;
 
 use self::gate::Gate;
 use self::health::Health;
+pub use self::service::GrpcService;
 use crate::access::AccessTable;
 use crate::config::{LimitsConfig, ShutdownConfig};
 use crate::identity::TokenVerifier;
@@ -198,30 +200,13 @@ impl GrpcServer {
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
-        let Self {
-            options,
-            mut routes,
-            names,
-            descriptors,
+        let Assembly {
+            gate,
+            health,
             readiness,
-        } = self;
-        let ServerOptions {
-            access,
-            verifier,
-            ids,
             limits,
-            shutdown: ending,
-        } = options;
-        let health = Health::new(names.iter().copied());
-        routes.add_service(health.server());
-        if !descriptors.is_empty() {
-            add_reflection(&mut routes, &names, &descriptors).map_err(ServeError::Reflection)?;
-        }
-
-        let gate = Gate::new(
-            routes.routes().prepare(),
-            gate::Shared::new(access, verifier, ids, &limits),
-        );
+            ending,
+        } = self.assemble()?;
         let tasks = gate.tasks();
         let stop_accepting = CancellationToken::new();
         let close = CancellationToken::new();
@@ -260,6 +245,56 @@ impl GrpcServer {
         readiness.abort();
         result
     }
+
+    /// The same service without a socket: what calls pass is what [`GrpcServer::serve`] has them pass. Its health is
+    /// that of a service that was never asked whether it is ready.
+    ///
+    /// # Errors
+    /// When the descriptors for reflection cannot be read.
+    pub fn into_service(self) -> Result<GrpcService, ServeError> {
+        Ok(GrpcService::new(self.assemble()?.gate))
+    }
+
+    fn assemble(self) -> Result<Assembly, ServeError> {
+        let Self {
+            options,
+            mut routes,
+            names,
+            descriptors,
+            readiness,
+        } = self;
+        let ServerOptions {
+            access,
+            verifier,
+            ids,
+            limits,
+            shutdown: ending,
+        } = options;
+        let health = Health::new(names.iter().copied());
+        routes.add_service(health.server());
+        if !descriptors.is_empty() {
+            add_reflection(&mut routes, &names, &descriptors).map_err(ServeError::Reflection)?;
+        }
+        Ok(Assembly {
+            gate: Gate::new(
+                routes.routes().prepare(),
+                gate::Shared::new(access, verifier, ids, &limits),
+            ),
+            health,
+            readiness,
+            limits,
+            ending,
+        })
+    }
+}
+
+/// A server that only lacks its connections.
+struct Assembly {
+    gate: Gate<Routes>,
+    health: Health,
+    readiness: health::Check,
+    limits: LimitsConfig,
+    ending: ShutdownConfig,
 }
 
 fn transport(limits: &LimitsConfig) -> tonic::transport::Server {

@@ -1,0 +1,76 @@
+//! Who calls a method, and a request of it that changes something and may be repeated.
+
+use latchkey_proto::enrollment::v1::{
+    CancelEnrollmentRequest, SetSelfRegistrationRequest, UpdateClassRequest,
+    UpdateOrganizationRequest,
+};
+use latchkey_service_kit::identity::Role;
+use prost::Message;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+
+use super::super::Caller;
+use super::super::new_id;
+use super::super::world::{come_in, mask, redemption};
+use super::Scene;
+
+impl Scene<'_> {
+    /// Someone who may call the method.
+    pub(crate) fn caller(&self, method: &MethodDescriptor) -> Caller {
+        let stack = self.organization.stack;
+        let organization = Some(self.organization.id.as_str());
+        let service = method.parent_service();
+        match service.name() {
+            "RedemptionService"
+                if ["GetRedemption", "ListRedemptions"].contains(&method.name()) =>
+            {
+                stack.operator()
+            }
+            "OrganizationService" => stack.operator(),
+            "KeyUsageService" => stack.enrollment_service(),
+            "RedemptionService" => stack.platform(),
+            _ => stack.caller(Role::OperationsManager, "mona-manager", organization),
+        }
+    }
+
+    /// A request that changes something, and of which keys is told where that is so for any request of the method.
+    pub(crate) async fn change(&self, method: &MethodDescriptor) -> DynamicMessage {
+        let organization = &self.organization;
+        let class_id = self.class.class_id.clone();
+        let bytes = match method.name() {
+            "RedeemKey" => {
+                let student = organization.student().await.student_id;
+                redemption(&new_id(), &student, &self.event_code).encode_to_vec()
+            }
+            "CancelEnrollment" => {
+                let student = organization.student().await.student_id;
+                let enrollment = come_in(organization.stack, &student, &self.event_code).await;
+                CancelEnrollmentRequest {
+                    enrollment_id: enrollment.enrollment_id,
+                    reason: String::new(),
+                }
+                .encode_to_vec()
+            }
+            "UpdateClass" => UpdateClassRequest {
+                class_id,
+                update_mask: mask(&["name"]),
+                name: new_id(),
+                ..UpdateClassRequest::default()
+            }
+            .encode_to_vec(),
+            "UpdateOrganization" => UpdateOrganizationRequest {
+                organization_id: organization.id.clone(),
+                update_mask: mask(&["display_name"]),
+                display_name: new_id(),
+                etag: String::new(),
+            }
+            .encode_to_vec(),
+            "SetSelfRegistration" => SetSelfRegistrationRequest {
+                organization_id: organization.child().await.id,
+                enabled: true,
+            }
+            .encode_to_vec(),
+            _ => return self.request(method, true).await,
+        };
+        DynamicMessage::decode(method.input(), bytes.as_slice()).expect("a request of the method")
+    }
+}
