@@ -11,6 +11,8 @@ mod watch;
 mod wish;
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::process::Command;
 
 use futures::FutureExt;
 use tokio::time::Instant;
@@ -112,6 +114,44 @@ async fn postgres_is_stopped_at_once_and_recovers() {
         ..two_of_each()
     };
     schedules_on(options, "Postgres crashes", 8, &[Injury::Postgres]).await;
+}
+
+/// A file system of its own for Postgres, with little room. Ends with the process's interest in it.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where this account cannot mount one.
+    fn mount() -> Option<Self> {
+        let directory = tempfile::Builder::new().prefix("latchkey-disk-").tempdir();
+        let directory = directory.expect("a directory").keep();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=256m,mode=711", "tmpfs"])
+            .arg(&directory)
+            .status();
+        let disk = Self(directory);
+        mounted.is_ok_and(|status| status.success()).then_some(disk)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Postgres still has files there, and ends with this process.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn postgres_has_no_room_left() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("skipped: this account cannot mount a small file system");
+        return;
+    };
+    let options = Options {
+        cluster: Some(TestCluster::to_be_crashed(Some(disk.0.clone())).await),
+        ..two_of_each()
+    };
+    schedules_on(options, "full disks", 6, &[Injury::DiskFull]).await;
 }
 
 #[tokio::test]

@@ -102,3 +102,19 @@ fn the_configuration_of_the_keys_service_loads_and_is_complete() {
 fn the_configuration_of_the_enrollment_service_loads_and_is_complete() {
     check::<latchkey_enrollment::Config>("enrollment.toml");
 }
+
+#[test]
+fn the_configurations_for_kubernetes_load() {
+    let directory = tempfile::tempdir().expect("a directory");
+    secrets(directory.path());
+    let text = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../deploy/kubernetes/base/config")
+            .join(name);
+        let text = std::fs::read_to_string(path).expect("the file");
+        let secrets = directory.path().to_str().expect("a path of text");
+        text.replace("/etc/latchkey/secrets", secrets)
+    };
+    let _: latchkey_keys::Config = load(directory.path(), &text("keys.toml"));
+    let _: latchkey_enrollment::Config = load(directory.path(), &text("enrollment.toml"));
+}

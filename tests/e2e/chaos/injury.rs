@@ -34,6 +34,8 @@ pub(super) enum Injury {
     Weather,
     /// Postgres ends at once and is started again.
     Postgres,
+    /// There is no room on Postgres' disk for a while.
+    DiskFull,
 }
 
 /// Any time up to so many milliseconds.
@@ -88,6 +90,10 @@ impl Injury {
             Self::Postgres => {
                 let after = up_to(random, 400);
                 stack.site().cluster.crash(after).await;
+            }
+            Self::DiskFull => {
+                let pause = up_to(random, 1_500);
+                stack.site().cluster.fill_the_disk(pause).await;
             }
         }
     }

@@ -142,20 +142,54 @@ impl TestCluster {
 
     /// Has Postgres end at once, as a power cut would, and starts it again `after` that.
     pub(crate) async fn crash(&self, after: Duration) {
-        let front = self.front.as_ref().expect("a cluster to be crashed");
         let mut server = self.server.lock().await;
         let mut dying = server.take().expect("a server");
         dying.crash().expect("it can be killed");
         dying.ended().await;
         drop(dying);
         tokio::time::sleep(after).await;
+        *server = Some(self.start_again().await);
+    }
+
+    /// Leaves Postgres no room on its disk for as long as that; starts it again if it has ended over that.
+    pub(crate) async fn fill_the_disk(&self, pause: Duration) {
+        let filler = self.home.join("filler");
+        let mut file = std::fs::File::create(&filler).expect("a file");
+        let block = vec![0_u8; 64 * 1024];
+        while std::io::Write::write_all(&mut file, &block).is_ok() {}
+        tokio::time::sleep(pause).await;
+        drop(file);
+        std::fs::remove_file(&filler).expect("room again");
+        let mut server = self.server.lock().await;
+        let mut present = server.take().expect("a server");
+        // It may be about to end: whether it has is known when it does not answer.
+        let ended = loop {
+            let gone = tokio::time::timeout(Duration::from_millis(300), present.ended()).await;
+            if gone.is_ok() {
+                break true;
+            }
+            let options = through(present.admin(), self.front.as_ref());
+            if PgConnection::connect_with(&options).await.is_ok() {
+                break false;
+            }
+        };
+        *server = Some(if ended {
+            drop(present);
+            self.start_again().await
+        } else {
+            present
+        });
+    }
+
+    async fn start_again(&self) -> Cluster {
+        let front = self.front.as_ref().expect("a cluster to be crashed");
         let home = self.home.clone();
         let starting = self
             .runtime
             .spawn(async move { start_server(&home, false).await });
         let started = starting.await.expect("it starts again");
         front.lead_to(address_of(&started));
-        *server = Some(started);
+        started
     }
 
     /// How a superuser connects, to the database `postgres`.

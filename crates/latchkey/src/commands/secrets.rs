@@ -1,5 +1,6 @@
 //! `latchkey secrets`: the secrets of a new deployment, each in a file of its own.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,7 +30,10 @@ pub(crate) struct Secrets {
 /// Makes what is missing, and prints where it stands. The issuer of people's tokens is an example: a deployment has an
 /// identity provider, whose public keys take the place of `issuer-jwks.json`.
 pub(crate) fn run(secrets: &Secrets) -> anyhow::Result<ExitCode> {
-    std::fs::create_dir_all(&secrets.directory)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&secrets.directory)
         .with_context(|| format!("cannot make {}", secrets.directory.display()))?;
     let directory = Directory::in_directory(secrets.directory.clone());
     let url = |role: &str, password: &SecretString| {
