@@ -11,6 +11,7 @@ mod cancellation;
 mod cancelling;
 mod chaos;
 mod classes;
+mod comparisons;
 mod crash_points;
 mod crashes;
 mod deliveries;

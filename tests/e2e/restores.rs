@@ -187,7 +187,7 @@ async fn of_enrollment_copies_get_newer_originals_and_keys_of_lost_redemptions_s
     // What is decided from now on is told as ever.
     come_in(&stack, &other, &codes[2].code).await;
     crate::harness::eventually("told", async || {
-        let again = repaired(&stack).await;
+        let again = Box::pin(repaired(&stack)).await;
         let count = again.left.findings.len();
         (count == 2).then_some(()).ok_or(again.for_people())
     })

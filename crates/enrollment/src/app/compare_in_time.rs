@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{answered, begin};
 use latchkey_service_kit::telemetry::Chain;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -56,7 +56,9 @@ async fn if_due(services: &Services) -> Result<(), Error> {
     if !due {
         return Ok(());
     }
-    let done = compare(services).await;
+    let done = answered(LONGEST, Box::pin(compare(services)))
+        .await
+        .unwrap_or_else(|silence| Err(Error::unavailable(silence)));
     let mut transaction = begin(&services.pool).await?;
     comparisons::end(&mut transaction, done.is_ok()).await?;
     transaction.commit().await?;

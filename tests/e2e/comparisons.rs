@@ -1,0 +1,132 @@
+//! The two services are compared at intervals, and by `latchkey verify` while calls go on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use latchkey::verify::{Databases, Drain, verify};
+use latchkey_proto::enrollment::v1::{CancelEnrollmentRequest, UpdateClassRequest};
+use latchkey_proto::keys::v1::SetEventKeyRequest;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::harness::invariants::told;
+use crate::harness::world::{come_in, generated_with_grace, mask, redemption};
+use crate::harness::{Caller, ClassDraft, Options, Organization, Stack, eventually, new_id};
+
+/// How long the load goes on, and how often at least it is verified meanwhile.
+const LOAD: Duration = Duration::from_secs(6);
+const AT_LEAST: usize = 3;
+
+#[tokio::test]
+async fn a_mark_that_got_lost_in_keys_is_there_again_after_the_next_comparison() {
+    let stack = Stack::with(Options {
+        replicas: 2,
+        enrollment: "[sweeper]\ncomparison_interval_s = 1",
+        ..Options::default()
+    })
+    .await;
+    let organization = Organization::new(&stack).await;
+    let (_, code) = organization.event_class(ClassDraft::new()).await;
+    let student = organization.student().await.student_id;
+    let enrollment = come_in(&stack, &student, &code).await;
+    eventually("keys knows of it", async || told(&stack).await).await;
+    let lost = sqlx::query("DELETE FROM keys.marks WHERE redemption_id = $1::uuid")
+        .bind(&enrollment.enrollment_id)
+        .execute(&mut stack.database().await)
+        .await;
+    assert_eq!(lost.expect("deleted").rows_affected(), 1);
+    // Nothing is owed: only a comparison can tell. `finish` waits for it.
+    stack.finish().await;
+}
+
+/// A student comes by the event key and leaves by themselves, again and again; how often.
+async fn come_and_go(
+    enough: Arc<AtomicBool>,
+    (platform, student): (Caller, Caller),
+    student_id: String,
+    code: String,
+) -> usize {
+    let mut times = 0;
+    while !enough.load(Ordering::Relaxed) {
+        let request = redemption(&new_id(), &student_id, &code);
+        let answer = platform.redemptions().redeem_key(request).await;
+        let enrollment = answer.expect("in").into_inner().enrollment;
+        let request = CancelEnrollmentRequest {
+            enrollment_id: enrollment.expect("an enrollment").enrollment_id,
+            reason: String::new(),
+        };
+        let left = student.enrollments().cancel_enrollment(request).await;
+        left.expect("cancelled");
+        times += 1;
+    }
+    times
+}
+
+/// Staff rename the class and replace its code, again and again; how often.
+async fn change(enough: Arc<AtomicBool>, admin: Caller, class_id: String) -> usize {
+    let mut times = 0;
+    while !enough.load(Ordering::Relaxed) {
+        let request = UpdateClassRequest {
+            class_id: class_id.clone(),
+            update_mask: mask(&["name"]),
+            name: new_id(),
+            ..UpdateClassRequest::default()
+        };
+        admin.classes().update_class(request).await.expect("named");
+        let request = SetEventKeyRequest {
+            request_id: new_id(),
+            class_id: class_id.clone(),
+            // Long enough for those who have the first one.
+            change: Some(generated_with_grace(86_400)),
+            etag: String::new(),
+        };
+        let set = admin.training_keys().set_event_key(request).await;
+        set.expect("replaced");
+        times += 1;
+        sleep(Duration::from_millis(20)).await;
+    }
+    times
+}
+
+#[tokio::test]
+async fn verify_finds_nothing_while_students_come_and_go_and_staff_change_everything() {
+    let stack = Stack::with(Options {
+        replicas: 2,
+        ..Options::default()
+    })
+    .await;
+    let organization = Organization::new(&stack).await;
+    let (class, code) = organization.event_class(ClassDraft::new()).await;
+    let enough = Arc::new(AtomicBool::new(false));
+    let mut load = JoinSet::new();
+    for (number, student) in organization.students(6).await.into_iter().enumerate() {
+        let callers = (stack.platform(), stack.student(&student));
+        let callers = (callers.0.on(number % 2), callers.1.on(number % 2));
+        load.spawn(come_and_go(
+            Arc::clone(&enough),
+            callers,
+            student,
+            code.clone(),
+        ));
+    }
+    let admin = organization.admin();
+    load.spawn(change(Arc::clone(&enough), admin, class.class_id));
+
+    let services = &stack.site().database.services;
+    let databases = Databases::connect(&services.keys_url, &services.enrollment_url);
+    let databases = databases.await.expect("connections");
+    let (began, mut verified) = (Instant::now(), 0);
+    while verified < AT_LEAST || began.elapsed() < LOAD {
+        let report = verify(&databases, &Drain::default()).await;
+        let report = report.expect("a report");
+        assert!(report.is_ok(), "{}", report.for_people());
+        verified += 1;
+    }
+    enough.store(true, Ordering::Relaxed);
+    let times: Vec<usize> = load.join_all().await;
+    assert!(times.iter().all(|&times| times > 0), "{times:?}");
+    println!("verified {verified} times meanwhile: {times:?}");
+    databases.close().await;
+    stack.finish().await;
+}
