@@ -41,5 +41,6 @@ mod rolling_restart;
 mod rosters_and_access;
 mod secrets_stay_secret;
 mod silence;
+mod traces;
 mod tripwires;
 mod windows;

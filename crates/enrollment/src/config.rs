@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey_service_kit::command::Observation;
 use latchkey_service_kit::config::{
     Check, ClientConfig, ConfigError, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig,
-    LogConfig, MetricsConfig, Problems, ShutdownConfig, from_file,
+    LogConfig, MetricsConfig, Problems, ShutdownConfig, TracesConfig, from_file,
 };
 use latchkey_service_kit::telemetry::Chain;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ const ENVIRONMENT_PREFIX: &str = "LATCHKEY_ENROLLMENT";
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 
 /// The configuration of the service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// Where it listens.
     pub listen: ListenConfig,
@@ -52,6 +52,9 @@ pub struct Config {
     /// Where its metrics can be scraped.
     #[serde(default)]
     pub metrics: MetricsConfig,
+    /// Where its traces go.
+    #[serde(default)]
+    pub traces: TracesConfig,
     /// Bounds on what callers can make it do.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -167,8 +170,10 @@ impl Config {
     /// The sections about what the service shows of itself.
     pub fn observation(&self) -> Observation<'_> {
         Observation {
+            service: env!("CARGO_PKG_NAME"),
             log: &self.log,
             metrics: &self.metrics,
+            traces: &self.traces,
         }
     }
 }
@@ -188,6 +193,7 @@ impl Check for Config {
         );
         self.sweeper.check(&format!("{path}sweeper."), problems);
         self.log.check(&format!("{path}log."), problems);
+        self.traces.check(&format!("{path}traces."), problems);
         self.limits.check(&format!("{path}limits."), problems);
         if let Err(error) = self.fingerprint_key_file.fingerprint_key() {
             problems.add(&format!("{path}fingerprint_key_file"), Chain(&error));

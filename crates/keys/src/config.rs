@@ -5,7 +5,7 @@ use std::path::Path;
 use latchkey_service_kit::command::Observation;
 use latchkey_service_kit::config::{
     Check, ConfigError, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig, LogConfig,
-    MetricsConfig, Problems, ShutdownConfig, from_file,
+    MetricsConfig, Problems, ShutdownConfig, TracesConfig, from_file,
 };
 use latchkey_service_kit::telemetry::Chain;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::keyring_file::KeyringFile;
 const ENVIRONMENT_PREFIX: &str = "LATCHKEY_KEYS";
 
 /// The configuration of the service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// Where it listens.
     pub listen: ListenConfig,
@@ -32,6 +32,9 @@ pub struct Config {
     /// Where its metrics can be scraped.
     #[serde(default)]
     pub metrics: MetricsConfig,
+    /// Where its traces go.
+    #[serde(default)]
+    pub traces: TracesConfig,
     /// Bounds on what callers can make it do.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -51,8 +54,10 @@ impl Config {
     /// The sections about what the service shows of itself.
     pub fn observation(&self) -> Observation<'_> {
         Observation {
+            service: env!("CARGO_PKG_NAME"),
             log: &self.log,
             metrics: &self.metrics,
+            traces: &self.traces,
         }
     }
 }
@@ -62,6 +67,7 @@ impl Check for Config {
         self.database.check(&format!("{path}database."), problems);
         self.identity.check(&format!("{path}identity."), problems);
         self.log.check(&format!("{path}log."), problems);
+        self.traces.check(&format!("{path}traces."), problems);
         self.limits.check(&format!("{path}limits."), problems);
         if let Err(error) = self.keyring_file.read() {
             problems.add(&format!("{path}keyring_file"), Chain(&error));
@@ -163,9 +169,20 @@ mod tests {
             .load(&[
                 ("LATCHKEY_KEYS__LIMITS__MAX_CALLS", "0"),
                 ("LATCHKEY_KEYS__LOG__FILTER", "a=b=c"),
+                (
+                    "LATCHKEY_KEYS__TRACES__OTLP_ENDPOINT",
+                    "https://far.example.com",
+                ),
+                ("LATCHKEY_KEYS__TRACES__SAMPLE_RATIO", "1.5"),
             ])
             .unwrap_err();
-        for named in ["keyring_fiel", "limits.max_calls", "log.filter"] {
+        for named in [
+            "keyring_fiel",
+            "limits.max_calls",
+            "log.filter",
+            "traces.otlp_endpoint",
+            "traces.sample_ratio",
+        ] {
             assert!(error.contains(named), "{named} in {error}");
         }
     }

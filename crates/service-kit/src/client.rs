@@ -30,6 +30,7 @@ use crate::faults::crash_point;
 use crate::identity::TokenSigner;
 use crate::server::timeout_header;
 use crate::status::ApiError;
+use crate::telemetry::traces;
 
 /// How often an open connection is asked whether it is alive, also while no call uses it: the first call after a quiet
 /// night must not be the one to find out. Together with the time-out it is how long a connection that was forgotten on the
@@ -56,7 +57,7 @@ pub struct Repeated;
 /// each of its processes, which are called in turn; one that cannot be reached is left alone for a moment.
 ///
 /// Each call carries a bearer token of this service's signer, the request id of the call that the present task serves,
-/// and a `grpc-timeout`: the caller's own (`tonic::Request::set_timeout`) where it is shorter than the configured one.
+/// the trace of the present span (`traceparent`), and a `grpc-timeout`: the caller's own (`tonic::Request::set_timeout`) where it is shorter than the configured one.
 /// The time-out is also enforced here, over the whole answer, with the status `DEADLINE_EXCEEDED`. Connects when first
 /// used and reconnects by itself; while it cannot connect, calls fail UNAVAILABLE.
 #[derive(Debug, Clone)]
@@ -152,7 +153,8 @@ impl Service<Request<Body>> for ServiceChannel {
         };
         let deadline = Instant::now() + timeout;
         crash_point("call::before");
-        let call = MeasuredCall::begin(self.dependency, &request);
+        let call = MeasuredCall::begin(self.dependency, &request, traces::outgoing(&request));
+        traces::inject(call.span(), request.headers_mut());
         let places = Arc::clone(&self.places);
         let place = places.choose();
         let answer = places.channel(place).oneshot(request);

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ConfigError, LogConfig, MetricsConfig, redacted};
-use crate::telemetry::Chain;
+use crate::config::{ConfigError, LogConfig, MetricsConfig, TracesConfig, redacted};
+use crate::telemetry::{Chain, traces};
 use crate::{faults, lifecycle, metrics, telemetry};
 
 /// How a service is run.
@@ -33,17 +33,21 @@ pub struct ServeArguments {
 /// The sections of a configuration about what a service shows of itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation<'c> {
+    /// What its traces call it.
+    pub service: &'static str,
     /// Its logs.
     pub log: &'c LogConfig,
     /// Its metrics.
     pub metrics: &'c MetricsConfig,
+    /// Its traces.
+    pub traces: &'c TracesConfig,
 }
 
 /// Runs a service as its arguments say, on a runtime of one thread: a second one would cost more in hand-overs between
 /// threads than it gives. More cores are used by more processes.
 ///
-/// `load` reads and checks the configuration, `observation` names its sections about logs and metrics, `serve` runs until it is told to shut
-/// down. The exit status is 0 after an orderly end, 2 for a wrong configuration and 1 for any other failure.
+/// `load` reads and checks the configuration, `observation` names its sections about logs, metrics and traces, `serve`
+/// runs until it is told to shut down. The exit status is 0 after an orderly end, 2 for a wrong configuration and 1 for any other failure.
 pub fn run<C, E, F>(
     arguments: &ServeArguments,
     load: impl FnOnce(Option<&Path>) -> Result<C, ConfigError>,
@@ -69,7 +73,12 @@ where
         return said("the configuration is good\n");
     }
     let observed = observation(&config);
-    if let Err(error) = telemetry::init(observed.log) {
+    let sending = match traces::start(observed.traces, observed.service) {
+        Ok(sending) => sending,
+        Err(error) => return failed(&error, 1),
+    };
+    let tracer = sending.as_ref().map(traces::Traces::tracer);
+    if let Err(error) = telemetry::init(observed.log, tracer) {
         return failed(&error, 2);
     }
     faults::arm();
@@ -94,14 +103,18 @@ where
         }
         io::Result::Ok(serve(config, shutdown).await)
     });
-    match ended {
+    let code = match ended {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             tracing::error!(error = %Chain(&error), "the service ended");
             ExitCode::FAILURE
         }
         Err(error) => failed(&error, 1),
+    };
+    if let Some(sending) = sending {
+        sending.end();
     }
+    code
 }
 
 fn said(text: &str) -> ExitCode {
@@ -127,8 +140,16 @@ mod tests {
 
     fn observation(log: &LogConfig) -> Observation<'_> {
         const METRICS: MetricsConfig = MetricsConfig { address: None };
-        let metrics = &METRICS;
-        Observation { log, metrics }
+        const TRACES: TracesConfig = TracesConfig {
+            otlp_endpoint: None,
+            sample_ratio: 1.0,
+        };
+        Observation {
+            service: "nothing",
+            log,
+            metrics: &METRICS,
+            traces: &TRACES,
+        }
     }
 
     async fn never(_: LogConfig, _: CancellationToken) -> io::Result<()> {

@@ -1,10 +1,14 @@
-//! Logs.
+//! Logs and traces.
+
+pub mod traces;
 
 use std::error::Error;
 use std::fmt;
 
-use tracing_subscriber::EnvFilter;
+use opentelemetry_sdk::trace::SdkTracer;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as lines};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -25,30 +29,40 @@ pub enum TelemetryError {
     Installed(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Sends this process's logs to standard error, as `config` says. Once a process.
-pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
+/// Sends this process's logs to standard error, as `config` says, and its spans to `tracer`, if there is one, whatever
+/// is logged of them. Once a process.
+pub(crate) fn init(config: &LogConfig, tracer: Option<SdkTracer>) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder()
         .parse(&config.filter)
         .map_err(|source| TelemetryError::Filter {
             filter: config.filter.clone(),
             source,
         })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match config.format {
-        LogFormat::Text => {
-            let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            builder.with_ansi(colors).finish().try_init()
-        }
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .finish()
+    let registry = tracing_subscriber::registry();
+    match tracer {
+        // The filter stands before everything: what is not logged costs nothing.
+        None => registry.with(log_lines(config)).with(filter).try_init(),
+        Some(tracer) => registry
+            .with(log_lines(config).with_filter(filter))
+            .with(traces::layer(tracer))
             .try_init(),
     }
     .map_err(TelemetryError::Installed)
+}
+
+fn log_lines(config: &LogConfig) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = lines::layer().with_writer(std::io::stderr);
+    match config.format {
+        LogFormat::Text => {
+            let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            lines.with_ansi(colors).boxed()
+        }
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .boxed(),
+    }
 }
 
 /// An error with everything that caused it, in one line: `first: second: third`.
@@ -89,6 +103,11 @@ mod tests {
             filter: "a=b=c".into(),
             ..LogConfig::default()
         };
-        assert!(init(&config).unwrap_err().to_string().contains("a=b=c"));
+        assert!(
+            init(&config, None)
+                .unwrap_err()
+                .to_string()
+                .contains("a=b=c")
+        );
     }
 }

@@ -8,9 +8,11 @@ use latchkey_group_commit::{Batch, BatchError, Batcher, Limits, SubmitError};
 use latchkey_service_kit::access::{ResourceScope, Scope};
 use latchkey_service_kit::database::answered;
 use latchkey_service_kit::metrics::SAMPLE_INTERVAL;
+use latchkey_service_kit::telemetry::traces;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::admission::Answer;
@@ -51,12 +53,20 @@ pub struct Registration {
     pub password_hash: Option<SecretString>,
 }
 
+/// A code that some call asks about.
+pub(super) struct Sought {
+    /// The code.
+    pub(super) code: CanonicalCode,
+    /// The span of the call.
+    span: Span,
+}
+
 /// The way of redemptions through the service. One a process; closed by dropping it, after which what waits is still
 /// decided.
 pub struct Desk {
     services: Arc<Services>,
     recalls: Batcher<Item, Option<Answer>, Error>,
-    resolutions: Batcher<CanonicalCode, Option<ResolvedKey>, Error>,
+    resolutions: Batcher<Sought, Option<ResolvedKey>, Error>,
     decisions: Batcher<Item, Decided, Error>,
     judgements: Batcher<Item, Judged, Error>,
     lanes: Lanes,
@@ -103,7 +113,12 @@ impl Desk {
             resolutions: batcher(
                 &services,
                 stages.resolve.clone(),
-                |services, batch| async move { intake::resolve(&services, &batch).await },
+                |services, batch: Batch<Sought>| {
+                    // One call for many: it can belong to one trace only, that of who waited longest.
+                    let first = batch.first();
+                    let span = first.map_or_else(Span::none, |sought| sought.span.clone());
+                    async move { intake::resolve(&services, &batch).await }.instrument(span)
+                },
             ),
             decisions: batcher(
                 &services,
@@ -154,7 +169,8 @@ impl Desk {
         code: CanonicalCode,
         deadline: Instant,
     ) -> Result<Option<ResolvedKey>, Error> {
-        submit(&self.resolutions, code, deadline).await
+        let span = traces::current();
+        submit(&self.resolutions, Sought { code, span }, deadline).await
     }
 
     /// What would be decided about `item`; nothing is done.

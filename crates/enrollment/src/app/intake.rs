@@ -1,11 +1,10 @@
 //! The first steps of a redemption: what was decided before, and what the code is. Neither writes anything.
 
-use latchkey_code::CanonicalCode;
 use latchkey_group_commit::{Batch, BatchError};
 use latchkey_service_kit::database::begin;
 
 use super::admission::{Answer, Found, answers};
-use super::desk::{Item, within_reach};
+use super::desk::{Item, Sought, within_reach};
 use super::planted::distort;
 use super::{Error, Services};
 use crate::domain::decision::{Applicant, Decision, Wish};
@@ -73,9 +72,12 @@ async fn repeat(services: &Services, found: &[Found]) -> Result<Vec<Answer>, Err
 /// What each code is, if a key has it: one call for the whole batch.
 pub(super) async fn resolve(
     services: &Services,
-    batch: &Batch<CanonicalCode>,
+    batch: &Batch<Sought>,
 ) -> Result<Vec<Option<ResolvedKey>>, BatchError<Error>> {
-    let codes = batch.iter().map(|code| code.expose().to_owned()).collect();
+    let codes = batch
+        .iter()
+        .map(|sought| sought.code.expose().to_owned())
+        .collect();
     services
         .keys
         .resolve_codes(codes)

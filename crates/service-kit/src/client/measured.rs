@@ -1,15 +1,17 @@
-//! How calls to other services go, for metrics.
+//! How calls to other services go, for metrics and traces.
 
 use http::{Request, Response};
 use metrics::{counter, histogram};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
+use tracing::Span;
 
 use super::Repeated;
 use crate::body::{End, EndedBody};
 use crate::metrics::code_name;
 use crate::server::status_code;
+use crate::telemetry::traces;
 
 /// A call that has not ended yet. Dropped before its end, it was given up by its caller.
 pub(super) struct MeasuredCall {
@@ -17,11 +19,12 @@ pub(super) struct MeasuredCall {
     method: String,
     begin: Instant,
     ended: bool,
+    span: Span,
 }
 
 impl MeasuredCall {
-    /// A call begins. Its path is one of a generated client's.
-    pub(super) fn begin(dependency: &'static str, request: &Request<Body>) -> Self {
+    /// A call begins, which `span` is about. Its path is one of a generated client's.
+    pub(super) fn begin(dependency: &'static str, request: &Request<Body>, span: Span) -> Self {
         let path = request.uri().path();
         let method = path.rsplit('/').next().unwrap_or_default();
         if request.extensions().get::<Repeated>().is_some() {
@@ -37,7 +40,13 @@ impl MeasuredCall {
             method: method.to_owned(),
             begin: Instant::now(),
             ended: false,
+            span,
         }
+    }
+
+    /// The span of the call.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
     }
 
     /// Ends with `answer`: now, when that is an error from the start; else when its last part has come.
@@ -66,6 +75,7 @@ impl End for MeasuredCall {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        traces::ended(&self.span, code);
         let dependency = self.dependency;
         counter!(
             "latchkey_dependency_calls_total",

@@ -8,7 +8,7 @@ mod secret;
 mod sections;
 
 pub use load::{Check, ConfigError, Problems, from_file, from_sources};
-pub use observation::{LogConfig, LogFormat, MetricsConfig};
+pub use observation::{LogConfig, LogFormat, MetricsConfig, TracesConfig};
 pub use redact::redacted;
 pub use secret::{SecretFile, SecretFileError};
 pub use sections::{

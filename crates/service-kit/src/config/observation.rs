@@ -37,6 +37,45 @@ pub struct MetricsConfig {
     pub address: Option<SocketAddr>,
 }
 
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TracesConfig {
+    /// The collector that gets them by OTLP over gRPC, for example `http://127.0.0.1:4317`. Nothing is traced without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
+    /// Which part of the traces that begin here is kept: 0 to 1. In a caller's trace the caller decides.
+    pub sample_ratio: f64,
+}
+
+impl Default for TracesConfig {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: None,
+            sample_ratio: 1.0,
+        }
+    }
+}
+
+impl Check for TracesConfig {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        let is_good = |url: &String| {
+            let uri = url.parse::<http::Uri>();
+            uri.is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some())
+        };
+        problems.check(
+            &format!("{path}otlp_endpoint"),
+            self.otlp_endpoint.as_ref().is_none_or(is_good),
+            "must be a URL such as http://127.0.0.1:4317",
+        );
+        problems.check(
+            &format!("{path}sample_ratio"),
+            (0.0..=1.0).contains(&self.sample_ratio),
+            "must be 0 to 1",
+        );
+    }
+}
+
 impl Default for LogConfig {
     fn default() -> Self {
         Self {

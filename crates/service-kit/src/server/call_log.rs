@@ -1,4 +1,4 @@
-//! Where each call ends: one line in the log, and its metrics. Never a body, a token or a code.
+//! Where each call ends: one line in the log, its metrics, and its span. Never a body, a token or a code.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use http::{Request, Response};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
+use tracing::Span;
 
 use super::admission::peer;
 use super::call_metrics::CountedCall;
@@ -14,7 +15,7 @@ use super::foreign::status_code;
 use crate::body::{End, EndedBody};
 use crate::context::RequestId;
 use crate::status::{self, Failure};
-use crate::telemetry::Chain;
+use crate::telemetry::{Chain, traces};
 
 /// The target of the lines, for filters.
 const TARGET: &str = "latchkey::calls";
@@ -30,6 +31,7 @@ pub(super) struct CallLog {
     quiet: bool,
     ended: bool,
     counted: CountedCall,
+    span: Span,
 }
 
 /// Writes a line at a level that must be known at compile time.
@@ -73,12 +75,18 @@ impl CallLog {
             quiet,
             ended: false,
             counted,
+            span: Span::none(),
         }
     }
 
     /// Notes who calls.
     pub(super) fn caller_is(&mut self, subject: &str) {
         self.subject = Some(subject.to_owned());
+    }
+
+    /// Notes the span in which the call is served, which ends no earlier than the call.
+    pub(super) fn spans(&mut self, span: &Span) {
+        self.span = span.clone();
     }
 
     /// Ends the call with `response`: now, when that is an error from the start; else when its last part is sent.
@@ -106,6 +114,7 @@ impl End for CallLog {
             .or_else(|| status.and_then(status::reason_of))
             .map(status::name);
         self.counted.ended(self.arrival, code, reason);
+        traces::ended(&self.span, code);
         let cause = failure
             .and_then(Error::source)
             .map(|cause| Chain(cause).to_string());

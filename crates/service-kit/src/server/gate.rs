@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::admission;
 use super::call_log::CallLog;
@@ -32,6 +32,7 @@ use crate::faults::planted;
 use crate::identity::TokenVerifier;
 use crate::ids::Ids;
 use crate::status::ApiError;
+use crate::telemetry::traces;
 
 /// How much longer than its deadline a handler may go on. What it waits for by then does not answer any more: every
 /// statement and every call has bounds of its own that are shorter.
@@ -181,10 +182,12 @@ where
         let deadline = self.shared.deadlines.of(&request, arrival)?;
         let context = admitted.into_context(&request, id.clone(), deadline);
         request.extensions_mut().insert(context);
+        let span = traces::incoming(&request, id);
+        log.spans(&span);
         let request = request.map(|body| DeadlineBody::wrap(body, deadline));
         match timeout_at(
             deadline,
-            self.detached(request, id.clone(), permit, deadline),
+            self.detached(request, id.clone(), permit, deadline, span),
         )
         .await
         {
@@ -201,8 +204,8 @@ where
         id: RequestId,
         permit: OwnedSemaphorePermit,
         deadline: Instant,
+        span: Span,
     ) -> Result<Response<Body>, JoinError> {
-        let span = tracing::info_span!("call", request.id = %id, rpc.method = request.uri().path());
         let inner = self.inner;
         let bound = deadline.saturating_duration_since(Instant::now()) + OVERTIME;
         let work = async move {
