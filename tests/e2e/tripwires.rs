@@ -190,6 +190,34 @@ async fn the_neighbours_of_a_conflict_are_let_in() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_decided_elsewhere_meanwhile_is_not_taken_for_anothers() {
+    let mut stack = Stack::with(two_of_each()).await;
+    let (platform, request) = {
+        let organization = Organization::new(&stack).await;
+        organization.let_register(true).await;
+        let (_, code) = organization.event_class(ClassDraft::new()).await;
+        let request = RegisterWithKeyRequest {
+            credential: Some(with_identity(&new_id())),
+            ..registration(&organization.id, &code)
+        };
+        (stack.platform(), request)
+    };
+    // The second process reads half of what is known, and the other half only after the first one has decided.
+    let slow = stack.replica(Service::Enrollment, 1);
+    slow.set_faults("facts::between=1*sleep(4000)").await;
+    let register = async |replica: usize| {
+        let mut client = platform.on(replica).redemptions();
+        client.register_with_key(request.clone()).await
+    };
+    let (here, there) = futures::join!(register(1), register(0));
+    let made = there.expect("registered").into_inner();
+    let again = here.expect("the same answer").into_inner();
+    assert_eq!(made.enrollment, again.enrollment);
+    assert!(again.replayed);
+    stack.finish().await;
+}
+
+#[tokio::test]
 async fn who_came_first_gets_the_last_seats() {
     let stack = Stack::with(Options {
         enrollment: "[database]\nlock_timeout_ms = 20000\nstatement_timeout_ms = 25000",

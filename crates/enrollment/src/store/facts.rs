@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::faults::clock_offset;
+use latchkey_service_kit::faults::{clock_offset, crash_point, planted};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -19,10 +19,20 @@ use crate::domain::key::KeyKind;
 
 /// Everything that is known about `wishes`. For deciding: after the classes are locked, by the statements that follow.
 pub async fn read(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Ledger> {
-    // The clock first: it is read after the locks, and before anything that the wishes are judged by.
-    let mut ledger = read_wishes(connection, wishes).await?;
+    let mut ledger = Ledger::default();
+    if planted("bug::facts_read_in_the_other_order") {
+        read_wishes(connection, wishes, &mut ledger).await?;
+        crash_point("facts::between");
+        read_newcomers(connection, wishes, &mut ledger).await?;
+    } else {
+        // Each statement has a snapshot of its own, and what was decided is read by the later one: whoever sees the account
+        // that a registration has made, but not the registration, would take its id for another's.
+        read_newcomers(connection, wishes, &mut ledger).await?;
+        crash_point("facts::between");
+        // The clock among it: it is read after the locks, and before the classes that are judged by it.
+        read_wishes(connection, wishes, &mut ledger).await?;
+    }
     ledger.classes = read_classes(connection, wishes).await?;
-    read_newcomers(connection, wishes, &mut ledger).await?;
     Ok(ledger)
 }
 
@@ -73,15 +83,18 @@ struct WishRow {
     known: bool,
 }
 
-async fn read_wishes(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Ledger> {
-    let mut ledger = Ledger::default();
+async fn read_wishes(
+    connection: &mut PgConnection,
+    wishes: &[&Wish],
+    ledger: &mut Ledger,
+) -> sqlx::Result<()> {
     for row in wish_rows(connection, wishes).await? {
         if let Some(wish) = at(wishes, row.place) {
-            note(&mut ledger, wish, row)?;
+            note(ledger, wish, row)?;
         }
     }
     ledger.now += clock_offset("clock::database");
-    Ok(ledger)
+    Ok(())
 }
 
 /// The item of `items` at a place that is counted from one.
