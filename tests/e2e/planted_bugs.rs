@@ -54,16 +54,16 @@ caught! {
     the_unique_index_is_dropped: "bug::unique_index_dropped=return"
         by "tripwires::the_schema_itself_refuses_what_must_never_be"
         saying "enrollments_key_slot is gone";
-    the_class_is_not_locked: "bug::class_not_locked=return;decide::facts_read=sleep(100)"
+    the_class_is_not_locked: "bug::class_not_locked=return;decide::facts_read=sleep(700)"
         by "tripwires::a_class_cancelled_in_the_rush_has_nobody_in_it"
         saying "nobody stays in";
-    the_facts_are_read_before_the_lock: "bug::facts_read_before_the_lock=return;decide::facts_read=sleep(100)"
+    the_facts_are_read_before_the_lock: "bug::facts_read_before_the_lock=return;decide::facts_read=sleep(700)"
         by "tripwires::a_class_cancelled_in_the_rush_has_nobody_in_it"
         saying "nobody stays in";
     the_facts_are_read_in_the_other_order: "bug::facts_read_in_the_other_order=return"
         by "tripwires::an_id_that_is_decided_elsewhere_meanwhile_is_not_taken_for_anothers"
         saying "the same answer";
-    a_conflict_is_patched: "bug::conflict_patched=return;decide::facts_read=sleep(100)"
+    a_conflict_is_patched: "bug::conflict_patched=return;decide::facts_read=sleep(300)"
         by "tripwires::the_neighbours_of_a_conflict_are_let_in"
         saying "a neighbour is let in";
     the_last_come_are_served_first: "bug::last_come_first_served=return"
