@@ -39,6 +39,22 @@ fn is_unknown(status: &Status) {
     );
 }
 
+/// Asks with one id until the student is let in; until then nothing but that the outcome is unknown may be said.
+async fn is_decided(stack: &Stack, student: &str, code: &str) {
+    let id = new_id();
+    let answer = eventually("decided", async || {
+        let mut request = Request::new(redemption(&id, student, code));
+        request.set_timeout(Duration::from_secs(3));
+        let answer = stack.platform().redemptions().redeem_key(request).await;
+        answer.map_err(|status| {
+            is_unknown(&status);
+            status.to_string()
+        })
+    })
+    .await;
+    assert_eq!(answer.into_inner().outcome(), RedemptionOutcome::Enrolled);
+}
+
 #[tokio::test]
 async fn forgotten_connections_to_postgres_are_found_out_and_replaced() {
     let stack = linked().await;
@@ -53,18 +69,7 @@ async fn forgotten_connections_to_postgres_are_found_out_and_replaced() {
         for replica in replicas {
             replica.links.as_ref().expect("links").database.forget();
         }
-        let id = new_id();
-        let answer = eventually("decided", async || {
-            let mut request = Request::new(redemption(&id, student, &code));
-            request.set_timeout(Duration::from_secs(3));
-            let answer = stack.platform().redemptions().redeem_key(request).await;
-            answer.map_err(|status| {
-                is_unknown(&status);
-                status.to_string()
-            })
-        })
-        .await;
-        assert_eq!(answer.into_inner().outcome(), RedemptionOutcome::Enrolled);
+        is_decided(&stack, student, &code).await;
     }
     stack.finish().await;
 }
@@ -78,17 +83,6 @@ async fn forgotten_connections_to_keys_are_found_out_and_replaced() {
     let links = stack.site().enrollment[0].links.as_ref();
     let to_keys = links.expect("links").keys.as_ref().expect("a link");
     to_keys.forget();
-    let id = new_id();
-    let answer = eventually("decided", async || {
-        let mut request = Request::new(redemption(&id, &student, &code));
-        request.set_timeout(Duration::from_secs(3));
-        let answer = stack.platform().redemptions().redeem_key(request).await;
-        answer.map_err(|status| {
-            is_unknown(&status);
-            status.to_string()
-        })
-    })
-    .await;
-    assert_eq!(answer.into_inner().outcome(), RedemptionOutcome::Enrolled);
+    is_decided(&stack, &student, &code).await;
     stack.finish().await;
 }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use latchkey::postgres::cluster::home_for;
-use latchkey::postgres::{Account, Cluster, ClusterOptions, Places, binaries};
+use latchkey::postgres::{Account, Cluster};
 use latchkey::progress::Progress;
 use latchkey::stack::secrets::replace_private;
+use latchkey::stack::{Place, private_cluster};
 use secrecy::SecretString;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -20,19 +20,16 @@ use tokio::time::sleep;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 async fn postgres(directory: &Path) -> Cluster {
-    let account = Account::for_postgres().expect("an account for Postgres");
-    let progress = Progress::hidden();
-    let found = binaries(&Places::of_this_machine(), &account, None, &progress)
-        .await
-        .expect("Postgres on this machine");
-    let options = ClusterOptions {
-        executable: PathBuf::from(env!("CARGO_BIN_EXE_latchkey")),
-        home: home_for(directory, &account),
-        password: SecretString::from("0123456789abcdef"),
-        settings: Vec::new(),
-        ephemeral: Some(vec![directory.to_owned()]),
+    let executable = PathBuf::from(env!("CARGO_BIN_EXE_latchkey"));
+    let place = Place {
+        executable: &executable,
+        data_dir: directory,
+        ephemeral: true,
     };
-    Cluster::start(&found, &account, options, &progress)
+    let account = Account::for_postgres().expect("an account for Postgres");
+    let password = SecretString::from("0123456789abcdef");
+    let progress = Progress::hidden();
+    private_cluster(place, &account, password, Vec::new(), &progress)
         .await
         .expect("a cluster")
 }

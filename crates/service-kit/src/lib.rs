@@ -8,10 +8,12 @@
 //! - [`server`] and [`client`]: the two ends of a call between services.
 //! - [`command`], [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
 //! - [`metrics`]: what operators watch.
+//! - [`backoff`]: pauses before something is tried again.
 //! - [`faults`]: crashes and bugs brought about by tests; nothing of it is in what is shipped.
 //! - [`paging`] and [`etag`]: page tokens and versions as callers see them.
 
 pub mod access;
+pub mod backoff;
 mod body;
 pub mod client;
 pub mod clock;

@@ -8,12 +8,13 @@
 //! shows it, this database does not know it.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::deliver::{PATIENCE, told};
 use super::sweep::{CLASSES, ORGANIZATIONS, in_time, settle};
 use super::{Error, Services, push};
 use crate::clients::keys::MAX_ITEMS;
@@ -27,9 +28,6 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often it is tried again to deliver what is not ripe.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
-
-/// How long one call of a comparison may take.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -180,7 +178,7 @@ async fn look_again(
         .into_iter()
         .map(|one| (pair(&one.mark), one))
         .collect();
-    let (mut live, mut given_up) = (Vec::new(), Vec::new());
+    let mut late = Vec::new();
     for Open { pair, mark } in open {
         match (present.get(&pair), mark) {
             (None, Some(mark)) => found.unknown_marks.push(mark),
@@ -189,35 +187,21 @@ async fn look_again(
             (Some(original), Some(mark)) if contradicts(&mark, &original.mark) => {
                 found.contradictions.push(mark);
             }
-            (Some(Use { mark, .. }), _) if mark.released_at.is_none() => live.push(mark.clone()),
-            (Some(Use { mark, .. }), _) => given_up.push(mark.clone()),
+            (Some(Use { mark, .. }), _) => late.push(mark.clone()),
             (None, None) => {}
         }
     }
-    tell(services, &live, &given_up, found).await
+    tell(services, &late, found).await
 }
 
 /// Tells keys of uses; what it had not heard of is counted.
-async fn tell(
-    services: &Services,
-    live: &[Mark],
-    given_up: &[Mark],
-    found: &mut Comparison,
-) -> Result<(), Error> {
-    let keys = services.keys.with_timeout(PATIENCE);
-    let mut unknown = BTreeSet::new();
-    for marks in live.chunks(MAX_ITEMS) {
-        let told = keys.mark(marks).await?;
-        found.marked += told.new;
-        unknown.extend(told.unknown_keys);
-    }
-    for releases in given_up.chunks(MAX_ITEMS) {
-        let told = keys.release(releases).await?;
-        found.released += told.new;
-        unknown.extend(told.unknown_keys);
-    }
-    let lost = live.iter().chain(given_up);
-    let lost = lost.filter(|mark| unknown.contains(&mark.key_id));
+async fn tell(services: &Services, uses: &[Mark], found: &mut Comparison) -> Result<(), Error> {
+    let heard = told(&services.keys, uses).await?;
+    found.marked += heard.marked;
+    found.released += heard.released;
+    let lost = uses
+        .iter()
+        .filter(|mark| heard.unknown_keys.contains(&mark.key_id));
     found.unknown_keys.extend(lost.cloned());
     Ok(())
 }

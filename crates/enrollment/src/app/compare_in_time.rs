@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey_service_kit::backoff::any_part_of;
 use latchkey_service_kit::database::{answered, begin};
 use latchkey_service_kit::telemetry::Chain;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::compare::{Comparison, compare};
-use super::sweep::random_below;
 use super::{Error, Services};
 use crate::store::comparisons;
 
@@ -35,7 +35,7 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
     let look = 2 * services.pace.comparison.min(LOOK_INTERVAL);
     loop {
         // The first one too: replicas are started at the same time.
-        let next = Instant::now() + random_below(look);
+        let next = Instant::now() + any_part_of(look);
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = sleep_until(next) => {}

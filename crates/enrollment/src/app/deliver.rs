@@ -5,6 +5,7 @@ use std::time::Duration;
 use latchkey_service_kit::database::begin;
 use latchkey_service_kit::faults::planted;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{Error, Services};
 use crate::clients::keys::{Keys, MAX_ITEMS};
@@ -67,27 +68,43 @@ pub async fn deliver(services: &Services) -> Result<Delivery, Error> {
 }
 
 async fn tell(keys: &Keys, uses: &[Mark]) -> Result<(), Error> {
+    let unknown = told(keys, uses).await?.unknown_keys;
+    if !unknown.is_empty() {
+        // Only after its database was restored. The comparison of both sides shows what is missing there.
+        tracing::error!(key.ids = ?unknown, "the keys service does not know keys that were redeemed");
+    }
+    Ok(())
+}
+
+/// What the keys service says to being told of uses.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// How many uses it had no mark of.
+    pub(super) marked: usize,
+    /// How many it did not know to be given up.
+    pub(super) released: usize,
+    /// The ids of keys that it does not know.
+    pub(super) unknown_keys: Vec<Uuid>,
+}
+
+/// Tells the keys service of uses, those that were given up after the others; [`PATIENCE`] bounds all calls together.
+pub(super) async fn told(keys: &Keys, uses: &[Mark]) -> Result<Heard, Error> {
     let deadline = Instant::now() + PATIENCE;
     let left = || deadline.saturating_duration_since(Instant::now());
     let (live, given_up): (Vec<Mark>, Vec<Mark>) = uses
         .iter()
         .cloned()
         .partition(|one| one.released_at.is_none());
-    let mut unknown = Vec::new();
+    let mut heard = Heard::default();
     for marks in live.chunks(MAX_ITEMS) {
-        unknown.extend(keys.with_timeout(left()).mark(marks).await?.unknown_keys);
+        let told = keys.with_timeout(left()).mark(marks).await?;
+        heard.marked += told.new;
+        heard.unknown_keys.extend(told.unknown_keys);
     }
     for releases in given_up.chunks(MAX_ITEMS) {
-        unknown.extend(
-            keys.with_timeout(left())
-                .release(releases)
-                .await?
-                .unknown_keys,
-        );
+        let told = keys.with_timeout(left()).release(releases).await?;
+        heard.released += told.new;
+        heard.unknown_keys.extend(told.unknown_keys);
     }
-    if !unknown.is_empty() {
-        // Only after its database was restored. The comparison of both sides shows what is missing there.
-        tracing::error!(key.ids = ?unknown, "the keys service does not know keys that were redeemed");
-    }
-    Ok(())
+    Ok(heard)
 }

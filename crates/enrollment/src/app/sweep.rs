@@ -5,10 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey_service_kit::backoff::{Backoff, any_part_of};
 use latchkey_service_kit::database::answered;
-use latchkey_service_kit::ids::os_random;
 use latchkey_service_kit::telemetry::Chain;
-use rand::RngExt;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -17,11 +16,11 @@ use super::deliver::{self, deliver};
 use super::{Error, Services, purge, push};
 use crate::store;
 
-/// The longest pause before the first repetition of what failed, or was not ripe; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-
-/// The longest pause before any repetition.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The pauses before what failed, or was not ripe, is tried again.
+const PAUSES: Backoff = Backoff {
+    first: Duration::from_millis(20),
+    longest: Duration::from_secs(5),
+};
 
 /// How many organizations are pushed in one call. Each has at most 32 ancestors: within a message of 1 MiB.
 pub(super) const ORGANIZATIONS: i64 = 500;
@@ -54,7 +53,7 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
     loop {
         let whole = next_sweep <= Instant::now();
         let done = if whole {
-            next_sweep = Instant::now() + random_below(2 * services.pace.sweep);
+            next_sweep = Instant::now() + any_part_of(2 * services.pace.sweep);
             sweep_once(&services).await
         } else {
             settle(&services).await
@@ -75,8 +74,8 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
             fruitless = 0;
         }
         let now = Instant::now();
-        let look = next_sweep.min(now + random_below(2 * services.pace.look));
-        let again = now + random_below(longest_pause(fruitless));
+        let look = next_sweep.min(now + any_part_of(2 * services.pace.look));
+        let again = now + PAUSES.pause(fruitless);
         let (bell, until) = match wait {
             Wait::Idle => (true, look),
             Wait::Unripe => (true, again),
@@ -100,18 +99,6 @@ enum Wait {
     Unripe,
     /// Something failed.
     Failed,
-}
-
-/// The longest pause after so many `fruitless` attempts in a row.
-fn longest_pause(fruitless: u32) -> Duration {
-    FIRST_PAUSE
-        .saturating_mul(1 << fruitless.saturating_sub(1).min(16))
-        .min(LONGEST_PAUSE)
-}
-
-/// Any time from nothing to `longest`.
-pub(super) fn random_below(longest: Duration) -> Duration {
-    longest.mul_f64(os_random().random_range(0.0..1.0))
 }
 
 /// Does all there is to do, once. What fails does not keep the rest from being done; the first failure is returned.
@@ -274,18 +261,4 @@ async fn retire_stale(services: &Services) -> Result<usize, Error> {
     }
     metrics::counter!("latchkey_sweeper_retired_grants_total").increment(abandoned.len() as u64);
     Ok(abandoned.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_and_have_a_bound() {
-        assert_eq!(longest_pause(0), FIRST_PAUSE);
-        assert_eq!(longest_pause(1), FIRST_PAUSE);
-        assert_eq!(longest_pause(4), 8 * FIRST_PAUSE);
-        assert_eq!(longest_pause(u32::MAX), LONGEST_PAUSE);
-        assert!(random_below(LONGEST_PAUSE) < LONGEST_PAUSE);
-    }
 }

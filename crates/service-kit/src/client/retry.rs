@@ -3,21 +3,20 @@
 use std::future::Future;
 use std::time::Duration;
 
-use rand::RngExt;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Status};
 use tower::retry::budget::{Budget, TpsBudget};
 
-use crate::ids::os_random;
+use crate::backoff::Backoff;
 
 /// How often a call is made at most.
 const ATTEMPTS: u32 = 4;
 
-/// The longest pause before the second attempt; doubled before each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
-
-/// The longest pause before any attempt.
-const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+/// The pauses between attempts.
+const PAUSES: Backoff = Backoff {
+    first: Duration::from_millis(25),
+    longest: Duration::from_millis(400),
+};
 
 /// How long a call counts for the budget.
 const BUDGET_FOR: Duration = Duration::from_secs(10);
@@ -68,7 +67,7 @@ impl Retries {
             if made == ATTEMPTS || !is_worth_it(&status) || !self.budget.withdraw() {
                 return Err(status);
             }
-            let pause = longest_pause(made).mul_f64(os_random().random_range(0.0..1.0));
+            let pause = PAUSES.pause(made);
             if Instant::now() + pause >= deadline {
                 return Err(status);
             }
@@ -84,13 +83,6 @@ fn is_worth_it(status: &Status) -> bool {
         status.code(),
         Code::Unavailable | Code::Unknown | Code::Cancelled
     )
-}
-
-/// The longest pause after so many attempts.
-fn longest_pause(made: u32) -> Duration {
-    FIRST_PAUSE
-        .saturating_mul(1 << made.saturating_sub(1).min(16))
-        .min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]
@@ -154,12 +146,5 @@ mod tests {
             refused.await.expect_err("nobody answers");
         }
         assert!(began.elapsed() <= within * 20);
-    }
-
-    #[test]
-    fn pauses_grow_and_have_a_bound() {
-        assert_eq!(longest_pause(1), FIRST_PAUSE);
-        assert_eq!(longest_pause(3), 4 * FIRST_PAUSE);
-        assert_eq!(longest_pause(u32::MAX), LONGEST_PAUSE);
     }
 }
