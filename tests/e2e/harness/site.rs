@@ -146,6 +146,11 @@ impl Site {
     pub(crate) async fn start(options: &Options) -> Self {
         let cluster = options.cluster.unwrap_or_else(cluster);
         let database = cluster.database().await;
+        // A comparison is due a day after the last one. Without one it would be at any time of the first minutes, and mend
+        // what the test is there to see lost.
+        database
+            .execute("UPDATE enrollment.comparisons SET ended_at = clock_timestamp()")
+            .await;
         if planted("bug::unique_index_dropped") {
             database
                 .execute("DROP INDEX enrollment.enrollments_key_slot")
