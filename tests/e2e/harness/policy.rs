@@ -1,5 +1,6 @@
 //! A client that goes by the service config that is shipped, as the gRPC libraries do that can read it.
 
+use std::error::Error;
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +13,34 @@ use tonic::{Code, Status};
 
 /// The file.
 pub(crate) const SERVICE_CONFIG: &str = include_str!("../../../deploy/grpc-service-config.json");
+
+/// The answer to a call that has left the client. One that has not, because its connection ended first, is made again at
+/// once and does not count as an attempt, whatever the config says (gRPC's *transparent retries*, proposal A6): the gRPC
+/// libraries do so by themselves, tonic does not.
+async fn sent<T, F>(replica: usize, attempt: impl Fn(usize) -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    loop {
+        match attempt(replica).await {
+            Err(status) if has_not_left(&status) => (),
+            answer => return answer,
+        }
+    }
+}
+
+/// hyper's word for a request that was still queued when its connection ended. A status that came from a server has no
+/// source.
+fn has_not_left(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.to_string() == "connection closed" {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
 
 /// What the config says of retries, for all methods alike.
 #[derive(Debug)]
@@ -59,7 +88,7 @@ impl Policy {
         let mut backoff = self.first;
         for made in 1.. {
             let replica = self.turn.fetch_add(1, Ordering::Relaxed) % replicas;
-            match attempt(replica).await {
+            match sent(replica, &attempt).await {
                 Err(status) if made < self.attempts && self.retries(status.code()) => {
                     sleep(backoff.mul_f64(os_random().random_range(0.8..1.2))).await;
                     backoff = backoff.mul_f64(self.multiplier).min(self.longest);
