@@ -4,6 +4,7 @@
 //! Each check is a function from sources to findings, so that it is itself tested on small samples that break it.
 
 mod contract;
+mod locked;
 mod manifests;
 mod metric_names;
 mod names;
@@ -78,6 +79,11 @@ fn crates_depend_in_one_direction() {
 fn every_crate_inherits_the_workspaces_lints() {
     hold(&manifests::missing_lints(&source::manifests()));
     hold(&manifests::weak_lints(&repository().join("Cargo.toml")));
+}
+
+#[test]
+fn whatever_builds_builds_what_the_lock_file_says() {
+    hold(&locked::unlocked(&locked::files()));
 }
 
 #[test]
