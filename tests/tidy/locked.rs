@@ -28,7 +28,7 @@ pub(crate) fn files() -> Vec<Source> {
             let entry = entry.expect("a readable directory");
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{directory}/{name}");
-            let told = directory == ".ci" || name.ends_with(".md");
+            let told = directory == ".ci" || entry.path().extension().is_some_and(|it| it == "md");
             if told && entry.file_type().expect("its type").is_file() {
                 paths.push(path);
             }
