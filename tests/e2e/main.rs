@@ -23,6 +23,7 @@ mod harness;
 mod health;
 mod held_classes;
 mod lists_and_pages;
+mod masked_codes;
 mod metrics;
 mod mixed_load;
 mod organizations;

@@ -23,7 +23,7 @@ const GUESS: &str = "canary-guess-4242";
 const EVERYTHING: &str = "[log]\nfilter = \"trace\"";
 
 /// Texts that give a code away in any of the spellings a program could make of it.
-fn spellings(code: &str) -> Vec<String> {
+pub(crate) fn spellings(code: &str) -> Vec<String> {
     let bare: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
     let canonical = bare
         .to_uppercase()

@@ -1,0 +1,148 @@
+//! Where what a call acts on may stand, and who calls.
+
+use latchkey_service_kit::identity::Role;
+use prost_reflect::MethodDescriptor;
+
+use super::matrix::Cell;
+use crate::harness::world::come_in;
+use crate::harness::{Caller, Organization, Scene, Stack};
+
+/// Where an organization stands, seen from the callers' own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Near {
+    /// It is theirs.
+    Own,
+    /// It lies below theirs.
+    Below,
+    /// It is none of theirs.
+    Foreign,
+}
+
+/// Whose student a place has, seen from the student who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The caller.
+    Myself,
+    /// Another, who is in a class of the caller's.
+    Classmate,
+    /// Another, with whom the caller shares no class.
+    Stranger,
+}
+
+/// One combination of what access can depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) near: Near,
+    /// Whether the class names the instructor who calls.
+    pub(super) taught: bool,
+    pub(super) student: Whose,
+}
+
+/// Every combination that there can be: a student belongs to one organization, and a classmate is in a class of theirs.
+pub(super) const PLACES: [Place; 7] = [
+    place(Near::Own, true, Whose::Myself),
+    place(Near::Own, true, Whose::Classmate),
+    place(Near::Own, false, Whose::Stranger),
+    place(Near::Below, true, Whose::Stranger),
+    place(Near::Below, false, Whose::Stranger),
+    // Someone may teach for several organizations: classes name them, wherever they are.
+    place(Near::Foreign, true, Whose::Stranger),
+    place(Near::Foreign, false, Whose::Stranger),
+];
+
+const fn place(near: Near, taught: bool, student: Whose) -> Place {
+    Place {
+        near,
+        taught,
+        student,
+    }
+}
+
+/// The methods that act on a class and not on one student.
+const OF_CLASSES: [&str; 6] = [
+    "GetClass",
+    "ListClasses",
+    "GetRoster",
+    "ListEnrollments",
+    "GetEventKey",
+    "RevealEventKey",
+];
+
+impl Place {
+    /// Whether `role` reaches what stands here with `method`, whose cell is `cell`.
+    pub(super) fn is_reached(self, role: Role, cell: Cell, method: &MethodDescriptor) -> bool {
+        match cell {
+            Cell::No => false,
+            Cell::Anything => true,
+            Cell::Organization => self.near != Near::Foreign,
+            Cell::Own if role == Role::Instructor => self.taught,
+            Cell::Own if OF_CLASSES.contains(&method.name()) => self.student != Whose::Stranger,
+            Cell::Own => self.student == Whose::Myself,
+        }
+    }
+}
+
+/// All places, and those who call.
+pub(super) struct World<'s> {
+    stack: &'s Stack,
+    pub(super) scenes: Vec<(Place, Scene<'s>)>,
+}
+
+impl<'s> World<'s> {
+    pub(super) async fn new(stack: &'s Stack) -> Self {
+        let own = Organization::new(stack).await;
+        let mut scenes: Vec<(Place, Scene<'s>)> = Vec::new();
+        for place in PLACES {
+            let instructor = if place.taught {
+                "otto-instructor"
+            } else {
+                "bert-instructor"
+            };
+            let organization = match place.near {
+                Near::Own => Organization {
+                    stack,
+                    id: own.id.clone(),
+                },
+                Near::Below => own.child().await,
+                Near::Foreign => Organization::new(stack).await,
+            };
+            let mut scene = Scene::within(organization, instructor).await;
+            if place.student == Whose::Classmate {
+                let (_, mine) = scenes.first().expect("the caller's own place is the first");
+                scene.class = mine.class.clone();
+                scene.event_code.clone_from(&mine.event_code);
+                let student = &scene.student.student_id;
+                scene.enrollment = come_in(stack, student, &scene.event_code).await;
+            }
+            scenes.push((place, scene));
+        }
+        Self { stack, scenes }
+    }
+
+    pub(super) fn own(&self) -> &Scene<'s> {
+        &self.scenes[0].1
+    }
+
+    /// The last place: foreign in every way.
+    pub(super) fn foreign(&self) -> &Scene<'s> {
+        let (place, scene) = self.scenes.last().expect("places");
+        assert!(place.near == Near::Foreign && !place.taught);
+        scene
+    }
+
+    pub(super) fn caller(&self, role: Role) -> Caller {
+        let organization = Some(self.own().organization.id.as_str());
+        match role {
+            Role::Operator => self.stack.operator(),
+            Role::PlatformService => self.stack.platform(),
+            Role::Instructor => self.stack.caller(role, "otto-instructor", organization),
+            Role::Student => self
+                .stack
+                .caller(role, &self.own().student.student_id, organization),
+            Role::EnrollmentService => self.stack.enrollment_service(),
+            Role::Administrator | Role::OperationsManager => {
+                self.stack.caller(role, "ada-admin", organization)
+            }
+        }
+    }
+}
