@@ -11,6 +11,7 @@
 //! - [`backoff`]: pauses before something is tried again.
 //! - [`faults`]: crashes and bugs brought about by tests; nothing of it is in what is shipped.
 //! - [`paging`] and [`etag`]: page tokens and versions as callers see them.
+//! - [`rows`]: rows as CSV or JSON Lines.
 
 pub mod access;
 pub mod backoff;
@@ -28,6 +29,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod metrics;
 pub mod paging;
+pub mod rows;
 pub mod server;
 pub mod status;
 pub mod telemetry;
