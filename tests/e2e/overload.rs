@@ -21,11 +21,12 @@ use crate::harness::callers::Channels;
 use crate::harness::world::{come_in, redemption};
 use crate::harness::{Caller, ClassDraft, Options, Organization, Stack, new_id};
 
-/// What the enrollment process lets in at once.
-const LIMITS: &str = "[limits]\nmax_calls = 256";
+/// What the enrollment process lets in at once. Enough for large batches: between refusals a batch gets its turns less often, and
+/// what it takes longer, more redemptions in it must make up for (with 256, a third of the goodput was left).
+const LIMITS: &str = "[limits]\nmax_calls = 2048\nmax_request_bytes = 131072";
 
 /// How many redeem in a closed loop: enough to fill every batch, few enough that nobody is refused.
-const CLOSED: usize = 128;
+const CLOSED: usize = 512;
 
 /// How many times the rate of the closed loop the open one brings.
 const TIMES: f64 = 4.0;
@@ -39,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How many are in the class.
 const STUDENTS: usize = 16;
 
-/// What the process may have in memory at its peak: 256 calls in progress with requests of at most 1 MiB are the half of
+/// What the process may have in memory at its peak: 2048 calls in progress with requests of at most 128 KiB are the half of
 /// it, the rest is itself, its connections and what waits in them.
 const MAX_RSS_KIB: u64 = 512 * 1024;
 
@@ -206,14 +207,30 @@ fn peak_kib(stack: &Stack) -> u64 {
     number.parse().expect("KiB")
 }
 
+/// Gives this process no more than the services leave: clients run on other machines, where they take nothing from the
+/// service that they flood. Both rates are measured like that.
+fn step_back() {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("threads");
+    let threads = tasks.map(|task| task.expect("a thread").file_name());
+    let done = std::process::Command::new("renice")
+        .args(["-n", "10", "-p"])
+        .args(threads)
+        .stdout(std::process::Stdio::null())
+        .status();
+    assert!(done.expect("renice runs").success());
+}
+
 /// The share of peak goodput that is left, and the time to be as before.
-async fn overload(span: Duration) -> (f64, Duration) {
+async fn overload(span: Duration, clients_step_back: bool) -> (f64, Duration) {
     let stack = Stack::with(Options {
         enrollment: LIMITS,
         ..Options::default()
     })
     .await;
     let crowd = Arc::new(Crowd::of(&stack).await);
+    if clients_step_back {
+        step_back();
+    }
     crowd.closed(span / 4).await;
     let peak = crowd.closed(span).await;
     let (tally, took) = crowd.open(peak * TIMES, span).await;
@@ -221,7 +238,8 @@ async fn overload(span: Duration) -> (f64, Duration) {
     let goodput = f64::from(tally.answered) / took.as_secs_f64();
     let memory = peak_kib(&stack);
     println!(
-        "peak {peak:.0}/s; at {TIMES} times that {goodput:.0}/s ({:.2}), {tally:?}; again after {} ms; {memory} KiB",
+        "peak {peak:.0}/s; at {:.1} times that {goodput:.0}/s ({:.2}), {tally:?}; again after {} ms; {memory} KiB",
+        f64::from(tally.all()) / took.as_secs_f64() / peak,
         goodput / peak,
         recovered.as_millis(),
     );
@@ -239,13 +257,13 @@ async fn overload(span: Duration) -> (f64, Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overload_is_refused_in_time_and_answered_truly() {
-    overload(Duration::from_secs(3)).await;
+    overload(Duration::from_secs(3), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "figures of a release build on a quiet machine"]
 async fn overload_leaves_most_of_the_goodput_and_is_soon_over() {
-    let (share, recovered) = overload(Duration::from_secs(15)).await;
+    let (share, recovered) = overload(Duration::from_secs(15), true).await;
     assert!(share >= LEAST_SHARE, "{share:.2} of the peak");
     assert!(recovered < RECOVERED_WITHIN, "{recovered:?}");
 }

@@ -27,7 +27,7 @@ pub(super) struct CallLog {
     peer: Option<SocketAddr>,
     subject: Option<String>,
     arrival: Instant,
-    /// Health and reflection are asked all the time; their lines are for debugging.
+    /// Its line is for debugging: health and reflection are asked all the time, and refusals of a flood are told together.
     quiet: bool,
     ended: bool,
     counted: CountedCall,

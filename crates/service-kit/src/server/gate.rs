@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,6 +23,7 @@ use super::call_log::CallLog;
 use super::call_metrics::CallMetrics;
 use super::deadline::Deadlines;
 use super::foreign;
+use super::shedding::Shedding;
 use crate::access::AccessTable;
 use crate::body::DeadlineBody;
 use crate::config::LimitsConfig;
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     permits: Arc<Semaphore>,
     /// How many permits there are.
     places: usize,
+    shedding: Shedding,
     deadlines: Deadlines,
     tasks: TaskTracker,
 }
@@ -67,6 +69,7 @@ impl Shared {
             ids,
             permits: Arc::new(Semaphore::new(places)),
             places,
+            shedding: Shedding::default(),
             deadlines: Deadlines::new(limits),
             tasks: TaskTracker::new(),
         }
@@ -125,8 +128,18 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let arrival = Instant::now();
+        let place = if admission::is_exempt(request.uri().path()) {
+            Place::Exempt
+        } else {
+            // Here and not in the future: that of a call which is served takes kilobytes, and a refusal needs none of it.
+            match Arc::clone(&self.shared.permits).try_acquire_owned() {
+                Ok(permit) => Place::Taken(permit),
+                Err(_) => return Box::pin(ready(Ok(self.shed(&request, arrival)))),
+            }
+        };
         let this = self.clone();
-        Box::pin(async move { Ok(this.serve(request).await) })
+        Box::pin(async move { Ok(this.serve(request, arrival, place).await) })
     }
 }
 
@@ -138,39 +151,50 @@ where
         + 'static,
     S::Future: Send,
 {
-    /// Steps 1 and 2: request id and log.
-    async fn serve(self, request: Request<Body>) -> Response<Body> {
-        let arrival = Instant::now();
-        let id = self.request_id(&request);
-        let exempt = admission::is_exempt(request.uri().path());
-        let counted = self.shared.metrics.begin(request.uri().path());
-        let mut log = CallLog::begin(&request, id.clone(), arrival, exempt, counted);
-        let header = HeaderValue::from_str(id.as_str());
-        let answer = async {
-            if exempt {
-                return call(self.inner, request).await;
-            }
-            let answered = self.answer(request, &id, arrival, &mut log).await;
-            foreign::adopt(answered.unwrap_or_else(|error| Status::from(error).into_http()))
-        };
-        let mut response = id.clone().scope(answer).await;
-        if let Ok(header) = header {
-            response.headers_mut().insert(REQUEST_ID_HEADER, header);
-        }
-        log.end_with(response)
+    /// Step 3 for a call that is refused: it has a request id and is counted like any other.
+    fn shed(&self, request: &Request<Body>, arrival: Instant) -> Response<Body> {
+        self.shared.shedding.note();
+        let (id, log) = self.begin(request, arrival, true);
+        let refusal = Status::from(ApiError::overloaded()).into_http();
+        log.end_with(with_request_id(refusal, &id))
     }
 
-    /// Steps 3 to 5: load shedding, identity and access, deadline.
+    /// Steps 1 and 2: request id and log. The line of a quiet call is for debugging.
+    fn begin(
+        &self,
+        request: &Request<Body>,
+        arrival: Instant,
+        quiet: bool,
+    ) -> (RequestId, CallLog) {
+        let id = self.request_id(request);
+        let counted = self.shared.metrics.begin(request.uri().path());
+        let log = CallLog::begin(request, id.clone(), arrival, quiet, counted);
+        (id, log)
+    }
+
+    async fn serve(self, request: Request<Body>, arrival: Instant, place: Place) -> Response<Body> {
+        let exempt = matches!(place, Place::Exempt);
+        let (id, mut log) = self.begin(&request, arrival, exempt);
+        let answer = async {
+            let Place::Taken(permit) = place else {
+                return call(self.inner, request).await;
+            };
+            let answered = self.answer(request, &id, arrival, permit, &mut log).await;
+            foreign::adopt(answered.unwrap_or_else(|error| Status::from(error).into_http()))
+        };
+        let response = id.clone().scope(answer).await;
+        log.end_with(with_request_id(response, &id))
+    }
+
+    /// Steps 4 and 5: identity and access, deadline.
     async fn answer(
         self,
         mut request: Request<Body>,
         id: &RequestId,
         arrival: Instant,
+        permit: OwnedSemaphorePermit,
         log: &mut CallLog,
     ) -> Result<Response<Body>, ApiError> {
-        let permit = Arc::clone(&self.shared.permits)
-            .try_acquire_owned()
-            .map_err(|_| ApiError::overloaded())?;
         let admitted = admission::admit(
             &request,
             &self.shared.access,
@@ -230,6 +254,20 @@ where
             .and_then(RequestId::accept)
             .unwrap_or_else(|| RequestId::generate(self.shared.ids.as_ref()))
     }
+}
+
+/// Whether a call counts among those in progress.
+enum Place {
+    /// Health and reflection do not.
+    Exempt,
+    Taken(OwnedSemaphorePermit),
+}
+
+fn with_request_id(mut response: Response<Body>, id: &RequestId) -> Response<Body> {
+    if let Ok(header) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID_HEADER, header);
+    }
+    response
 }
 
 async fn call<S>(inner: S, request: Request<Body>) -> Response<Body>

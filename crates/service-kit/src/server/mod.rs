@@ -9,6 +9,7 @@ mod gate;
 mod health;
 mod incoming;
 mod service;
+mod shedding;
 pub(crate) mod timeout_header;
 
 pub(crate) use foreign::status_code;

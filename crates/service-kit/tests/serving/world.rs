@@ -265,7 +265,7 @@ impl LogLines {
         let subscriber = tracing_subscriber::fmt()
             .json()
             .flatten_event(true)
-            .with_max_level(tracing::Level::INFO)
+            .with_max_level(tracing::Level::DEBUG)
             .with_writer(move || writer.clone())
             .finish();
         (lines, tracing::subscriber::set_default(subscriber))
