@@ -5,7 +5,7 @@
 //! - [`validation`]: collects every violation of a request before it is refused.
 //! - [`identity`] and [`access`]: who calls, proven by a bearer token, and the table of who may call what.
 //! - [`context`]: what a handler is told about its call.
-//! - [`server`] and [`client`]: the two ends of a call between services.
+//! - [`server`] and [`client`]: the two ends of a call between services; [`timeout`]: how long it may take, on the wire.
 //! - [`command`], [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
 //! - [`metrics`]: what operators watch.
 //! - [`backoff`]: pauses before something is tried again.
@@ -34,3 +34,8 @@ pub mod server;
 pub mod status;
 pub mod telemetry;
 pub mod validation;
+
+/// The header that carries a call's time-out, for whoever writes or reads it outside of a server.
+pub mod timeout {
+    pub use crate::server::timeout_header::{NAME, format, read};
+}

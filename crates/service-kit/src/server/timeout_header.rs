@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 /// Its name.
-pub(crate) const NAME: &str = "grpc-timeout";
+pub const NAME: &str = "grpc-timeout";
 
 /// The time-out that `text` means: 1 to 8 digits and a unit.
-pub(crate) fn read(text: &str) -> Option<Duration> {
+pub fn read(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -24,7 +24,7 @@ pub(crate) fn read(text: &str) -> Option<Duration> {
 }
 
 /// `timeout` as the value of the header: in milliseconds where 8 digits hold them (about a day), else in seconds.
-pub(crate) fn format(timeout: Duration) -> String {
+pub fn format(timeout: Duration) -> String {
     let millis = timeout.as_millis();
     if millis <= 99_999_999 {
         format!("{millis}m")
