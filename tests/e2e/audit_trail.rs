@@ -1,10 +1,12 @@
-//! Each state change and each reveal leaves exactly one row that says who, what, for whom, when, from where.
+//! Each state change and each reveal leaves exactly one row that says who, what, for whom, when, from where; and so do
+//! refusals of access, folded.
 
+mod plans;
 mod trails;
 
 use latchkey_proto::enrollment::v1::{
-    ActivateStudentRequest, DeactivateStudentRequest, EnrollStudentRequest, UpdateClassRequest,
-    UpdateOrganizationRequest, UpdateStudentRequest,
+    ActivateStudentRequest, DeactivateStudentRequest, EnrollStudentRequest, EraseStudentRequest,
+    UpdateClassRequest, UpdateOrganizationRequest, UpdateStudentRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
@@ -172,6 +174,20 @@ async fn organizations_classes_and_accounts_leave_a_row_for_each_change() {
     assert_eq!(made[0].student_id, student_id);
     account_rows(&stack.platform(), &student_id, &mut trails).await;
 
+    let gone = organization.student().await.student_id;
+    trails.expect(&[("student.create", &gone)]).await;
+    for times in [1, 0] {
+        let request = EraseStudentRequest {
+            student_id: gone.clone(),
+            reason: "asked to".to_owned(),
+            ..EraseStudentRequest::default()
+        };
+        let mut students = organization.admin().students();
+        students.erase_student(request).await.expect("erased");
+        trails
+            .expect(&[("student.erase", gone.as_str())][..times])
+            .await;
+    }
     for times in [1, 0] {
         organization.cancel_class(&class.class_id).await;
         let expected = [("class.cancel", class.class_id.as_str())];
@@ -294,7 +310,7 @@ fn enroll(class_id: &str, student_id: &str) -> EnrollStudentRequest {
 }
 
 #[tokio::test]
-async fn what_was_refused_leaves_no_row() {
+async fn what_was_refused_leaves_no_row_of_a_deed() {
     let stack = Stack::shared().await;
     let (organization, elsewhere) = (
         Organization::new(&stack).await,

@@ -18,6 +18,7 @@ mod deliveries;
 mod dependencies_away;
 mod direct_enrollment;
 mod enrollment_keys;
+mod erasing;
 mod event_keys;
 mod harness;
 mod health;

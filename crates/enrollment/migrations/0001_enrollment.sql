@@ -52,23 +52,29 @@ CREATE INDEX classes_owed ON enrollment.classes (class_id) WHERE copied_version 
 CREATE TABLE enrollment.students (
     student_id      uuid PRIMARY KEY,         -- registered with a key: derived from the redemption id
     organization_id uuid NOT NULL,
-    email           text NOT NULL,
-    email_folded    text NOT NULL,
-    given_name      text NOT NULL,
+    email           text,                     -- null once erased
+    email_folded    text,
+    given_name      text NOT NULL,            -- empty once erased, like the family name
     family_name     text NOT NULL,
     password_hash   text,                     -- PHC string, Argon2id
     issuer          text,
     subject         text,
     active          boolean NOT NULL DEFAULT true,
     request_id      uuid NOT NULL UNIQUE,     -- a creating request's, or the redemption's
-    request_fingerprint bytea NOT NULL,
+    request_fingerprint bytea NOT NULL,       -- empty once erased: it was made of personal data, too
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     version         bigint NOT NULL DEFAULT 1,
+    erased_at       timestamptz,
     CHECK ((issuer IS NULL) = (subject IS NULL)),
+    CHECK ((email IS NULL) = (email_folded IS NULL)),
+    CHECK ((erased_at IS NULL) = (email IS NOT NULL)),
+    CONSTRAINT students_erased_keep_nothing CHECK (erased_at IS NULL OR (given_name = '' AND family_name = ''
+        AND password_hash IS NULL AND issuer IS NULL AND request_fingerprint = '' AND NOT active)),
     CONSTRAINT students_email UNIQUE (organization_id, email_folded),
     CONSTRAINT students_identity UNIQUE (issuer, subject)
 );
 CREATE INDEX students_organization ON enrollment.students (organization_id, student_id);
+CREATE INDEX students_erased ON enrollment.students (erased_at) WHERE erased_at IS NOT NULL;
 
 -- One insert-only row per decision: idempotence record, audit row of the redemption, and the operator's history.
 -- No foreign keys here and on enrollments: each would cost a look-up and a share lock per row on the hot path, and the
@@ -118,7 +124,7 @@ CREATE TABLE enrollment.enrollments (
     holds_key       boolean NOT NULL,         -- given up for good when cancelled
     enrolled_at     timestamptz NOT NULL,
     cancelled_at    timestamptz,
-    cancelled_by    text CHECK (cancelled_by IN ('student', 'staff', 'class')),
+    cancelled_by    text CHECK (cancelled_by IN ('student', 'staff', 'class', 'erasure')),
     blocked         boolean NOT NULL DEFAULT false,   -- removed by staff: no way back by the event key
     -- The transaction that changed the row last: what keys are owed is found by it, in commit order, without a second
     -- write per redemption.
@@ -157,6 +163,8 @@ CREATE TABLE enrollment.requests (
     result      jsonb NOT NULL,
     decided_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- Inserted, never changed. A deed is written in its own transaction; a refused call a moment after its answer, and calls
+-- that repeat within a minute as one row.
 CREATE TABLE enrollment.audit_events (
     event_id        uuid PRIMARY KEY,         -- UUIDv7
     occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -164,15 +172,28 @@ CREATE TABLE enrollment.audit_events (
     actor_issuer    text NOT NULL,
     actor_roles     text[] NOT NULL,
     actor_organization_id uuid,
-    organization_id uuid NOT NULL,
-    action          text NOT NULL,
-    resource_type   text NOT NULL,
-    resource_id     uuid NOT NULL,
+    -- Whose row it is: of a deed, and of a call that went beyond the caller's reach, the owner of the resource; of other
+    -- refused calls the actor's, and null (operators see it) when the token carried none.
+    organization_id uuid,
+    action          text NOT NULL,            -- of a refused call: the method
+    resource_type   text,
+    resource_id     uuid,
     student_id      uuid,
     peer            text NOT NULL,
     request_id      text NOT NULL,
-    details         jsonb NOT NULL DEFAULT '{}'
+    outcome         text NOT NULL DEFAULT 'done' CHECK (outcome IN ('done', 'refused', 'beyond_reach', 'limited')),
+    reason          text,                     -- of a refused call: an error reason's name
+    details         jsonb NOT NULL DEFAULT '{}',
+    CHECK ((outcome = 'done') = (reason IS NULL)),
+    CHECK ((resource_type IS NULL) = (resource_id IS NULL)),
+    CHECK (outcome <> 'done' OR (organization_id IS NOT NULL AND resource_id IS NOT NULL))
 );
+-- One for each way into the trail, each in the order in which it is listed.
 CREATE INDEX audit_events_organization ON enrollment.audit_events (organization_id, event_id);
 CREATE INDEX audit_events_resource ON enrollment.audit_events (resource_id, event_id);
-CREATE INDEX audit_events_student ON enrollment.audit_events (student_id, event_id) WHERE student_id IS NOT NULL;
+CREATE INDEX audit_events_student ON enrollment.audit_events (student_id, event_id);
+CREATE INDEX audit_events_request ON enrollment.audit_events (request_id, event_id);
+CREATE INDEX audit_events_actor ON enrollment.audit_events (actor_subject, event_id);
+CREATE INDEX audit_events_action ON enrollment.audit_events (action, event_id);
+CREATE INDEX audit_events_type ON enrollment.audit_events (resource_type, event_id);
+CREATE INDEX audit_events_outcome ON enrollment.audit_events (outcome, event_id);

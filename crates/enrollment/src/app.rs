@@ -23,6 +23,7 @@ pub mod authenticate;
 pub mod cancel_enrollment;
 pub mod create_student;
 pub mod enroll_student;
+pub mod erase_student;
 pub mod get_access;
 pub mod list_audit_events;
 pub mod metrics;

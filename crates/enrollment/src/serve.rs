@@ -15,7 +15,7 @@ use latchkey_service_kit::client::{ClientError, ServiceChannel};
 use latchkey_service_kit::clock::SystemClock;
 use latchkey_service_kit::database::{self, DatabaseError};
 use latchkey_service_kit::identity::{
-    IdentityError, KeyPairError, Role, SignerOptions, TokenSigner, TokenVerifier,
+    Caller, IdentityError, KeyPairError, Role, SignerOptions, TokenSigner, TokenVerifier,
 };
 use latchkey_service_kit::ids::{RandomIds, os_random};
 use latchkey_service_kit::limited;
@@ -114,8 +114,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     Ok(outcome?)
 }
 
-/// The server that [`serve`] runs, and what its handlers work with; the pool in it is the caller's to close. Nothing is
-/// swept: that is a task beside the server.
+/// The server that [`serve`] runs, what its handlers work with (the pool in it is the caller's to close), and the task that
+/// keeps refused calls in the trail. Nothing is swept: that is a task beside the server.
 ///
 /// Needs a tokio runtime.
 ///
@@ -156,7 +156,7 @@ pub async fn repair(config: &Config, after_restore: bool) -> Result<Comparison, 
     let pool =
         database::pool(&config.database, APPLICATION).map_err(|error| unusable(error.into()))?;
     let services = services(config, pool.clone()).map_err(unusable)?;
-    let done = app::repair::repair(&services, after_restore).await;
+    let done = Box::pin(app::repair::repair(&services, after_restore)).await;
     pool.close().await;
     Ok(done?)
 }
@@ -172,6 +172,12 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
         organization: None,
         lifetime: TOKEN_LIFETIME,
     };
+    let itself = Caller {
+        subject: options.subject.clone(),
+        issuer: options.issuer.clone(),
+        organization: None,
+        roles: options.roles.clone(),
+    };
     let private_key = own.private_key_file.private_key()?;
     let signer = TokenSigner::new(&private_key, options, clock.clone())?;
     let channel = ServiceChannel::new("keys", &config.keys, Arc::new(signer))?;
@@ -186,6 +192,7 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
             config.keys.call_timeout(),
             config.limits.max_response_bytes,
         ),
+        itself,
         ids: Arc::new(RandomIds::new(clock.clone())),
         clock,
         passwords: Passwords::new(hasher, config.passwords.at_once),

@@ -97,6 +97,8 @@ CREATE TABLE keys.requests (
 );
 CREATE INDEX requests_class ON keys.requests (class_id);
 
+-- Inserted, never changed. A deed is written in its own transaction; a refused call a moment after its answer, and calls
+-- that repeat within a minute as one row.
 CREATE TABLE keys.audit_events (
     event_id        uuid PRIMARY KEY,         -- UUIDv7
     occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -104,17 +106,31 @@ CREATE TABLE keys.audit_events (
     actor_issuer    text NOT NULL,
     actor_roles     text[] NOT NULL,
     actor_organization_id uuid,
-    organization_id uuid NOT NULL,
-    action          text NOT NULL,
-    resource_type   text NOT NULL,
-    resource_id     uuid NOT NULL,
+    -- Whose row it is: of a deed, and of a call that went beyond the caller's reach, the owner of the resource; of other
+    -- refused calls the actor's, and null (operators see it) when the token carried none.
+    organization_id uuid,
+    action          text NOT NULL,            -- of a refused call: the method
+    resource_type   text,
+    resource_id     uuid,
     student_id      uuid,
     peer            text NOT NULL,
     request_id      text NOT NULL,
-    details         jsonb NOT NULL DEFAULT '{}'
+    outcome         text NOT NULL DEFAULT 'done' CHECK (outcome IN ('done', 'refused', 'beyond_reach', 'limited')),
+    reason          text,                     -- of a refused call: an error reason's name
+    details         jsonb NOT NULL DEFAULT '{}',
+    CHECK ((outcome = 'done') = (reason IS NULL)),
+    CHECK ((resource_type IS NULL) = (resource_id IS NULL)),
+    CHECK (outcome <> 'done' OR (organization_id IS NOT NULL AND resource_id IS NOT NULL))
 );
+-- One for each way into the trail, each in the order in which it is listed.
 CREATE INDEX audit_events_organization ON keys.audit_events (organization_id, event_id);
 CREATE INDEX audit_events_resource ON keys.audit_events (resource_id, event_id);
+CREATE INDEX audit_events_student ON keys.audit_events (student_id, event_id);
+CREATE INDEX audit_events_request ON keys.audit_events (request_id, event_id);
+CREATE INDEX audit_events_actor ON keys.audit_events (actor_subject, event_id);
+CREATE INDEX audit_events_action ON keys.audit_events (action, event_id);
+CREATE INDEX audit_events_type ON keys.audit_events (resource_type, event_id);
+CREATE INDEX audit_events_outcome ON keys.audit_events (outcome, event_id);
 
 -- Where a key stands at `at_time`: the first that applies of redeemed, revoked, expired, available. The one statement of
 -- this rule in SQL; `domain::key::Standing` states it in Rust, and `verify` compares both over every combination.

@@ -145,6 +145,28 @@ async fn audit_rows_migrations_and_tables_stay(own: &mut PgConnection, who: Serv
     }
 }
 
+/// Neither the role nor one that it could become owns anything: owners may do what nobody granted.
+async fn nothing_is_owned(own: &mut PgConnection, who: Service) {
+    let owned: Vec<String> = sqlx::query_scalar(
+        "SELECT c.oid::regclass::text FROM pg_class c WHERE pg_has_role(c.relowner, 'MEMBER')
+         UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p WHERE pg_has_role(p.proowner, 'MEMBER')
+         UNION ALL SELECT n.nspname FROM pg_namespace n WHERE pg_has_role(n.nspowner, 'MEMBER')
+         UNION ALL SELECT d.datname FROM pg_database d WHERE pg_has_role(d.datdba, 'MEMBER')",
+    )
+    .fetch_all(&mut *own)
+    .await
+    .expect("the catalogs are open to all");
+    assert_eq!(owned, [""; 0], "{} owns them", who.role());
+    let mighty: bool = sqlx::query_scalar(
+        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication
+         FROM pg_roles WHERE rolname = current_user",
+    )
+    .fetch_one(own)
+    .await
+    .expect("the role itself");
+    assert!(!mighty, "{} may more than log in", who.role());
+}
+
 /// The counter-proof: what is refused above is not refused because nothing works.
 async fn what_is_its_own_can_be_read(own: &mut PgConnection, who: Service) {
     for table in tables(own, who).await {
@@ -197,6 +219,7 @@ async fn each_services_role_is_shut_out_of_the_others_schema_and_makes_and_unmak
         what_is_its_own_can_be_read(&mut own, service).await;
         nothing_of_the_other_is_open(&mut own, service).await;
         nothing_can_be_made(&mut own, service).await;
+        nothing_is_owned(&mut own, service).await;
         audit_rows_migrations_and_tables_stay(&mut own, service).await;
         own.close().await.expect("closed");
     }

@@ -27,6 +27,13 @@ pub fn new_id(now: DateTime<Utc>, random: &mut impl CryptoRng) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
 }
 
+/// The least identifier (UUID version 7) that is made at `instant` or later, to the millisecond.
+pub fn least_at(instant: DateTime<Utc>) -> Uuid {
+    let millis = u128::try_from(instant.timestamp_millis()).unwrap_or(0);
+    // An id begins with 48 bits of milliseconds.
+    Uuid::from_u128(millis.min((1 << 48) - 1) << 80)
+}
+
 /// The operating system's random source: for codes, keys and anything that must not be guessed.
 ///
 /// Each use is a system call. The source panics if the operating system has no entropy to give, which no supported
@@ -94,6 +101,15 @@ mod tests {
         let second = new_id(late, &mut os_random());
         assert_eq!(first.get_version_num(), 7);
         assert!(first < second);
+    }
+
+    #[test]
+    fn the_least_id_of_an_instant_is_not_after_those_made_then_and_after_all_made_before() {
+        let at = |millis| DateTime::from_timestamp_millis(millis).unwrap();
+        let least = least_at(at(1_700_000_000_001));
+        assert!(least <= new_id(at(1_700_000_000_001), &mut os_random()));
+        assert!(least > new_id(at(1_700_000_000_000), &mut os_random()));
+        assert_eq!(least_at(at(-1)), Uuid::nil());
     }
 
     #[test]

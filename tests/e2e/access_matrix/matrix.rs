@@ -58,6 +58,7 @@ const MATRIX: &str = "
 /latchkey.enrollment.v1.StudentService/UpdateStudent              - * o o - - -   STUDENT_NOT_FOUND
 /latchkey.enrollment.v1.StudentService/DeactivateStudent          - * o o - - -   STUDENT_NOT_FOUND
 /latchkey.enrollment.v1.StudentService/ActivateStudent            - * o o - - -   STUDENT_NOT_FOUND
+/latchkey.enrollment.v1.StudentService/EraseStudent               - * o o - - -   STUDENT_NOT_FOUND
 /latchkey.enrollment.v1.StudentService/Authenticate               - * o o - - -   CREDENTIALS_INVALID
 
 /latchkey.enrollment.v1.RedemptionService/CheckKey                - * o o - s -   STUDENT_NOT_FOUND

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use latchkey_proto::audit::v1::{AuditEvent, ListAuditEventsRequest};
+use latchkey_proto::audit::v1::{AuditEvent, AuditOutcome, ListAuditEventsRequest};
 
 use crate::harness::{Organization, Stack};
 
-/// Both trails, as an operator sees them.
+/// The deeds in both trails, as an operator sees them.
 pub(super) struct Trails<'s> {
     stack: &'s Stack,
     organization_id: String,
@@ -26,6 +26,7 @@ impl<'s> Trails<'s> {
         ListAuditEventsRequest {
             organization_id: self.organization_id.clone(),
             page_size: 1000,
+            outcome: AuditOutcome::Done.into(),
             ..ListAuditEventsRequest::default()
         }
     }
@@ -73,6 +74,10 @@ impl<'s> Trails<'s> {
         for event in &events {
             assert_eq!(event.organization_id, self.organization_id);
             assert!(!event.resource_type.is_empty());
+            assert_eq!(
+                (event.outcome(), event.reason.as_str()),
+                (AuditOutcome::Done, "")
+            );
             let kind = event.action.split_once('.').expect("kind.deed").0;
             assert!(
                 event.resource_type == kind || event.action == "training_key.generate",

@@ -235,6 +235,19 @@ impl<'s> Scene<'s> {
                 };
                 enrollment::DeactivateStudentRequest { student_id }.encode_to_vec()
             }
+            "EraseStudent" => {
+                let student_id = if fresh {
+                    self.organization.student().await.student_id
+                } else {
+                    student_id
+                };
+                enrollment::EraseStudentRequest {
+                    student_id,
+                    reason: "asked to".to_owned(),
+                    etag: String::new(),
+                }
+                .encode_to_vec()
+            }
             "ActivateStudent" => enrollment::ActivateStudentRequest { student_id }.encode_to_vec(),
             "Authenticate" => enrollment::AuthenticateRequest {
                 organization_id,

@@ -1,6 +1,7 @@
 //! What each filter lets through, and in which order.
 
 use chrono::TimeDelta;
+use latchkey_proto::audit::v1::AuditOutcome;
 use latchkey_proto::enrollment::v1::{ClassStatus, EnrollmentStatus};
 use prost_reflect::Value;
 
@@ -10,6 +11,8 @@ use crate::harness::{ClassDraft, Organization, Stack, now};
 
 /// The number of `AuditEvent.action`.
 const ACTION: u32 = 5;
+/// The number of `AuditEvent.request_id`.
+const REQUEST_ID: u32 = 10;
 
 #[tokio::test]
 async fn classes_by_status_and_time_the_latest_first() {
@@ -145,7 +148,7 @@ async fn organizations_by_their_parent() {
 }
 
 #[tokio::test]
-async fn audit_events_by_action_actor_resource_student_and_time_the_newest_first() {
+async fn audit_events_by_everything_that_they_say_the_newest_first() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
     let class = organization.class(ClassDraft::new()).await;
@@ -165,6 +168,7 @@ async fn audit_events_by_action_actor_resource_student_and_time_the_newest_first
     ];
     assert_eq!(show(vec![]).await, all);
     let by_admin = ("actor_subject", text("ada-admin"));
+    let by_operator = ("actor_subject", text("olga-operator"));
     let of_student = ("student_id", text(&student));
     for filter in [
         by_admin.clone(),
@@ -175,6 +179,24 @@ async fn audit_events_by_action_actor_resource_student_and_time_the_newest_first
     }
     assert_eq!(show(vec![of_student.clone()]).await, all[1..2]);
     assert!(show(vec![of_student, by_admin]).await.is_empty());
+    let of_type = ("resource_type", text("class"));
+    assert_eq!(show(vec![of_type.clone()]).await, all[2..3]);
+    assert!(show(vec![of_type, by_operator.clone()]).await.is_empty());
+    assert_eq!(show(vec![by_operator]).await, [all[0], all[3]]);
+    let outcome = |outcome: AuditOutcome| ("outcome", choice(outcome));
+    assert_eq!(show(vec![outcome(AuditOutcome::Done)]).await, all);
+    assert!(show(vec![outcome(AuditOutcome::Limited)]).await.is_empty());
+    let events = list.ask(&[]).await.expect("events");
+    let of_call = fields(&events, REQUEST_ID);
+    assert_eq!(
+        show(vec![("request_id", text(&of_call[1]))]).await,
+        all[1..2]
+    );
+    assert!(
+        show(vec![("request_id", text("of no call"))])
+            .await
+            .is_empty()
+    );
     assert_eq!(show(vec![("from", between.clone())]).await, all[..1]);
     assert_eq!(show(vec![("until", between)]).await, all[1..]);
     stack.finish().await;

@@ -2,8 +2,8 @@
 
 use latchkey_proto::enrollment::v1::{
     AuthenticateRequest, CancelEnrollmentRequest, CreateStudentRequest, Credential,
-    DeactivateStudentRequest, ExternalIdentity, GetOrganizationRequest, GetRedemptionRequest,
-    GetStudentRequest, RegisterWithKeyRequest, UpdateStudentRequest,
+    DeactivateStudentRequest, EraseStudentRequest, ExternalIdentity, GetOrganizationRequest,
+    GetRedemptionRequest, GetStudentRequest, RegisterWithKeyRequest, UpdateStudentRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 
@@ -156,6 +156,19 @@ async fn accounts(provoked: &mut Provoked, organization: &Organization<'_>) {
         email: email.to_owned(),
         ..UpdateStudentRequest::default()
     };
+    let erased = organization.student().await.student_id;
+    let request = EraseStudentRequest {
+        student_id: erased.clone(),
+        reason: "asked to".to_owned(),
+        ..EraseStudentRequest::default()
+    };
+    let answer = platform.students().erase_student(request).await;
+    answer.expect("erased");
+    let answer = platform
+        .students()
+        .update_student(change("", &other, erased))
+        .await;
+    provoked.keep("update a student", ErrorReason::StudentErased, answer);
     let student = organization.student().await.student_id;
     let answer = platform
         .students()

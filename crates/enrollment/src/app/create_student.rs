@@ -81,6 +81,7 @@ pub async fn create_student(
         active: true,
         created_at: DateTime::default(),
         version: 1,
+        erased_at: None,
     };
     insert(
         services,

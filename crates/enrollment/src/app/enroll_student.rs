@@ -150,6 +150,8 @@ async fn decide(
 ) -> Result<(Enrolled, Vec<(Uuid, Deed)>), Error> {
     let class = &placed.class;
     let instructor = call.scope.instructor.as_deref();
+    // After the class, like everybody: an account that is being erased comes in either before that or not at all.
+    store::students::lock(&mut *connection, wish.student_id).await?;
     let student = store::students::find_placed(connection, wish.student_id, instructor)
         .await?
         .filter(|student| call.reaches(&student.scope()))

@@ -94,6 +94,7 @@ fn item(call: &Call, newcomer: Newcomer, fingerprint: Vec<u8>, well_formed: bool
         // The deciding transaction says when.
         created_at: DateTime::default(),
         version: 1,
+        erased_at: None,
     };
     let account = NewAccount {
         student_id: student.id,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_service_kit::clock::Clock;
+use latchkey_service_kit::identity::Caller;
 use latchkey_service_kit::ids::Ids;
 use sqlx::PgPool;
 
@@ -38,6 +39,8 @@ pub struct Services {
     pub keys: Keys,
     /// The time outside transactions; rules are judged by the database's clock.
     pub clock: Arc<dyn Clock>,
+    /// As whom the service acts on its own account.
+    pub itself: Caller,
     /// New identifiers.
     pub ids: Arc<dyn Ids>,
     /// Hashing.

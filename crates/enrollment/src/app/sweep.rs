@@ -1,5 +1,6 @@
 //! The sweeper: one function in every replica, without an owner. It delivers what the keys service is owed, pushes copies
-//! that did not arrive, retires what abandoned creations left behind, and deletes answers that were kept long enough.
+//! that did not arrive, retires what abandoned creations left behind, ends what erased students came by too late, and deletes
+//! answers that were kept long enough.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::deliver::{self, deliver};
+use super::erase_student::end_what_came_late;
 use super::{Error, Services, purge, push};
 use crate::store;
 
@@ -41,6 +43,8 @@ pub struct Swept {
     pub retired: usize,
     /// Answers deleted that were kept long enough.
     pub purged: u64,
+    /// Enrollments ended that erased students came by too late.
+    pub ended: usize,
     /// Whether something was not ripe for delivery yet.
     pub owed: bool,
 }
@@ -130,6 +134,8 @@ pub(super) async fn settle(services: &Services) -> Result<Swept, Error> {
 }
 
 async fn settle_into(services: &Services, swept: &mut Swept) -> Result<(), Error> {
+    // First: what it ends, keys are owed.
+    let ended = in_time(services, end_what_came_late(services)).await;
     let owed = in_time(services, async {
         let owed = store::deliveries::owed(&services.pool).await?;
         let age = if owed.uses {
@@ -158,6 +164,7 @@ async fn settle_into(services: &Services, swept: &mut Swept) -> Result<(), Error
         Ok(0)
     };
     delivered?;
+    swept.ended = ended?;
     swept.organizations = organizations?;
     swept.classes = classes?;
     Ok(())

@@ -44,7 +44,7 @@ impl StudentChange {
     }
 }
 
-/// Changes an account. `etag`, if given, must be of its present version. A change that changes nothing leaves no trace.
+/// Changes an account that was not erased. `etag`, if given, must be of its present version. A change that changes nothing leaves no trace.
 pub async fn update_student(
     services: &Services,
     call: &Call,
@@ -70,6 +70,9 @@ pub async fn update_student(
         store::requests::confirm(&mut transaction).await?;
         transaction.commit().await?;
         return Ok(student);
+    }
+    if student.erased_at.is_some() {
+        return Err(Refusal::StudentErased { student_id: id }.into());
     }
     changed.version += 1;
     if !store::students::update(&mut transaction, &changed).await? {

@@ -1,4 +1,4 @@
-//! The audit trail: who did what, for whom, when, from where.
+//! The audit trail: who did what, for whom, when, from where; and who was refused.
 
 use std::fmt;
 
@@ -30,6 +30,8 @@ pub enum Action {
     DeactivateStudent,
     /// A student's account was activated again.
     ActivateStudent,
+    /// The personal data of a student's account was erased.
+    EraseStudent,
     /// A student was enrolled without a key.
     EnrollStudent,
     /// An enrollment was cancelled: one event per enrollment, whoever cancelled it.
@@ -40,7 +42,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::CreateOrganization,
         Self::UpdateOrganization,
         Self::SetSelfRegistration,
@@ -51,6 +53,7 @@ impl Action {
         Self::UpdateStudent,
         Self::DeactivateStudent,
         Self::ActivateStudent,
+        Self::EraseStudent,
         Self::EnrollStudent,
         Self::CancelEnrollment,
         Self::LiftBlock,
@@ -69,6 +72,7 @@ impl Action {
             Self::UpdateStudent => "student.update",
             Self::DeactivateStudent => "student.deactivate",
             Self::ActivateStudent => "student.activate",
+            Self::EraseStudent => "student.erase",
             Self::EnrollStudent => "enrollment.enroll",
             Self::CancelEnrollment => "enrollment.cancel",
             Self::LiftBlock => "enrollment.lift_block",
@@ -86,6 +90,41 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// How what was tried ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// The caller is not allowed to.
+    Refused,
+    /// It is beyond the caller's reach: the caller was told that it does not exist.
+    BeyondReach,
+    /// The caller tried too often.
+    Limited,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Refused, Self::BeyondReach, Self::Limited];
+
+    /// The name, as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::BeyondReach => "beyond_reach",
+            Self::Limited => "limited",
+        }
+    }
+
+    /// The one with this stored name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == name)
     }
 }
 
@@ -119,20 +158,24 @@ pub struct Event {
     pub actor_roles: Vec<String>,
     /// The organization the token carried, if any.
     pub actor_organization_id: Option<Uuid>,
-    /// The organization that owns what was changed.
-    pub organization_id: Uuid,
-    /// What was done, by name: also of actions that this release does not know.
+    /// Whose event it is: of a deed, the owner of what was changed. `None`: of nobody but the operators.
+    pub organization_id: Option<Uuid>,
+    /// What was done, by name: also of actions that this release does not know. Of a refused call: the method.
     pub action: String,
-    /// The type of what was changed.
-    pub resource_type: String,
+    /// The type of what was changed, or of what a refused call was about.
+    pub resource_type: Option<String>,
     /// Its id.
-    pub resource_id: Uuid,
+    pub resource_id: Option<Uuid>,
     /// The student it was done for, if it concerns one.
     pub student_id: Option<Uuid>,
     /// From where.
     pub peer: String,
     /// The id of the call.
     pub request_id: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The name of the reason that a refused caller was given.
+    pub reason: Option<String>,
     /// What changed.
     pub details: Value,
 }
@@ -142,6 +185,14 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn outcomes_are_read_as_they_are_stored() {
+        for outcome in Outcome::ALL {
+            assert_eq!(Outcome::parse(outcome.as_str()), Some(outcome));
+        }
+        assert_eq!(Outcome::parse("unknown"), None);
+    }
 
     #[test]
     fn each_action_has_a_name_of_its_own_that_begins_with_its_kind_of_resource() {

@@ -16,6 +16,8 @@ pub enum CancelledBy {
     Staff,
     /// The class was cancelled.
     Class,
+    /// The student's account was erased.
+    Erasure,
 }
 
 impl CancelledBy {
@@ -25,12 +27,13 @@ impl CancelledBy {
             Self::Student => "student",
             Self::Staff => "staff",
             Self::Class => "class",
+            Self::Erasure => "erasure",
         }
     }
 
     /// The one with this stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Student, Self::Staff, Self::Class]
+        [Self::Student, Self::Staff, Self::Class, Self::Erasure]
             .into_iter()
             .find(|by| by.as_str() == name)
     }

@@ -119,6 +119,11 @@ pub enum Refusal {
         /// The student.
         student_id: Uuid,
     },
+    /// The account was erased: nothing about it can be changed any more.
+    StudentErased {
+        /// The student.
+        student_id: Uuid,
+    },
     /// The student's organization is neither the owner's nor below it. Carries no further detail, on purpose.
     OrganizationMismatch,
     /// Students of this organization do not register themselves.
@@ -169,6 +174,7 @@ impl Refusal {
             Self::CodeReplaced { .. } => "CODE_REPLACED",
             Self::StudentBlocked { .. } => "STUDENT_BLOCKED",
             Self::StudentInactive { .. } => "STUDENT_INACTIVE",
+            Self::StudentErased { .. } => "STUDENT_ERASED",
             Self::OrganizationMismatch => "ORGANIZATION_MISMATCH",
             Self::SelfRegistrationDisabled { .. } => "SELF_REGISTRATION_DISABLED",
             Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",

@@ -23,9 +23,9 @@ pub struct Student {
     pub id: Uuid,
     /// The organization it belongs to.
     pub organization_id: Uuid,
-    /// The e-mail address.
+    /// The e-mail address; empty once erased.
     pub email: EmailAddress,
-    /// Given name.
+    /// Given name; empty once erased, like the family name.
     pub given_name: String,
     /// Family name.
     pub family_name: String,
@@ -39,6 +39,26 @@ pub struct Student {
     pub created_at: DateTime<Utc>,
     /// Grows with every change.
     pub version: i64,
+    /// When its personal data was erased, for good.
+    pub erased_at: Option<DateTime<Utc>>,
+}
+
+impl Student {
+    /// The account at `now` without personal data: an id that means nobody any more.
+    #[must_use]
+    pub fn erased(self, now: DateTime<Utc>) -> Self {
+        Self {
+            email: EmailAddress::new(""),
+            given_name: String::new(),
+            family_name: String::new(),
+            external_identity: None,
+            has_password: false,
+            active: false,
+            version: self.version + 1,
+            erased_at: Some(now),
+            ..self
+        }
+    }
 }
 
 /// Personal data stays out of logs.
@@ -74,7 +94,28 @@ pub(crate) mod tests {
             active: true,
             created_at: DateTime::default(),
             version: 1,
+            erased_at: None,
         }
+    }
+
+    #[test]
+    fn nothing_is_left_of_an_erased_account_but_its_id_and_where_it_belonged() {
+        let (before, now) = (student(), DateTime::default());
+        let erased = before.clone().erased(now);
+        assert_eq!(
+            (erased.id, erased.organization_id),
+            (before.id, before.organization_id)
+        );
+        assert!(!erased.active && !erased.has_password);
+        assert_eq!(erased.erased_at, Some(now));
+        assert_eq!(erased.version, before.version + 1);
+        let personal = [
+            erased.email.given(),
+            &erased.given_name,
+            &erased.family_name,
+        ];
+        assert_eq!(personal, ["", "", ""]);
+        assert_eq!(erased.external_identity, None);
     }
 
     #[test]

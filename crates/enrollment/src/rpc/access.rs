@@ -123,6 +123,10 @@ pub const TABLE: &[Row] = &[
         STAFF_AND_PLATFORM,
     ),
     row(
+        "/latchkey.enrollment.v1.StudentService/EraseStudent",
+        STAFF_AND_PLATFORM,
+    ),
+    row(
         "/latchkey.enrollment.v1.StudentService/Authenticate",
         STAFF_AND_PLATFORM,
     ),

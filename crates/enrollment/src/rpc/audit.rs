@@ -12,7 +12,7 @@ use super::messages::{optional_id, optional_text, stamp};
 use super::{call, errors};
 use crate::app::Services;
 use crate::app::list_audit_events::{EventFilter, list_audit_events};
-use crate::domain::audit::Event;
+use crate::domain::audit::{Event, Outcome};
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -62,11 +62,33 @@ fn filter(violations: &mut Violations, message: &proto::ListAuditEventsRequest) 
     EventFilter {
         organization_id: violations.optional_uuid("organization_id", &message.organization_id),
         resource_id: violations.optional_uuid("resource_id", &message.resource_id),
+        resource_type: text(violations.line("resource_type", &message.resource_type)),
         student_id: violations.optional_uuid("student_id", &message.student_id),
         action: text(violations.line("action", &message.action)),
         actor_subject: text(violations.line("actor_subject", &message.actor_subject)),
+        outcome: outcome(message.outcome()),
+        request_id: text(violations.line("request_id", &message.request_id)),
         from: violations.optional_timestamp("from", message.from.as_ref()),
         until: violations.optional_timestamp("until", message.until.as_ref()),
+    }
+}
+
+fn outcome(outcome: proto::AuditOutcome) -> Option<Outcome> {
+    match outcome {
+        proto::AuditOutcome::Unspecified => None,
+        proto::AuditOutcome::Done => Some(Outcome::Done),
+        proto::AuditOutcome::Refused => Some(Outcome::Refused),
+        proto::AuditOutcome::BeyondReach => Some(Outcome::BeyondReach),
+        proto::AuditOutcome::Limited => Some(Outcome::Limited),
+    }
+}
+
+fn outcome_message(outcome: Outcome) -> proto::AuditOutcome {
+    match outcome {
+        Outcome::Done => proto::AuditOutcome::Done,
+        Outcome::Refused => proto::AuditOutcome::Refused,
+        Outcome::BeyondReach => proto::AuditOutcome::BeyondReach,
+        Outcome::Limited => proto::AuditOutcome::Limited,
     }
 }
 
@@ -80,13 +102,15 @@ fn event(event: Event) -> proto::AuditEvent {
             roles: event.actor_roles,
             organization_id: optional_id(event.actor_organization_id),
         }),
-        organization_id: event.organization_id.to_string(),
+        organization_id: optional_id(event.organization_id),
         action: event.action,
-        resource_type: event.resource_type,
-        resource_id: event.resource_id.to_string(),
+        resource_type: event.resource_type.unwrap_or_default(),
+        resource_id: optional_id(event.resource_id),
         student_id: optional_id(event.student_id),
         peer: event.peer,
         request_id: event.request_id,
+        outcome: outcome_message(event.outcome).into(),
+        reason: event.reason.unwrap_or_default(),
         details_json: event.details.to_string(),
     }
 }

@@ -66,6 +66,7 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::CodeReplaced { .. }
         | Refusal::StudentBlocked { .. }
         | Refusal::StudentInactive { .. }
+        | Refusal::StudentErased { .. }
         | Refusal::OrganizationMismatch
         | Refusal::SelfRegistrationDisabled { .. } => of_key_or_student(refusal),
         Refusal::CredentialsInvalid
@@ -161,6 +162,12 @@ fn of_key_or_student(refusal: &Refusal) -> ApiError {
         Refusal::StudentInactive { student_id } => {
             precondition(refusal, "student", student_id, "The student's account is deactivated.".to_owned())
         }
+        Refusal::StudentErased { student_id } => precondition(
+            refusal,
+            "student",
+            student_id,
+            "The student's account was erased, for good: somebody who comes again gets a new account.".to_owned(),
+        ),
         Refusal::OrganizationMismatch => {
             ApiError::new(reason(refusal), "This is not for students of this organization.")
         }

@@ -15,6 +15,7 @@ use super::{call, errors, messages};
 use crate::app::Services;
 use crate::app::authenticate::authenticate;
 use crate::app::create_student::create_student;
+use crate::app::erase_student::{Erasure, erase_student};
 use crate::app::read_students::{batch_get_students, get_student, list_students};
 use crate::app::update_student::{StudentChange, update_student};
 use crate::domain::student::Student;
@@ -153,6 +154,28 @@ impl StudentService for Students {
         Ok(Response::new(proto::ActivateStudentResponse { student }))
     }
 
+    async fn erase_student(
+        &self,
+        request: Request<proto::EraseStudentRequest>,
+    ) -> Result<Response<proto::EraseStudentResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let wish = Erasure {
+            student_id: violations.uuid("student_id", &message.student_id),
+            reason: violations.line("reason", &message.reason),
+            etag: messages::optional_text(&message.etag),
+        };
+        violations.finish()?;
+        let erased = erase_student(&self.services, &call, wish)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::EraseStudentResponse {
+            student: Some(student(erased.student)),
+            cancelled_enrollments: i32::try_from(erased.cancelled_enrollments).unwrap_or(i32::MAX),
+        }))
+    }
+
     async fn authenticate(
         &self,
         request: Request<proto::AuthenticateRequest>,
@@ -197,5 +220,6 @@ pub(super) fn student(student: Student) -> proto::Student {
         active: student.active,
         create_time: Some(messages::stamp(student.created_at)),
         etag: etag::format(student.id, student.version),
+        erase_time: student.erased_at.map(messages::stamp),
     }
 }

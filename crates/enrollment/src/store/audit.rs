@@ -1,4 +1,4 @@
-//! `enrollment.audit_events`: inserted in the transaction of what they tell of, never changed.
+//! `enrollment.audit_events`: deeds, inserted in the transaction of what they tell of, and refused calls; never changed.
 
 pub mod listing;
 

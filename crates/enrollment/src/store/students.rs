@@ -1,5 +1,6 @@
 //! `enrollment.students`: accounts.
 
+pub mod erasure;
 pub mod listing;
 pub mod registered;
 
@@ -14,7 +15,7 @@ use crate::domain::student::{ExternalIdentity, Student};
 pub(super) struct StudentRow {
     pub(super) student_id: Uuid,
     pub(super) organization_id: Uuid,
-    pub(super) email: String,
+    pub(super) email: Option<String>,
     pub(super) given_name: String,
     pub(super) family_name: String,
     pub(super) has_password: bool,
@@ -23,6 +24,7 @@ pub(super) struct StudentRow {
     pub(super) active: bool,
     pub(super) created_at: DateTime<Utc>,
     pub(super) version: i64,
+    pub(super) erased_at: Option<DateTime<Utc>>,
 }
 
 impl From<StudentRow> for Student {
@@ -34,7 +36,7 @@ impl From<StudentRow> for Student {
         Self {
             id: row.student_id,
             organization_id: row.organization_id,
-            email: EmailAddress::new(&row.email),
+            email: EmailAddress::new(row.email.as_deref().unwrap_or_default()),
             given_name: row.given_name,
             family_name: row.family_name,
             external_identity,
@@ -42,6 +44,7 @@ impl From<StudentRow> for Student {
             active: row.active,
             created_at: row.created_at,
             version: row.version,
+            erased_at: row.erased_at,
         }
     }
 }
@@ -52,7 +55,8 @@ macro_rules! students {
         sqlx::query_as!(
             crate::store::students::StudentRow,
             r#"SELECT s.student_id, s.organization_id, s.email, s.given_name, s.family_name,
-               s.password_hash IS NOT NULL AS "has_password!", s.issuer, s.subject, s.active, s.created_at, s.version
+               s.password_hash IS NOT NULL AS "has_password!", s.issuer, s.subject, s.active, s.created_at, s.version,
+               s.erased_at
                FROM enrollment.students s "# + $after
             $(, $parameter)*
         )

@@ -6,7 +6,7 @@ use super::{App, Call, Error};
 use crate::domain::audit::Event;
 use crate::store::{audit, organizations};
 
-pub use crate::store::audit::Filter;
+pub use crate::store::audit::listing::Filter;
 
 /// Which events to list.
 #[derive(Debug, Clone)]
@@ -40,5 +40,5 @@ pub async fn list_audit_events(
         organization_ids,
         ..query.filter
     };
-    Ok(audit::page(&app.pool, &filter, query.after, query.limit).await?)
+    Ok(audit::listing::page(&app.pool, &filter, query.after, query.limit).await?)
 }

@@ -1,4 +1,4 @@
-//! The audit trail: who did what, for whom, when, from where.
+//! The audit trail: who did what, for whom, when, from where; and who was refused.
 
 use std::fmt;
 
@@ -79,6 +79,41 @@ impl fmt::Display for Action {
     }
 }
 
+/// How what was tried ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// The caller is not allowed to.
+    Refused,
+    /// It is beyond the caller's reach: the caller was told that it does not exist.
+    BeyondReach,
+    /// The caller tried too often.
+    Limited,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Refused, Self::BeyondReach, Self::Limited];
+
+    /// The name, as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::BeyondReach => "beyond_reach",
+            Self::Limited => "limited",
+        }
+    }
+
+    /// The one with this stored name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == name)
+    }
+}
+
 /// What happened to one resource, still without who did it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deed {
@@ -101,20 +136,24 @@ pub struct Event {
     pub occurred_at: DateTime<Utc>,
     /// Who did it.
     pub actor: Actor,
-    /// The organization that owns what was changed.
-    pub organization_id: Uuid,
-    /// What was done, by name: also of actions that this release does not know.
+    /// Whose event it is: of a deed, the owner of what was changed. `None`: of nobody but the operators.
+    pub organization_id: Option<Uuid>,
+    /// What was done, by name: also of actions that this release does not know. Of a refused call: the method.
     pub action: String,
-    /// The type of what was changed.
-    pub resource_type: String,
+    /// The type of what was changed, or of what a refused call was about.
+    pub resource_type: Option<String>,
     /// Its id.
-    pub resource_id: Uuid,
+    pub resource_id: Option<Uuid>,
     /// The student it was done for, if it concerns one.
     pub student_id: Option<Uuid>,
     /// From where.
     pub peer: String,
     /// The id of the call.
     pub request_id: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The name of the reason that a refused caller was given.
+    pub reason: Option<String>,
     /// What changed.
     pub details: Value,
 }
@@ -124,6 +163,14 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn outcomes_are_read_as_they_are_stored() {
+        for outcome in Outcome::ALL {
+            assert_eq!(Outcome::parse(outcome.as_str()), Some(outcome));
+        }
+        assert_eq!(Outcome::parse("unknown"), None);
+    }
 
     #[test]
     fn each_action_has_a_name_of_its_own_that_begins_with_its_kind_of_resource() {

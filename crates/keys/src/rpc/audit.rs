@@ -11,7 +11,7 @@ use super::call_of;
 use super::convert::stamp;
 use crate::app::App;
 use crate::app::list_audit_events::{Filter, ListAuditEvents, list_audit_events};
-use crate::domain::audit::Event;
+use crate::domain::audit::{Event, Outcome};
 
 /// Serves the audit trail of this service.
 #[derive(Debug, Clone)]
@@ -39,9 +39,12 @@ impl AuditService for AuditTrail {
         let filter = Filter {
             organization_ids: None,
             resource_id: violations.optional_uuid("resource_id", &request.resource_id),
+            resource_type: filled(violations.line("resource_type", &request.resource_type)),
             student_id: violations.optional_uuid("student_id", &request.student_id),
             action: filled(violations.line("action", &request.action)),
             actor_subject: filled(violations.line("actor_subject", &request.actor_subject)),
+            outcome: outcome(request.outcome()),
+            request_id: filled(violations.line("request_id", &request.request_id)),
             from: violations.optional_timestamp("from", request.from.as_ref()),
             until: violations.optional_timestamp("until", request.until.as_ref()),
         };
@@ -78,6 +81,25 @@ fn filled(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+fn outcome(outcome: proto::AuditOutcome) -> Option<Outcome> {
+    match outcome {
+        proto::AuditOutcome::Unspecified => None,
+        proto::AuditOutcome::Done => Some(Outcome::Done),
+        proto::AuditOutcome::Refused => Some(Outcome::Refused),
+        proto::AuditOutcome::BeyondReach => Some(Outcome::BeyondReach),
+        proto::AuditOutcome::Limited => Some(Outcome::Limited),
+    }
+}
+
+fn outcome_message(outcome: Outcome) -> proto::AuditOutcome {
+    match outcome {
+        Outcome::Done => proto::AuditOutcome::Done,
+        Outcome::Refused => proto::AuditOutcome::Refused,
+        Outcome::BeyondReach => proto::AuditOutcome::BeyondReach,
+        Outcome::Limited => proto::AuditOutcome::Limited,
+    }
+}
+
 fn message(event: Event) -> proto::AuditEvent {
     let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
     proto::AuditEvent {
@@ -89,13 +111,15 @@ fn message(event: Event) -> proto::AuditEvent {
             roles: event.actor.roles,
             organization_id: id(event.actor.organization_id),
         }),
-        organization_id: event.organization_id.to_string(),
+        organization_id: id(event.organization_id),
         action: event.action,
-        resource_type: event.resource_type,
-        resource_id: event.resource_id.to_string(),
+        resource_type: event.resource_type.unwrap_or_default(),
+        resource_id: id(event.resource_id),
         student_id: id(event.student_id),
         peer: event.peer,
         request_id: event.request_id,
+        outcome: outcome_message(event.outcome).into(),
+        reason: event.reason.unwrap_or_default(),
         details_json: event.details.to_string(),
     }
 }

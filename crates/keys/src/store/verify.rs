@@ -213,7 +213,7 @@ async fn of_audit(
         ) b
         FULL JOIN (
             SELECT resource_id AS class_id, count(*) AS events
-            FROM keys.audit_events WHERE action = 'training_key.generate' GROUP BY resource_id
+            FROM keys.audit_events WHERE outcome = 'done' AND action = 'training_key.generate' GROUP BY resource_id
         ) e ON e.class_id = b.class_id
         WHERE b.batches IS DISTINCT FROM e.events
         ORDER BY 1
@@ -231,7 +231,7 @@ async fn of_audit(
         FROM (SELECT key_id FROM keys.training_keys WHERE kind = 'enrollment' AND revoked_at IS NOT NULL) k
         FULL JOIN (
             SELECT resource_id AS key_id, count(*) AS events
-            FROM keys.audit_events WHERE action = 'training_key.revoke' GROUP BY resource_id
+            FROM keys.audit_events WHERE outcome = 'done' AND action = 'training_key.revoke' GROUP BY resource_id
         ) e ON e.key_id = k.key_id
         WHERE k.key_id IS NULL OR e.events IS DISTINCT FROM 1
         ORDER BY 1
@@ -251,7 +251,7 @@ async fn of_audit(
         FULL JOIN (
             SELECT resource_id AS key_id, count(*) FILTER (WHERE action = 'event_key.set') AS changes,
                 count(*) FILTER (WHERE action = 'event_key.retire') AS removals
-            FROM keys.audit_events WHERE action IN ('event_key.set', 'event_key.retire') GROUP BY resource_id
+            FROM keys.audit_events WHERE outcome = 'done' AND action IN ('event_key.set', 'event_key.retire') GROUP BY resource_id
         ) e ON e.key_id = k.key_id
         WHERE CASE WHEN k.key_id IS NULL THEN e.removals <> 1 ELSE e.changes IS DISTINCT FROM k.version OR e.removals <> 0 END
         ORDER BY 1

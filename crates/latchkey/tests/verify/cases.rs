@@ -126,7 +126,7 @@ const KEYS: [Case; 8] = [
     ),
 ];
 
-const ROWS: [Case; 19] = [
+const ROWS: [Case; 20] = [
     case(
         "enrollment.organizations",
         "the ancestors of an organization are its parent and the ancestors of that",
@@ -164,6 +164,14 @@ const ROWS: [Case; 19] = [
         Some(21),
         "ALTER TABLE enrollment.students DROP CONSTRAINT students_identity;
          UPDATE enrollment.students SET subject = '21' WHERE student_id = pg_temp.id(22)",
+    ),
+    case(
+        "enrollment.students",
+        "an erased account keeps nothing personal",
+        Some(24),
+        "ALTER TABLE enrollment.students DROP CONSTRAINT students_erased_keep_nothing;
+         UPDATE enrollment.students SET email = NULL, email_folded = NULL, erased_at = clock_timestamp()
+         WHERE student_id = pg_temp.id(24)",
     ),
     case(
         "enrollment.classes",

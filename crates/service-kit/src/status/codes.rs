@@ -29,6 +29,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::CodeReplaced
         | ErrorReason::StudentBlocked
         | ErrorReason::StudentInactive
+        | ErrorReason::StudentErased
         | ErrorReason::OrganizationMismatch
         | ErrorReason::SelfRegistrationDisabled => Code::FailedPrecondition,
         ErrorReason::RequestIdReused

@@ -26,6 +26,7 @@ pub(in crate::rpc) fn enrollment(enrollment: &Enrollment) -> proto::Enrollment {
                 CancelledBy::Student => proto::CancelledBy::Student,
                 CancelledBy::Staff => proto::CancelledBy::Staff,
                 CancelledBy::Class => proto::CancelledBy::Class,
+                CancelledBy::Erasure => proto::CancelledBy::Erasure,
             },
         ),
     };

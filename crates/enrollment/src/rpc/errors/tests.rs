@@ -48,6 +48,7 @@ fn every_refusal() -> Vec<Refusal> {
             student_id: id,
         },
         Refusal::StudentInactive { student_id: id },
+        Refusal::StudentErased { student_id: id },
         Refusal::OrganizationMismatch,
         Refusal::SelfRegistrationDisabled {
             organization_id: id,

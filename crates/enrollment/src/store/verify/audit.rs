@@ -22,7 +22,7 @@ pub(super) async fn organizations_and_classes(
         FULL JOIN (
             SELECT a.resource_id, count(*) FILTER (WHERE a.action = 'organization.create') AS created,
                 count(*) FILTER (WHERE a.action <> 'organization.create') AS changed
-            FROM enrollment.audit_events a WHERE a.resource_type = 'organization' GROUP BY a.resource_id
+            FROM enrollment.audit_events a WHERE a.outcome = 'done' AND a.resource_type = 'organization' GROUP BY a.resource_id
         ) e ON e.resource_id = o.organization_id
         WHERE (e.created, e.changed) IS DISTINCT FROM (1::bigint, o.version - o.versions_lost - 1)
         ORDER BY 1
@@ -42,7 +42,7 @@ pub(super) async fn organizations_and_classes(
             SELECT a.resource_id, count(*) FILTER (WHERE a.action = 'class.create') AS created,
                 count(*) FILTER (WHERE a.action <> 'class.create') AS changed,
                 count(*) FILTER (WHERE a.action = 'class.cancel') AS cancelled
-            FROM enrollment.audit_events a WHERE a.resource_type = 'class' GROUP BY a.resource_id
+            FROM enrollment.audit_events a WHERE a.outcome = 'done' AND a.resource_type = 'class' GROUP BY a.resource_id
         ) e ON e.resource_id = c.class_id
         WHERE (e.created, e.changed, e.cancelled)
             IS DISTINCT FROM (1::bigint, c.version - c.versions_lost - 1, CASE WHEN c.status = 'cancelled' THEN 1 ELSE 0 END::bigint)
@@ -77,7 +77,7 @@ pub(super) async fn students(
         FULL JOIN (
             SELECT a.resource_id, count(*) FILTER (WHERE a.action = 'student.create') AS created,
                 count(*) FILTER (WHERE a.action <> 'student.create') AS changed
-            FROM enrollment.audit_events a WHERE a.resource_type = 'student' GROUP BY a.resource_id
+            FROM enrollment.audit_events a WHERE a.outcome = 'done' AND a.resource_type = 'student' GROUP BY a.resource_id
         ) e ON e.resource_id = s.student_id
         WHERE s.student_id IS NULL OR coalesce(e.created, 0) + s.registered <> 1 OR coalesce(e.changed, 0) <> s.version - 1
         ORDER BY 1
@@ -112,7 +112,7 @@ pub(super) async fn enrollments(
             SELECT a.resource_id, count(*) FILTER (WHERE a.action = 'enrollment.enroll') AS enrolled,
                 count(*) FILTER (WHERE a.action = 'enrollment.cancel') AS cancelled,
                 count(*) FILTER (WHERE a.action = 'enrollment.lift_block') AS lifted
-            FROM enrollment.audit_events a WHERE a.resource_type = 'enrollment' GROUP BY a.resource_id
+            FROM enrollment.audit_events a WHERE a.outcome = 'done' AND a.resource_type = 'enrollment' GROUP BY a.resource_id
         ) e ON e.resource_id = n.enrollment_id
         WHERE n.enrollment_id IS NULL OR coalesce(e.enrolled, 0) <> n.enrolled OR coalesce(e.cancelled, 0) <> n.cancelled
            OR coalesce(e.lifted, 0) <> n.lifted

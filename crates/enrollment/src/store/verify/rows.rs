@@ -52,10 +52,24 @@ pub(super) async fn organizations_and_students(
         "an e-mail address is unique in an organization, an external identity everywhere",
         r#"
         SELECT min(s.student_id::text) AS "id!", string_agg(s.student_id::text, ', ' ORDER BY s.student_id) AS "found!"
-        FROM enrollment.students s GROUP BY s.organization_id, s.email_folded HAVING count(*) > 1
+        FROM enrollment.students s WHERE s.email_folded IS NOT NULL
+        GROUP BY s.organization_id, s.email_folded HAVING count(*) > 1
         UNION ALL
         SELECT min(s.student_id::text), string_agg(s.student_id::text, ', ' ORDER BY s.student_id)
         FROM enrollment.students s WHERE s.issuer IS NOT NULL GROUP BY s.issuer, s.subject HAVING count(*) > 1
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "enrollment.students",
+        "an erased account keeps nothing personal",
+        r#"
+        SELECT s.student_id::text AS "id!", format('erased at %s', s.erased_at) AS "found!"
+        FROM enrollment.students s
+        WHERE s.erased_at IS NOT NULL AND (s.active OR s.email IS NOT NULL OR s.email_folded IS NOT NULL OR s.given_name <> ''
+            OR s.family_name <> '' OR s.password_hash IS NOT NULL OR s.issuer IS NOT NULL OR s.subject IS NOT NULL)
         ORDER BY 1
         "#
     );
