@@ -2,6 +2,7 @@
 //! refusals of access, folded.
 
 mod plans;
+mod refusals;
 mod trails;
 
 use latchkey_proto::enrollment::v1::{

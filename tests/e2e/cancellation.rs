@@ -45,7 +45,7 @@ impl House {
         let file = stack.site().keys[0].config_file();
         let mut config = latchkey_keys::Config::load(Some(file)).expect("a configuration");
         let most_connections = patient(&mut config.database);
-        let (server, pool) = latchkey_keys::assemble(&config).expect("the keys service");
+        let (server, pool, _) = latchkey_keys::assemble(&config).expect("the keys service");
         let service = server.into_service().expect("its routes");
         Self {
             service,
@@ -58,7 +58,7 @@ impl House {
         let file = stack.site().enrollment[0].config_file();
         let mut config = latchkey_enrollment::Config::load(Some(file)).expect("a configuration");
         let most_connections = patient(&mut config.database);
-        let (server, services) = latchkey_enrollment::assemble(&config).expect("the service");
+        let (server, services, _) = latchkey_enrollment::assemble(&config).expect("the service");
         let service = server.into_service().expect("its routes");
         Self {
             service,

@@ -20,6 +20,7 @@ use latchkey_service_kit::identity::{
 use latchkey_service_kit::ids::{RandomIds, os_random};
 use latchkey_service_kit::limited;
 use latchkey_service_kit::metrics::{describe, watch_pool};
+use latchkey_service_kit::refusals::{self, Keeping};
 use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app;
 use crate::app::compare::Comparison;
 use crate::app::desk::Desk;
+use crate::app::keep_refusals::RefusalTrail;
 use crate::app::metrics::METRICS;
 use crate::app::{Passwords, Services, Wake, compare_in_time, sweep};
 use crate::clients::keys::Keys;
@@ -85,7 +87,7 @@ pub enum ServeError {
 /// Needs a tokio runtime. Neither the database nor the keys service need be there yet: until the database is, the service
 /// says that it is not ready.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let (server, services) = assemble(&config)?;
+    let (server, services, keeping) = assemble(&config)?;
     let pool = services.pool.clone();
     describe(METRICS);
     tokio::spawn(watch_pool(pool.clone()));
@@ -99,6 +101,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     let sweeper = sweep::run(services, sweeping.clone());
     let sweeper = tokio::spawn(async { tokio::join!(sweeper, comparing) });
     let outcome = server.serve(listener, shutdown).await;
+    keeping.finish(CLOSE_TIMEOUT).await;
     sweeping.cancel();
     if tokio::time::timeout(CLOSE_TIMEOUT, sweeper).await.is_err() {
         tracing::warn!(
@@ -121,19 +124,22 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
 ///
 /// # Errors
 /// When a file that `config` names cannot be used.
-pub fn assemble(config: &Config) -> Result<(GrpcServer, Arc<Services>), ServeError> {
+pub fn assemble(config: &Config) -> Result<(GrpcServer, Arc<Services>, Keeping), ServeError> {
     let verifier = TokenVerifier::from_config(&config.identity, Arc::new(SystemClock))?;
     let pool = database::pool(&config.database, APPLICATION)?;
     let services = Arc::new(services(config, pool)?);
+    let (left, refused) = refusals::queue();
+    let keeping = Keeping::start(refused, RefusalTrail::new(Arc::clone(&services)));
     let options = ServerOptions {
         access: access::table(),
         verifier: Arc::new(verifier),
         ids: Arc::clone(&services.ids),
+        refusals: Some(left),
         limits: config.limits.clone(),
         shutdown: config.shutdown.clone(),
     };
     let server = with_routes(GrpcServer::new(options), config, &services);
-    Ok((server, services))
+    Ok((server, services, keeping))
 }
 
 /// Why a repair was not made.

@@ -13,11 +13,13 @@ use latchkey_service_kit::identity::{IdentityError, TokenVerifier};
 use latchkey_service_kit::ids::RandomIds;
 use latchkey_service_kit::limited;
 use latchkey_service_kit::metrics::watch_pool;
+use latchkey_service_kit::refusals::{self, Keeping};
 use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::app::keep_refusals::RefusalTrail;
 use crate::config::Config;
 use crate::keyring_file::KeyringFileError;
 use crate::rpc::{AuditTrail, KeyUsage, TrainingKeys, access};
@@ -50,13 +52,14 @@ pub enum ServeError {
 ///
 /// Needs a tokio runtime. The database need not be there yet: until it is, the service says that it is not ready.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let (server, pool) = assemble(&config)?;
+    let (server, pool, keeping) = assemble(&config)?;
     let listener = server::bind(config.listen.address).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the keys service listens");
     }
     tokio::spawn(watch_pool(pool.clone()));
     let outcome = server.serve(listener, shutdown).await;
+    keeping.finish(CLOSE_TIMEOUT).await;
     if tokio::time::timeout(CLOSE_TIMEOUT, pool.close())
         .await
         .is_err()
@@ -66,13 +69,14 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     Ok(outcome?)
 }
 
-/// The server that [`serve`] runs, and the pool that it works on, which is the caller's to close.
+/// The server that [`serve`] runs, the pool that it works on, which is the caller's to close, and the task that keeps
+/// refused calls in the trail.
 ///
 /// Needs a tokio runtime.
 ///
 /// # Errors
 /// When a file that `config` names cannot be used.
-pub fn assemble(config: &Config) -> Result<(GrpcServer, PgPool), ServeError> {
+pub fn assemble(config: &Config) -> Result<(GrpcServer, PgPool, Keeping), ServeError> {
     let keyring = config.keyring_file.read()?;
     let verifier = TokenVerifier::from_config(&config.identity, Arc::new(SystemClock))?;
     let pool = database::pool(&config.database, APPLICATION)?;
@@ -83,10 +87,14 @@ pub fn assemble(config: &Config) -> Result<(GrpcServer, PgPool), ServeError> {
         ids: ids.clone(),
     };
     let limits = &config.limits;
+    let (left, refused) = refusals::queue();
+    let trail = RefusalTrail::new(app.clone(), config.database.patience());
+    let keeping = Keeping::start(refused, trail);
     let options = ServerOptions {
         access: access::table(),
         verifier: Arc::new(verifier),
         ids,
+        refusals: Some(left),
         limits: limits.clone(),
         shutdown: config.shutdown.clone(),
     };
@@ -111,5 +119,5 @@ pub fn assemble(config: &Config) -> Result<(GrpcServer, PgPool), ServeError> {
     if config.listen.reflection {
         server = server.reflection(FILE_DESCRIPTOR_SET);
     }
-    Ok((server, pool))
+    Ok((server, pool, keeping))
 }

@@ -8,6 +8,7 @@
 //! - [`server`] and [`client`]: the two ends of a call between services; [`timeout`]: how long it may take, on the wire.
 //! - [`command`], [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
 //! - [`metrics`]: what operators watch.
+//! - [`refusals`]: refused calls on their way to the audit trail.
 //! - [`backoff`]: pauses before something is tried again.
 //! - [`faults`]: crashes and bugs brought about by tests; nothing of it is in what is shipped.
 //! - [`paging`] and [`etag`]: page tokens and versions as callers see them.
@@ -29,6 +30,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod metrics;
 pub mod paging;
+pub mod refusals;
 pub mod rows;
 pub mod server;
 pub mod status;

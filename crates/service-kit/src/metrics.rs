@@ -108,6 +108,18 @@ const DESCRIPTIONS: &[Description] = &[
     ),
     (
         Kind::Counter,
+        "latchkey_audit_refusals_total",
+        Unit::Count,
+        "Refused calls that belong into the audit trail",
+    ),
+    (
+        Kind::Counter,
+        "latchkey_audit_refusals_dropped_total",
+        Unit::Count,
+        "Refused calls that the audit trail did not get",
+    ),
+    (
+        Kind::Counter,
         "latchkey_dependency_calls_total",
         Unit::Count,
         "Calls to another service that ended",

@@ -1,6 +1,7 @@
 //! `enrollment.audit_events`: deeds, inserted in the transaction of what they tell of, and refused calls; never changed.
 
 pub mod listing;
+pub mod refusals;
 
 use latchkey_service_kit::identity::Caller;
 use serde_json::Value;

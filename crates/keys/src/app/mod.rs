@@ -8,6 +8,7 @@ pub mod count_keys;
 pub mod generate_keys;
 pub mod get_event_key;
 pub mod get_key;
+pub mod keep_refusals;
 pub mod list_audit_events;
 pub mod list_keys;
 pub mod list_marks;

@@ -1,6 +1,7 @@
 //! `keys.audit_events`: deeds, inserted in the transaction of what they tell of, and refused calls; never changed.
 
 pub mod listing;
+pub mod refusals;
 
 use serde_json::Value;
 use sqlx::PgConnection;

@@ -43,7 +43,7 @@ pub(super) fn admit<B>(
     request: &Request<B>,
     access: &AccessTable,
     verifier: &TokenVerifier,
-    seen: impl FnOnce(&Caller),
+    seen: impl FnOnce(&Arc<Caller>),
 ) -> Result<Admitted, ApiError> {
     let path = request.uri().path();
     if !access.knows(path) {
@@ -63,6 +63,11 @@ pub(super) fn admit<B>(
 }
 
 impl Admitted {
+    /// How far the caller reaches with the method.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     pub(super) fn into_context<B>(
         self,
         request: &Request<B>,

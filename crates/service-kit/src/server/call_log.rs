@@ -1,7 +1,9 @@
-//! Where each call ends: one line in the log, its metrics, and its span. Never a body, a token or a code.
+//! Where each call ends: one line in the log, its metrics, its span, and the trail of refused calls. Never a body, a token
+//! or a code.
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use tokio::time::Instant;
@@ -12,8 +14,12 @@ use tracing::Span;
 use super::admission::peer;
 use super::call_metrics::CountedCall;
 use super::foreign::status_code;
+use super::refused::Watched;
+use crate::access::Scope;
 use crate::body::{End, EndedBody};
 use crate::context::RequestId;
+use crate::identity::Caller;
+use crate::refusals::Refusals;
 use crate::status::{self, Failure};
 use crate::telemetry::{Chain, traces};
 
@@ -25,7 +31,9 @@ pub(super) struct CallLog {
     method: String,
     request_id: RequestId,
     peer: Option<SocketAddr>,
-    subject: Option<String>,
+    caller: Option<Arc<Caller>>,
+    /// Should it be refused; a call without a caller has no place in the trail.
+    watched: Option<Watched>,
     arrival: Instant,
     /// Its line is for debugging: health and reflection are asked all the time, and refusals of a flood are told together.
     quiet: bool,
@@ -37,10 +45,10 @@ pub(super) struct CallLog {
 /// Writes a line at a level that must be known at compile time.
 macro_rules! line {
     ($level:ident, $call:ident, $code:ident, $reason:ident, $cause:ident) => {{
-        let CallLog { request_id, method, subject, peer, .. } = &*$call;
+        let CallLog { request_id, method, caller, peer, .. } = &*$call;
         let duration_ms = u64::try_from($call.arrival.elapsed().as_millis()).unwrap_or(u64::MAX);
         let peer = peer.map(tracing::field::display);
-        let subject = subject.as_deref();
+        let subject = caller.as_ref().map(|caller| caller.subject.as_str());
         tracing::$level!(
             target: TARGET,
             {
@@ -70,7 +78,8 @@ impl CallLog {
             method: request.uri().path().to_owned(),
             request_id,
             peer: peer(request),
-            subject: None,
+            caller: None,
+            watched: None,
             arrival,
             quiet,
             ended: false,
@@ -79,9 +88,17 @@ impl CallLog {
         }
     }
 
-    /// Notes who calls.
-    pub(super) fn caller_is(&mut self, subject: &str) {
-        self.subject = Some(subject.to_owned());
+    /// Notes who calls, and where it is left if the call is refused.
+    pub(super) fn caller_is(&mut self, caller: &Arc<Caller>, refusals: Option<&Refusals>) {
+        self.caller = Some(Arc::clone(caller));
+        self.watched = refusals.map(|refusals| Watched::new(refusals, caller));
+    }
+
+    /// Notes how far the caller reaches.
+    pub(super) fn reaches(&mut self, scope: &Scope) {
+        if let Some(watched) = &mut self.watched {
+            watched.reaches(scope);
+        }
     }
 
     /// Notes the span in which the call is served, which ends no earlier than the call.
@@ -111,8 +128,11 @@ impl End for CallLog {
             .and_then(|source| source.downcast_ref::<Failure>());
         let reason = failure
             .map(Failure::reason)
-            .or_else(|| status.and_then(status::reason_of))
-            .map(status::name);
+            .or_else(|| status.and_then(status::reason_of));
+        if let (Some(watched), Some(reason), Some(status)) = (self.watched.take(), reason, status) {
+            watched.ended(reason, status, &self.method, self.peer, &self.request_id);
+        }
+        let reason = reason.map(status::name);
         self.counted.ended(self.arrival, code, reason);
         traces::ended(&self.span, code);
         let cause = failure

@@ -32,6 +32,7 @@ use crate::database::answered;
 use crate::faults::planted;
 use crate::identity::TokenVerifier;
 use crate::ids::Ids;
+use crate::refusals::Refusals;
 use crate::status::ApiError;
 use crate::telemetry::traces;
 
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     access: AccessTable,
     verifier: Arc<TokenVerifier>,
     ids: Arc<dyn Ids>,
+    refusals: Option<Refusals>,
     /// One permit a call in progress, for the whole process: limits per connection bound nothing.
     permits: Arc<Semaphore>,
     /// How many permits there are.
@@ -59,6 +61,7 @@ impl Shared {
         access: AccessTable,
         verifier: Arc<TokenVerifier>,
         ids: Arc<dyn Ids>,
+        refusals: Option<Refusals>,
         limits: &LimitsConfig,
     ) -> Self {
         let places = limits.max_calls.min(Semaphore::MAX_PERMITS);
@@ -67,6 +70,7 @@ impl Shared {
             access,
             verifier,
             ids,
+            refusals,
             permits: Arc::new(Semaphore::new(places)),
             places,
             shedding: Shedding::default(),
@@ -200,9 +204,10 @@ where
             &self.shared.access,
             &self.shared.verifier,
             |caller| {
-                log.caller_is(&caller.subject);
+                log.caller_is(caller, self.shared.refusals.as_ref());
             },
         )?;
+        log.reaches(admitted.scope());
         let deadline = self.shared.deadlines.of(&request, arrival)?;
         let context = admitted.into_context(&request, id.clone(), deadline);
         request.extensions_mut().insert(context);

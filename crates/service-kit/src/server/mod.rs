@@ -8,6 +8,7 @@ mod foreign;
 mod gate;
 mod health;
 mod incoming;
+mod refused;
 mod service;
 mod shedding;
 pub(crate) mod timeout_header;
@@ -36,6 +37,7 @@ use crate::access::AccessTable;
 use crate::config::{LimitsConfig, ShutdownConfig};
 use crate::identity::TokenVerifier;
 use crate::ids::Ids;
+use crate::refusals::Refusals;
 
 /// How long closing the connections that did not drain may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -110,6 +112,8 @@ pub struct ServerOptions {
     pub verifier: Arc<TokenVerifier>,
     /// Where request ids come from when a caller brings none.
     pub ids: Arc<dyn Ids>,
+    /// Where refused calls are left that belong into the audit trail; `None`: nowhere.
+    pub refusals: Option<Refusals>,
     /// Bounds.
     pub limits: LimitsConfig,
     /// How it ends.
@@ -268,6 +272,7 @@ impl GrpcServer {
             access,
             verifier,
             ids,
+            refusals,
             limits,
             shutdown: ending,
         } = options;
@@ -279,7 +284,7 @@ impl GrpcServer {
         Ok(Assembly {
             gate: Gate::new(
                 routes.routes().prepare(),
-                gate::Shared::new(access, verifier, ids, &limits),
+                gate::Shared::new(access, verifier, ids, refusals, &limits),
             ),
             health,
             readiness,

@@ -171,6 +171,7 @@ impl World {
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = GrpcServer::new(ServerOptions {
+            refusals: None,
             access: AccessTable::new(ROWS),
             verifier: Arc::new(verifier),
             ids: Arc::new(RandomIds::default()),

@@ -41,6 +41,7 @@ fn shared() -> (Shared, TokenSigner) {
             access,
             Arc::new(verifier),
             Arc::new(CountingIds::default()),
+            None,
             &limits,
         ),
         signer,
