@@ -23,6 +23,7 @@ mod event_keys;
 mod harness;
 mod health;
 mod held_classes;
+mod hostile;
 mod lists_and_pages;
 mod masked_codes;
 mod metrics;

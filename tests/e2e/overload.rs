@@ -2,12 +2,11 @@
 //! answered truly, memory stays bounded, and afterwards all is as before.
 //!
 //! The figures mean something only of a release build on a machine that does nothing else; then
-//! `cargo test --release -p latchkey --test e2e overload -- --ignored --nocapture` also holds them.
+//! `cargo test --locked --release -p latchkey --test e2e overload -- --ignored --nocapture` also holds them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::stack::Service;
 use latchkey_proto::enrollment::v1::{RedeemKeyResponse, RedemptionOutcome};
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_service_kit::identity::Role;
@@ -18,6 +17,7 @@ use tonic::transport::Endpoint;
 use tonic::{Code, Request, Response, Status};
 
 use crate::harness::callers::Channels;
+use crate::harness::memory::peak_kib;
 use crate::harness::world::{come_in, redemption};
 use crate::harness::{Caller, ClassDraft, Options, Organization, Stack, new_id};
 
@@ -193,20 +193,6 @@ impl Crowd {
     }
 }
 
-/// The most memory that the process has had.
-fn peak_kib(stack: &Stack) -> u64 {
-    let replica = &stack.site().replicas().last().expect("enrollment");
-    assert_eq!(replica.service, Service::Enrollment);
-    let pid = replica.pid().expect("it runs");
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is told");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .expect("its peak");
-    let number = line.split_whitespace().next().expect("a number");
-    number.parse().expect("KiB")
-}
-
 /// Gives this process no more than the services leave: clients run on other machines, where they take nothing from the
 /// service that they flood. Both rates are measured like that.
 fn step_back() {
@@ -236,7 +222,7 @@ async fn overload(span: Duration, clients_step_back: bool) -> (f64, Duration) {
     let (tally, took) = crowd.open(peak * TIMES, span).await;
     let recovered = crowd.recovery().await;
     let goodput = f64::from(tally.answered) / took.as_secs_f64();
-    let memory = peak_kib(&stack);
+    let memory = peak_kib(&stack.site().enrollment[0]);
     println!(
         "peak {peak:.0}/s; at {:.1} times that {goodput:.0}/s ({:.2}), {tally:?}; again after {} ms; {memory} KiB",
         f64::from(tally.all()) / took.as_secs_f64() / peak,

@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 pub(crate) mod dynamic;
 pub(crate) mod invariants;
 pub(crate) mod logs;
+pub(crate) mod memory;
 pub(crate) mod policy;
 pub(crate) mod proxy;
 pub(crate) mod refusals;

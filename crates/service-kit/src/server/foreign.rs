@@ -21,6 +21,22 @@ const UNREADABLE: [&str; 5] = [
 /// Gives `response` a reason and details if it is an error that has none: it did not come through the one funnel of
 /// failures, so it is one of the transport's own (a message that cannot be decoded or is too large, an unknown method).
 pub(super) fn adopt(response: Response<Body>) -> Response<Body> {
+    adopt_by(response, ours)
+}
+
+/// The same for a service whose protocol is not ours, such as health: what it answers is left as it is, but what the
+/// transport could not read is the caller's fault here too.
+pub(super) fn adopt_unreadable(response: Response<Body>) -> Response<Body> {
+    adopt_by(response, |code, text| match code {
+        Code::Internal | Code::OutOfRange | Code::Unimplemented => ours(code, text),
+        _ => None,
+    })
+}
+
+fn adopt_by(
+    response: Response<Body>,
+    ours: impl FnOnce(Code, String) -> Option<ApiError>,
+) -> Response<Body> {
     let Some(code) = status_code(response.headers()).filter(|code| *code != Code::Ok) else {
         return response;
     };
@@ -114,6 +130,26 @@ mod tests {
                 adopted(status),
                 (Code::Internal, Some(ErrorReason::Internal))
             );
+        }
+    }
+
+    #[test]
+    fn what_other_protocols_answer_stays_and_what_nobody_could_read_does_not() {
+        let adopted = |status: Status| {
+            let response = adopt_unreadable(status.into_http());
+            let status = Status::from_header_map(response.headers()).unwrap();
+            (status.code(), reason_of(&status))
+        };
+        let decode = Status::internal("failed to decode Protobuf message: invalid wire type");
+        assert_eq!(
+            adopted(decode),
+            (Code::InvalidArgument, Some(ErrorReason::FieldInvalid))
+        );
+        for status in [
+            Status::not_found("unknown service"),
+            Status::invalid_argument("invalid MessageRequest"),
+        ] {
+            assert_eq!(adopted(status.clone()), (status.code(), None));
         }
     }
 

@@ -181,7 +181,7 @@ where
         let (id, mut log) = self.begin(&request, arrival, exempt);
         let answer = async {
             let Place::Taken(permit) = place else {
-                return call(self.inner, request).await;
+                return foreign::adopt_unreadable(call(self.inner, request).await);
             };
             let answered = self.answer(request, &id, arrival, permit, &mut log).await;
             foreign::adopt(answered.unwrap_or_else(|error| Status::from(error).into_http()))
