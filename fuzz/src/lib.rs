@@ -13,7 +13,7 @@ use latchkey_code::OwnCode;
 use latchkey_keys::Keyring;
 use latchkey_service_kit::clock::ManualClock;
 use latchkey_service_kit::etag;
-use latchkey_service_kit::identity::{KeyPair, TokenVerifier, jwks_document};
+use latchkey_service_kit::identity::{KeyPair, TokenVerifier, Trusts, jwks_document};
 use latchkey_service_kit::paging::{self, PageRequest};
 use latchkey_service_kit::timeout;
 use latchkey_service_kit::validation::Violations;
@@ -78,17 +78,10 @@ pub fn tokens(bytes: &[u8]) -> bool {
         let pair = KeyPair::generate(&mut StdRng::seed_from_u64(1)).expect("a key pair");
         let key = EncodingKey::from_ed_pem(pair.private_pem().expose_secret().as_bytes());
         let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
-        let verifier = TokenVerifier::new(
-            &jwks_document([&pair]),
-            vec!["issuer".to_owned()],
-            "audience",
-            Arc::new(ManualClock::at(now)),
-        );
-        (
-            verifier.expect("a verifier"),
-            key.expect("a key"),
-            pair.kid(),
-        )
+        let trusts = Trusts::new(&jwks_document([&pair]), vec!["issuer".to_owned()]);
+        let clock = Arc::new(ManualClock::at(now));
+        let verifier = TokenVerifier::new(trusts.expect("keys"), "audience", clock);
+        (verifier, key.expect("a key"), pair.kid())
     });
     let (verifier, key, kid) = &*VERIFIER;
     let text = String::from_utf8_lossy(bytes);

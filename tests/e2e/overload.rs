@@ -13,7 +13,6 @@ use latchkey_service_kit::identity::Role;
 use latchkey_service_kit::status::{reason_of, retry_after_of};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use tonic::transport::Endpoint;
 use tonic::{Code, Request, Response, Status};
 
 use crate::harness::callers::Channels;
@@ -108,9 +107,7 @@ impl Crowd {
             let enrollment = come_in(stack, &student, &code).await;
             students.push((student, enrollment.enrollment_id));
         }
-        let door = format!("http://{}", stack.site().enrollment[0].door());
-        let endpoint = Endpoint::from_shared(door).expect("an address");
-        let connect = |_| endpoint.clone().tcp_nodelay(true).connect_lazy();
+        let connect = |_| stack.site().enrollment[0].channel();
         let channels = Channels {
             keys: Vec::new(),
             enrollment: (0..CONNECTIONS).map(connect).collect(),

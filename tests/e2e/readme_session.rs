@@ -29,7 +29,7 @@ set -euo pipefail
 options=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    -plaintext) shift ;;
+    -cacert) options+=(--cacert "$2"); shift 2 ;;
     -H | -d) options+=("$1" "$2"); shift 2 ;;
     -*) echo "the session uses $1, for which this test has no counterpart" >&2; exit 2 ;;
     *) break ;;
@@ -40,7 +40,7 @@ case "$1" in
   *:7402) address=$ENROLLMENT_ADDRESS ;;
   *) address=$1 ;;
 esac
-exec "$BUF" curl --protocol grpc --http2-prior-knowledge "${options[@]}" "http://$address/$2"
+exec "$BUF" curl --protocol grpc "${options[@]}" "https://$address/$2"
 "#;
 
 /// `latchkey COMMAND` about the test's stack.

@@ -180,6 +180,7 @@ impl Config {
 
 impl Check for Config {
     fn check(&self, path: &str, problems: &mut Problems) {
+        self.listen.check(&format!("{path}listen."), problems);
         self.database.check(&format!("{path}database."), problems);
         self.identity.check(&format!("{path}identity."), problems);
         self.keys.check(&format!("{path}keys."), problems);

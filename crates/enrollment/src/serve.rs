@@ -22,6 +22,7 @@ use latchkey_service_kit::limited;
 use latchkey_service_kit::metrics::{describe, watch_pool};
 use latchkey_service_kit::refusals::{self, Keeping};
 use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
+use latchkey_service_kit::tls::{ServerTls, TlsError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -77,6 +78,9 @@ pub enum ServeError {
     /// It is not known whose tokens to believe.
     #[error("the key sets of the issuers cannot be used")]
     Identity(#[from] IdentityError),
+    /// Its certificate cannot be used.
+    #[error("the service cannot be called in confidence")]
+    Tls(#[from] TlsError),
     /// The server could not listen, or failed.
     #[error("the server ended")]
     Server(#[from] server::ServeError),
@@ -135,6 +139,7 @@ pub fn assemble(config: &Config) -> Result<(GrpcServer, Arc<Services>, Keeping),
         verifier: Arc::new(verifier),
         ids: Arc::clone(&services.ids),
         refusals: Some(left),
+        tls: ServerTls::of(&config.listen)?,
         limits: config.limits.clone(),
         shutdown: config.shutdown.clone(),
     };

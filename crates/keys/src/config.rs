@@ -64,6 +64,7 @@ impl Config {
 
 impl Check for Config {
     fn check(&self, path: &str, problems: &mut Problems) {
+        self.listen.check(&format!("{path}listen."), problems);
         self.database.check(&format!("{path}database."), problems);
         self.identity.check(&format!("{path}identity."), problems);
         self.log.check(&format!("{path}log."), problems);
@@ -126,6 +127,7 @@ mod tests {
                 {more}
                 [listen]
                 address = "127.0.0.1:0"
+                plaintext = true
                 [database]
                 url = "postgres://localhost/keys"
                 [identity]

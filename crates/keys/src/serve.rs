@@ -15,6 +15,7 @@ use latchkey_service_kit::limited;
 use latchkey_service_kit::metrics::watch_pool;
 use latchkey_service_kit::refusals::{self, Keeping};
 use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
+use latchkey_service_kit::tls::{ServerTls, TlsError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,9 @@ pub enum ServeError {
     /// It is not known whose tokens to believe.
     #[error("the key sets of the issuers cannot be used")]
     Identity(#[from] IdentityError),
+    /// Its certificate cannot be used.
+    #[error("the service cannot be called in confidence")]
+    Tls(#[from] TlsError),
     /// The server could not listen, or failed.
     #[error("the server ended")]
     Server(#[from] server::ServeError),
@@ -95,6 +99,7 @@ pub fn assemble(config: &Config) -> Result<(GrpcServer, PgPool, Keeping), ServeE
         verifier: Arc::new(verifier),
         ids,
         refusals: Some(left),
+        tls: ServerTls::of(&config.listen)?,
         limits: limits.clone(),
         shutdown: config.shutdown.clone(),
     };

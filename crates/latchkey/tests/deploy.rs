@@ -43,7 +43,7 @@ fn secrets(directory: &Path) {
         made: Vec::new(),
     };
     let secrets = Secrets::in_directory(directory.to_owned());
-    SharedFiles::make(&secrets, &database).expect("the files");
+    SharedFiles::make(&secrets, &database, &[]).expect("the files");
 }
 
 fn names(value: &Value, path: &str, into: &mut BTreeSet<String>) {

@@ -75,11 +75,12 @@ fn configuration(name: &str, directory: &Path, changes: &[(&str, &str)]) -> Path
     path
 }
 
-async fn until_healthy(address: SocketAddr) {
+async fn until_healthy(address: SocketAddr, ca_file: &str) {
     let address = address.to_string();
     let began = Instant::now();
     loop {
-        let asked = latchkey(&["health", "--address", &address]).output().await;
+        let mut asked = latchkey(&["health", "--address", &address, "--ca-file", ca_file]);
+        let asked = asked.output().await;
         let asked = asked.expect("it runs");
         if asked.status.success() {
             assert_eq!(String::from_utf8_lossy(&asked.stdout).trim(), "SERVING");
@@ -162,8 +163,8 @@ async fn secrets_migration_both_services_and_their_health() {
     ];
     let config = configuration("enrollment.toml", &secrets, &changes);
     let mut enrollment_process = serve("enrollment", &config);
-    until_healthy(keys).await;
-    until_healthy(enrollment).await;
+    until_healthy(keys, &at("ca.pem")).await;
+    until_healthy(enrollment, &at("ca.pem")).await;
     let urls = [at("keys-database.url"), at("enrollment-database.url")];
     let verified = done(&[
         "verify",
@@ -177,9 +178,15 @@ async fn secrets_migration_both_services_and_their_health() {
     for process in [&mut enrollment_process, &mut keys_process] {
         process.kill().await.expect("it ends");
     }
-    let asked = latchkey(&["health", "--address", &keys_text])
-        .output()
-        .await;
+    let asked = latchkey(&[
+        "health",
+        "--address",
+        &keys_text,
+        "--ca-file",
+        &at("ca.pem"),
+    ])
+    .output()
+    .await;
     assert!(
         !asked.expect("it runs").status.success(),
         "it serves no more"

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
+use http::uri::Scheme;
 use http::{HeaderValue, Request, Response};
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
@@ -31,6 +32,7 @@ use crate::identity::TokenSigner;
 use crate::server::timeout_header;
 use crate::status::ApiError;
 use crate::telemetry::traces;
+use crate::tls::{ClientTls, TlsError};
 
 /// How often an open connection is asked whether it is alive, also while no call uses it: the first call after a quiet
 /// night must not be the one to find out. Together with the time-out it is how long a connection that was forgotten on the
@@ -42,11 +44,19 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why there is no channel.
 #[derive(Debug, thiserror::Error)]
-#[error("the endpoint {endpoint:?} cannot be used")]
-pub struct ClientError {
-    endpoint: String,
-    #[source]
-    source: tonic::transport::Error,
+pub enum ClientError {
+    /// The address makes no sense.
+    #[error("the endpoint {endpoint:?} cannot be used")]
+    Endpoint {
+        /// The address.
+        endpoint: String,
+        /// What is wrong with it.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// It is not known whom to believe.
+    #[error("whom to believe at the endpoint cannot be told")]
+    Tls(#[from] TlsError),
 }
 
 /// Put into a request's extensions when its call was made before and failed: metrics count it.
@@ -75,10 +85,15 @@ impl ServiceChannel {
         config: &ClientConfig,
         signer: Arc<TokenSigner>,
     ) -> Result<Self, ClientError> {
+        let tls = config.tls.as_ref().map(ClientTls::load).transpose()?;
+        let channel = |url| {
+            let endpoint = endpoint(config, url)?;
+            Ok(channel(&endpoint, tls.as_ref()))
+        };
         let channels: Vec<Channel> = config
             .endpoints()
-            .map(|url| endpoint(config, url).map(|endpoint| endpoint.connect_lazy()))
-            .collect::<Result<_, _>>()?;
+            .map(channel)
+            .collect::<Result<_, ClientError>>()?;
         Ok(Self {
             dependency,
             places: Arc::new(Places::new(channels)),
@@ -122,11 +137,20 @@ impl ServiceChannel {
     }
 }
 
+/// A channel to an endpoint, with `tls` where its address begins with `https`; connects when it is first used.
+pub fn channel(endpoint: &Endpoint, tls: Option<&ClientTls>) -> Channel {
+    match tls {
+        Some(tls) if endpoint.uri().scheme() == Some(&Scheme::HTTPS) => tls.channel(endpoint),
+        _ => endpoint.connect_lazy(),
+    }
+}
+
 fn endpoint(config: &ClientConfig, url: &str) -> Result<Endpoint, ClientError> {
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|source| ClientError {
-        endpoint: url.to_owned(),
-        source,
-    })?;
+    let endpoint =
+        Endpoint::from_shared(url.to_owned()).map_err(|source| ClientError::Endpoint {
+            endpoint: url.to_owned(),
+            source,
+        })?;
     Ok(endpoint
         .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
         .tcp_nodelay(true)

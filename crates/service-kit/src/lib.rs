@@ -6,6 +6,7 @@
 //! - [`identity`] and [`access`]: who calls, proven by a bearer token, and the table of who may call what.
 //! - [`context`]: what a handler is told about its call.
 //! - [`server`] and [`client`]: the two ends of a call between services; [`timeout`]: how long it may take, on the wire.
+//! - [`tls`]: how both ends keep a call to themselves; [`reload`]: files that are read again when they change.
 //! - [`command`], [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
 //! - [`metrics`]: what operators watch.
 //! - [`refusals`]: refused calls on their way to the audit trail.
@@ -31,10 +32,12 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod paging;
 pub mod refusals;
+pub mod reload;
 pub mod rows;
 pub mod server;
 pub mod status;
 pub mod telemetry;
+pub mod tls;
 pub mod validation;
 
 /// The header that carries a call's time-out, for whoever writes or reads it outside of a server.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use latchkey::stack::Service;
 use latchkey::stack::config_files::{ISSUER_KEY, SERVICE_KEY, SharedFiles};
-use latchkey::stack::process::{ANY_PORT, Process, ProcessOptions, claim};
+use latchkey::stack::process::{ANY_PORT, Process, ProcessOptions, channel, claim};
 use latchkey::stack::secrets::{Secrets, replace_private};
 use latchkey::stack::tokens::{AUDIENCE, Issuer, SERVICE_ISSUER};
 use latchkey_service_kit::clock::SystemClock;
@@ -19,6 +19,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
 use toml::{Table, Value};
+use tonic::transport::{Channel, Endpoint};
 
 use super::cluster::{TestCluster, TestDatabase, cluster, executable};
 use super::proxy::Link;
@@ -74,6 +75,7 @@ pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     pub(crate) log: PathBuf,
     pub(crate) config: PathBuf,
+    ca_file: PathBuf,
     environment: Vec<(String, String)>,
     /// The ways to and from it, if they can be cut.
     pub(crate) links: Option<Links>,
@@ -162,7 +164,8 @@ impl Site {
         let issuer =
             Issuer::new(&secrets.key_pair(ISSUER_KEY).expect("a key pair")).expect("an issuer");
         let service_token = service_token(&secrets);
-        let files = SharedFiles::make(&secrets, &database.services).expect("the services' files");
+        let files = SharedFiles::make(&secrets, &database.services, &[]);
+        let files = files.expect("the services' files");
         let mut keys = Vec::new();
         for number in 0..options.replicas {
             let settings = (options.keys, options.links);
@@ -174,7 +177,7 @@ impl Site {
         for (number, its_keys) in keys.iter().map(|replica| replica.address).enumerate() {
             let others = keys
                 .iter()
-                .map(|replica| format!("http://{}", replica.address));
+                .map(|replica| format!("https://{}", replica.address));
             let all_keys = others.collect::<Vec<_>>().join(",");
             let shared = format!("{}\n[keys]\nendpoint = '{all_keys}'", options.enrollment);
             let settings = if options.keys_shared {
@@ -271,6 +274,7 @@ impl Replica {
                 address,
                 log: log.clone(),
                 config: config.clone(),
+                ca_file: files.certificates.authority.clone(),
                 environment: vec![(
                     "LATCHKEY_FAULTS_FILE".to_owned(),
                     config.with_extension("faults").display().to_string(),
@@ -293,6 +297,7 @@ impl Replica {
             service: self.service,
             config_file: &self.config,
             address: self.address,
+            ca_file: &self.ca_file,
             log: &self.log,
             environment: &self.environment,
         };
@@ -349,6 +354,13 @@ impl Replica {
     pub(crate) fn door(&self) -> SocketAddr {
         let links = self.links.as_ref();
         links.map_or(self.address, |links| links.callers.address())
+    }
+
+    /// A connection of a caller's, made when it is used.
+    pub(crate) fn channel(&self) -> Channel {
+        let door = format!("https://{}", self.door());
+        let endpoint = Endpoint::from_shared(door).expect("an address");
+        channel(&endpoint.tcp_nodelay(true), &self.ca_file).expect("a channel")
     }
 
     /// Whether it runs no more, whoever ended it.

@@ -9,7 +9,7 @@ use latchkey_service_kit::identity::Role;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::callers::{Caller, Channels};
 use super::cluster::cluster;
@@ -224,13 +224,8 @@ impl Drop for Stack {
 }
 
 fn channels_to(site: &Site) -> Channels {
-    let channel = |replica: &Replica| -> Channel {
-        let endpoint =
-            Endpoint::from_shared(format!("http://{}", replica.door())).expect("an address");
-        endpoint.tcp_nodelay(true).connect_lazy()
-    };
     Channels {
-        keys: site.keys.iter().map(channel).collect(),
-        enrollment: site.enrollment.iter().map(channel).collect(),
+        keys: site.keys.iter().map(Replica::channel).collect(),
+        enrollment: site.enrollment.iter().map(Replica::channel).collect(),
     }
 }

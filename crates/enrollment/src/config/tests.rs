@@ -43,6 +43,7 @@ impl Files {
             {more}
             [listen]
             address = "127.0.0.1:0"
+            plaintext = true
             [database]
             url = "postgres://localhost/enrollment"
             [identity]

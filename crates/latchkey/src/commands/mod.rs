@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 mod demo;
+mod describe;
 mod dev;
 mod health;
 mod migrate;
@@ -42,6 +43,8 @@ enum Command {
     Verify(verify::Verify),
     /// Print another token for a development stack.
     Token(token::Token),
+    /// Print what a client must know of a development stack, as JSON.
+    Describe(describe::Describe),
     /// Run one service.
     Serve(serve::Serve),
     /// Make or update the database of a deployment: roles, schemas, tables, rights.
@@ -64,6 +67,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo => on_runtime(demo::run()),
         Command::Verify(options) => on_runtime(verify::run(&options)),
         Command::Token(token) => token::run(&token),
+        Command::Describe(describe) => describe::run(&describe),
         Command::Migrate(migrate) => on_runtime(migrate::run(&migrate)),
         Command::Secrets(secrets) => secrets::run(&secrets),
         Command::Health(health) => on_runtime(health::run(&health)),

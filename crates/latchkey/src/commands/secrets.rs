@@ -13,7 +13,8 @@ use secrecy::{ExposeSecret, SecretString};
 /// Where to make them, and for which database.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Secrets {
-    /// The directory; made if it is missing. What is in it already stays as it is.
+    /// The directory; made if it is missing. What is in it already stays as it is, but for
+    /// certificates, which are made anew.
     #[arg(long, value_name = "DIRECTORY")]
     directory: PathBuf,
     /// Where the services find Postgres.
@@ -25,9 +26,12 @@ pub(crate) struct Secrets {
     /// The role that owns the database.
     #[arg(long, value_name = "ROLE", default_value = "postgres")]
     admin: String,
+    /// A DNS name or IP address by which the services are called, besides those of their own machine; may be given again.
+    #[arg(long = "name", value_name = "NAME")]
+    names: Vec<String>,
 }
 
-/// Makes what is missing, and prints where it stands. The issuer of people's tokens is an example: a deployment has an
+/// Makes what is missing, and certificates anew, and prints where it stands. The issuer of people's tokens is an example: a deployment has an
 /// identity provider, whose public keys take the place of `issuer-jwks.json`.
 pub(crate) fn run(secrets: &Secrets) -> anyhow::Result<ExitCode> {
     std::fs::DirBuilder::new()
@@ -58,7 +62,7 @@ pub(crate) fn run(secrets: &Secrets) -> anyhow::Result<ExitCode> {
         ),
         made: Vec::new(),
     };
-    SharedFiles::make(&directory, &provisioned)?;
+    SharedFiles::make(&directory, &provisioned, &secrets.names)?;
     println!("the secrets are in {}", secrets.directory.display());
     Ok(ExitCode::SUCCESS)
 }

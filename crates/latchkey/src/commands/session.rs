@@ -108,6 +108,7 @@ pub(crate) fn text(description: &Description) -> String {
         .unwrap_or(Path::new("."));
     let _ = writeln!(text, "keys={}", description.keys.address);
     let _ = writeln!(text, "enrollment={}", description.enrollment.address);
+    let _ = writeln!(text, "ca='{}'", description.ca_file.display());
     let _ = writeln!(text, "tokens='{}'", tokens.display());
     if let Some(sample) = description.sample {
         let _ = writeln!(text, "organization_id={}", sample.organization_id);
@@ -118,7 +119,7 @@ pub(crate) fn text(description: &Description) -> String {
         let _ = writeln!(text, "\n# {} ({})", step.title, step.role.name());
         let body = step.body.replace('"', "\\\"");
         let call = format!(
-            "grpcurl -plaintext -H \"$(bearer {})\" -d \"{body}\" ${} {}",
+            "grpcurl -cacert \"$ca\" -H \"$(bearer {})\" -d \"{body}\" ${} {}",
             step.role.name(),
             service(step.method),
             step.method

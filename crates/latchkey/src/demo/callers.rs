@@ -14,7 +14,7 @@ use latchkey_service_kit::identity::Role;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
@@ -57,12 +57,12 @@ impl Interceptor for Bearer {
 type Authorized = InterceptedService<Channel, Bearer>;
 
 impl<'s> Lobby<'s> {
-    /// Connects to both services.
-    pub(super) async fn open(stack: &'s Stack) -> anyhow::Result<Self> {
+    /// Opens connections to both services.
+    pub(super) fn open(stack: &'s Stack) -> anyhow::Result<Self> {
         Ok(Self {
             stack,
-            keys: connect(stack, Service::Keys).await?,
-            enrollment: connect(stack, Service::Enrollment).await?,
+            keys: stack.channel(Service::Keys, CALL_WITHIN)?,
+            enrollment: stack.channel(Service::Enrollment, CALL_WITHIN)?,
         })
     }
 
@@ -86,16 +86,6 @@ impl<'s> Lobby<'s> {
             bearer: Bearer(value.context("the token cannot stand in a header")?),
         })
     }
-}
-
-async fn connect(stack: &Stack, service: Service) -> anyhow::Result<Channel> {
-    let endpoint = Endpoint::from_shared(stack.url(service))?
-        .timeout(CALL_WITHIN)
-        .tcp_nodelay(true);
-    endpoint
-        .connect()
-        .await
-        .with_context(|| format!("cannot connect to the {} service", service.name()))
 }
 
 impl Caller {

@@ -37,7 +37,7 @@ pub async fn play(
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
     progress.step("Setting up a class, its keys and its students");
-    let lobby = Lobby::open(stack).await?;
+    let lobby = Lobby::open(stack)?;
     let scenario = Scenario::prepare(&lobby).await?;
     progress.finish();
     writeln!(out, "{}", report::opening(&scenario))?;

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::Service;
+use super::certificates::{CertificateFiles, Certificates};
 use super::databases::Provisioned;
 use super::secrets::{Secrets, replace_private};
 use super::tokens::{AUDIENCE, ISSUER, SERVICE_ISSUER};
@@ -32,6 +33,8 @@ pub struct SharedFiles {
     pub service_jwks: PathBuf,
     /// The issuer's private key.
     pub issuer_key: PathBuf,
+    /// What the services show each other and their clients.
+    pub certificates: Certificates,
     service_key: PathBuf,
     keyring: PathBuf,
     fingerprint_key: PathBuf,
@@ -40,11 +43,16 @@ pub struct SharedFiles {
 }
 
 impl SharedFiles {
-    /// Makes what is missing of them, and writes the URLs of the database that was provisioned.
+    /// Makes what is missing of them, new certificates, and writes the URLs of the database that was provisioned. The
+    /// services are called by `names` besides those of their own machine.
     ///
     /// # Errors
-    /// When a file can be neither read nor written.
-    pub fn make(secrets: &Secrets, database: &Provisioned) -> anyhow::Result<Self> {
+    /// When a file can be neither read nor written, or a name makes no sense.
+    pub fn make(
+        secrets: &Secrets,
+        database: &Provisioned,
+        names: &[String],
+    ) -> anyhow::Result<Self> {
         let issuer = secrets.key_pair(ISSUER_KEY)?;
         let service = secrets.key_pair(SERVICE_KEY)?;
         secrets.get_or_make(
@@ -57,6 +65,7 @@ impl SharedFiles {
             issuer_jwks: secrets.put("issuer-jwks.json", &public(&issuer))?,
             service_jwks: secrets.put("enrollment-jwks.json", &public(&service))?,
             issuer_key: secrets.path(ISSUER_KEY),
+            certificates: Certificates::make(secrets, names)?,
             service_key: secrets.path(SERVICE_KEY),
             keyring: secrets.path(KEYRING),
             fingerprint_key: secrets.path(FINGERPRINT_KEY),
@@ -97,8 +106,12 @@ impl SharedFiles {
     }
 
     fn keys_config(&self, listen: SocketAddr) -> Value {
+        let mut tls = server_tls(&self.certificates.keys);
+        // Everybody who calls keys proves who they are by a token; enrollment shows a certificate as well.
+        tls["client_ca_file"] = json!(self.certificates.authority);
+        tls["client_certificates"] = json!("optional");
         json!({
-            "listen": { "address": listen },
+            "listen": { "address": listen, "tls": tls },
             "database": { "url_file": self.keys_url },
             "identity": {
                 "jwks_file": self.issuer_jwks,
@@ -112,11 +125,20 @@ impl SharedFiles {
     }
 
     fn enrollment_config(&self, listen: SocketAddr, keys: SocketAddr) -> Value {
+        let certificates = &self.certificates;
+        let tls = server_tls(&certificates.enrollment);
         json!({
-            "listen": { "address": listen },
+            "listen": { "address": listen, "tls": tls },
             "database": { "url_file": self.enrollment_url },
             "identity": { "jwks_file": self.issuer_jwks, "issuer": ISSUER, "audience": AUDIENCE },
-            "keys": { "endpoint": format!("http://{keys}") },
+            "keys": {
+                "endpoint": format!("https://{keys}"),
+                "tls": {
+                    "ca_file": certificates.authority,
+                    "certificate_file": certificates.enrollment_client.certificate,
+                    "private_key_file": certificates.enrollment_client.private_key,
+                },
+            },
             "own_identity": {
                 "private_key_file": self.service_key,
                 "issuer": SERVICE_ISSUER,
@@ -125,4 +147,8 @@ impl SharedFiles {
             "fingerprint_key_file": self.fingerprint_key,
         })
     }
+}
+
+fn server_tls(files: &CertificateFiles) -> Value {
+    json!({ "certificate_file": files.certificate, "private_key_file": files.private_key })
 }

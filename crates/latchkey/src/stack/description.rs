@@ -22,6 +22,8 @@ pub struct Description {
     pub keys: Endpoint,
     /// The enrollment service.
     pub enrollment: Endpoint,
+    /// The authority whose certificates both services show: PEM, to be named to clients.
+    pub ca_file: PathBuf,
     /// Whose tokens are believed, and how to make them.
     pub issuer: IssuerFiles,
     /// A token file for each role.

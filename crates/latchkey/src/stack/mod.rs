@@ -1,5 +1,6 @@
 //! The development stack: secrets, a database, configuration, and both services as processes of their own.
 
+pub mod certificates;
 pub mod config_files;
 pub mod data_dir;
 pub mod databases;

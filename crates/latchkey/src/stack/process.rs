@@ -6,9 +6,11 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use latchkey_service_kit::config::ClientTlsConfig;
+use latchkey_service_kit::tls::ClientTls;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout};
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -50,6 +52,8 @@ pub struct ProcessOptions<'a> {
     pub config_file: &'a Path,
     /// Where the configuration says it listens.
     pub address: SocketAddr,
+    /// The authority whose certificate it shows.
+    pub ca_file: &'a Path,
     /// Where its log goes.
     pub log: &'a Path,
     /// What its environment has besides that of this process: names and values.
@@ -97,8 +101,8 @@ impl Process {
         };
         let served = tokio::select! {
             status = process.child.wait() => Err(anyhow!("it ended ({})", status?)),
-            served = timeout(SERVING_WITHIN, serving(options.address)) => {
-                served.map_err(|_| anyhow!("it does not serve after {} s", SERVING_WITHIN.as_secs()))
+            served = timeout(SERVING_WITHIN, serving(options.address, options.ca_file)) => {
+                served.unwrap_or_else(|_| Err(anyhow!("it does not serve after {} s", SERVING_WITHIN.as_secs())))
             }
         };
         if let Err(reason) = served {
@@ -178,11 +182,9 @@ impl Process {
 }
 
 /// Returns when the service at `address` says that it serves.
-async fn serving(address: SocketAddr) {
-    let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else {
-        return;
-    };
-    let channel = endpoint.connect_timeout(HEALTH_WITHIN).connect_lazy();
+async fn serving(address: SocketAddr, ca_file: &Path) -> anyhow::Result<()> {
+    let endpoint = Endpoint::from_shared(format!("https://{address}"))?;
+    let channel = channel(&endpoint.connect_timeout(HEALTH_WITHIN), ca_file)?;
     let mut health = HealthClient::new(channel);
     loop {
         let asked = Instant::now();
@@ -190,10 +192,19 @@ async fn serving(address: SocketAddr) {
         if let Ok(Ok(answer)) = answer
             && answer.into_inner().status() == ServingStatus::Serving
         {
-            return;
+            return Ok(());
         }
         sleep(HEALTH_EVERY.saturating_sub(asked.elapsed())).await;
     }
+}
+
+/// A channel to a service whose certificate comes from the authority in `ca_file`. Connects when it is used.
+///
+/// # Errors
+/// When the file cannot be used.
+pub fn channel(endpoint: &Endpoint, ca_file: &Path) -> anyhow::Result<Channel> {
+    let tls = ClientTls::load(&ClientTlsConfig::of_authorities(ca_file))?;
+    Ok(tls.channel(endpoint))
 }
 
 /// The address that a service shall listen on: `wanted` itself if it is free, or a free port where `wanted` says 0.

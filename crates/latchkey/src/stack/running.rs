@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use chrono::TimeDelta;
 use futures::FutureExt;
 use latchkey_service_kit::identity::Role;
+use tonic::transport::{Channel, Endpoint as GrpcEndpoint};
 
 use super::Service;
 use super::config_files::{ISSUER_KEY, SharedFiles};
 use super::data_dir::DataDir;
 use super::databases::Provisioned;
 use super::description::{Description, Endpoint, IssuerFiles, Sample};
-use super::process::{Process, ProcessOptions, claim};
+use super::process::{Process, ProcessOptions, channel, claim};
 use super::sample::sample;
 use super::secrets::{Secrets, replace_private};
 use super::server::{DatabaseChoice, Place, Server, stack_id};
@@ -26,6 +28,9 @@ use crate::tail::tail;
 const PORT_TRIES: u32 = 3;
 /// How long the tokens in the data directory hold; each start writes them anew.
 const TOKEN_LIFETIME: TimeDelta = TimeDelta::days(7);
+
+/// How long each call that makes the sample may take.
+const SAMPLE_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a stack is started with.
 #[derive(Debug)]
@@ -81,7 +86,7 @@ impl Stack {
             options.data_dir.leave_to_guard();
         }
         let services = async {
-            let files = SharedFiles::make(&secrets, server.database())?;
+            let files = SharedFiles::make(&secrets, server.database(), &[])?;
             let (keys, keys_address) =
                 start_service(Service::Keys, &options, &files, options.keys_address).await?;
             let (enrollment, enrollment_address) =
@@ -121,7 +126,18 @@ impl Stack {
 
     /// The same as a URL for gRPC clients.
     pub fn url(&self, service: Service) -> String {
-        format!("http://{}", self.address(service))
+        format!("https://{}", self.address(service))
+    }
+
+    /// A connection to it, made when it is used, on which each call may take `within`. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When the authority's certificate cannot be read.
+    pub fn channel(&self, service: Service, within: Duration) -> anyhow::Result<Channel> {
+        let endpoint = GrpcEndpoint::from_shared(self.url(service))?
+            .timeout(within)
+            .tcp_nodelay(true);
+        channel(&endpoint, &self.files.certificates.authority)
     }
 
     /// The database of the stack.
@@ -155,7 +171,13 @@ impl Stack {
         let operator = self.token(&token_request(Role::Operator, None))?;
         let platform = self.token(&token_request(Role::PlatformService, None))?;
         let seed = stack_id(&self.secrets)?;
-        let made = sample(&self.url(Service::Enrollment), &seed, &operator, &platform).await?;
+        let made = sample(
+            self.channel(Service::Enrollment, SAMPLE_WITHIN)?,
+            &seed,
+            &operator,
+            &platform,
+        )
+        .await?;
         self.sample = Some(made);
         Ok(made)
     }
@@ -186,6 +208,7 @@ impl Stack {
             pid: std::process::id(),
             keys: endpoint(Service::Keys),
             enrollment: endpoint(Service::Enrollment),
+            ca_file: self.files.certificates.authority.clone(),
             issuer: IssuerFiles {
                 issuer: ISSUER.to_owned(),
                 audience: AUDIENCE.to_owned(),
@@ -308,6 +331,7 @@ async fn start_service(
             service,
             config_file: &config_file,
             address,
+            ca_file: &files.certificates.authority,
             log: &log,
             environment: &[],
         };

@@ -1,7 +1,5 @@
 //! An organization and a student to try things with: tokens of most roles are of no use without.
 
-use std::time::Duration;
-
 use anyhow::Context;
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
 use latchkey_proto::enrollment::v1::student_service_client::StudentServiceClient;
@@ -10,13 +8,10 @@ use latchkey_proto::enrollment::v1::{
 };
 use tonic::Request;
 use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use uuid::Uuid;
 
 use super::description::Sample;
-
-/// How long each call may take.
-const CALL_WITHIN: Duration = Duration::from_secs(10);
 
 /// Creates the sample, or finds the one that was created before under the same `seed`.
 ///
@@ -25,15 +20,11 @@ const CALL_WITHIN: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the enrollment service refuses or cannot be reached.
 pub async fn sample(
-    endpoint: &str,
+    channel: Channel,
     seed: &str,
     operator: &str,
     platform: &str,
 ) -> anyhow::Result<Sample> {
-    let channel = Endpoint::from_shared(endpoint.to_owned())?
-        .timeout(CALL_WITHIN)
-        .connect()
-        .await?;
     let organization_id = organization(channel.clone(), seed, operator)
         .await
         .context("cannot create the sample organization")?;

@@ -1,23 +1,11 @@
 //! Sections that the services share.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::redact::without_password;
 use super::{Check, Problems, SecretFile};
-
-/// Where the service listens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListenConfig {
-    /// Address and port. Port 0 takes a free one.
-    pub address: SocketAddr,
-    /// Whether the contract can be asked for by gRPC reflection.
-    #[serde(default = "yes")]
-    pub reflection: bool,
-}
 
 /// The database and how it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,25 +32,6 @@ pub struct DatabaseConfig {
     /// process that was stopped in the middle of a transaction holds its locks that long.
     #[serde(default = "five_seconds")]
     pub idle_in_transaction_timeout_ms: u64,
-}
-
-/// Whose tokens are believed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IdentityConfig {
-    /// A JSON Web Key Set with the issuers' public keys.
-    pub jwks_file: PathBuf,
-    /// The `iss` that tokens must have.
-    pub issuer: String,
-    /// Another `iss` that is accepted: that of services that sign their own tokens. They are believed to be services
-    /// and nothing else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service_issuer: Option<String>,
-    /// A JSON Web Key Set with those services' public keys. With it, neither issuer's keys can speak for the other;
-    /// without it, they are looked for in `jwks_file`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service_jwks_file: Option<PathBuf>,
-    /// The `aud` that tokens must have.
-    pub audience: String,
 }
 
 /// Bounds on what callers can make the service do.
@@ -104,28 +73,8 @@ pub struct ShutdownConfig {
     pub drain_ms: u64,
 }
 
-/// Another service that this one calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientConfig {
-    /// Its address, for example `http://127.0.0.1:7101`; of several processes all their addresses, with commas between
-    /// them, which are called in turn.
-    pub endpoint: String,
-    /// How long connecting may take, in milliseconds.
-    #[serde(default = "one_second")]
-    pub connect_timeout_ms: u64,
-    /// How long a call may take, in milliseconds.
-    #[serde(default = "five_seconds")]
-    pub call_timeout_ms: u64,
-}
-
-fn yes() -> bool {
-    true
-}
 fn ten() -> u32 {
     10
-}
-fn one_second() -> u64 {
-    1_000
 }
 fn two_seconds() -> u64 {
     2_000
@@ -158,18 +107,6 @@ impl Default for ShutdownConfig {
             notice_ms: 0,
             drain_ms: 10_000,
         }
-    }
-}
-
-impl ClientConfig {
-    /// The addresses.
-    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
-        self.endpoint.split(',').map(str::trim)
-    }
-
-    /// How long a call may take.
-    pub fn call_timeout(&self) -> Duration {
-        Duration::from_millis(self.call_timeout_ms)
     }
 }
 
@@ -254,46 +191,6 @@ impl Check for DatabaseConfig {
     }
 }
 
-impl Check for IdentityConfig {
-    fn check(&self, path: &str, problems: &mut Problems) {
-        let service_file = self.service_jwks_file.as_ref();
-        let files = [
-            ("jwks_file", Some(&self.jwks_file)),
-            ("service_jwks_file", service_file),
-        ];
-        for (field, file) in files {
-            if let Some(file) = file
-                && let Err(error) = std::fs::metadata(file)
-            {
-                let problem = format!("cannot read {}: {error}", file.display());
-                problems.add(&format!("{path}{field}"), problem);
-            }
-        }
-        let lonely = service_file.is_some() && self.service_issuer.is_none();
-        problems.check(
-            &format!("{path}service_jwks_file"),
-            !lonely,
-            "needs `service_issuer`",
-        );
-        problems.check(
-            &format!("{path}issuer"),
-            !self.issuer.is_empty(),
-            "must be set",
-        );
-        problems.check(
-            &format!("{path}audience"),
-            !self.audience.is_empty(),
-            "must be set",
-        );
-        let same = self.service_issuer.as_ref() == Some(&self.issuer);
-        problems.check(
-            &format!("{path}service_issuer"),
-            !same,
-            "must not be the same as `issuer`",
-        );
-    }
-}
-
 impl Check for LimitsConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
         let mut at_least = |field: &str, value: u64, least: u64| {
@@ -321,31 +218,6 @@ impl Check for LimitsConfig {
             "max_deadline_ms",
             self.max_deadline_ms,
             self.default_deadline_ms,
-        );
-    }
-}
-
-impl Check for ClientConfig {
-    fn check(&self, path: &str, problems: &mut Problems) {
-        let is_good = |url: &str| {
-            let uri = url.parse::<http::Uri>();
-            uri.is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some())
-        };
-        let good = self.endpoints().all(is_good);
-        problems.check(
-            &format!("{path}endpoint"),
-            good,
-            "must be a URL such as http://127.0.0.1:7101, or several with commas between them",
-        );
-        problems.check(
-            &format!("{path}connect_timeout_ms"),
-            self.connect_timeout_ms > 0,
-            "must be at least 1",
-        );
-        problems.check(
-            &format!("{path}call_timeout_ms"),
-            self.call_timeout_ms > 0,
-            "must be at least 1",
         );
     }
 }

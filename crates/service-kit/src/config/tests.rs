@@ -187,16 +187,23 @@ fn a_printed_configuration_shows_no_password_and_can_be_loaded_again() {
 }
 
 #[test]
-fn the_endpoint_of_another_service_must_be_a_plain_url() {
+fn nobody_can_listen_on_the_way_to_another_service() {
     for (endpoint, good) in [
         ("http://127.0.0.1:7101", true),
-        ("http://keys.internal:7101", true),
-        ("https://keys", false),
+        ("http://[::1]:7101,http://localhost:7101", true),
+        ("http://keys.internal:7101", false),
+        ("https://keys.internal:7101", true),
+        (
+            "https://keys.internal:7101,http://keys.internal:7101",
+            false,
+        ),
+        ("ftp://127.0.0.1", false),
         ("127.0.0.1:7101", false),
         ("", false),
     ] {
         let client = ClientConfig {
             endpoint: endpoint.to_owned(),
+            tls: None,
             connect_timeout_ms: 1,
             call_timeout_ms: 1,
         };
@@ -208,4 +215,56 @@ fn the_endpoint_of_another_service_must_be_a_plain_url() {
             "{endpoint}"
         );
     }
+}
+
+#[test]
+fn a_service_listens_in_plain_text_only_where_nobody_else_can_hear_it() {
+    let problems = |toml: &str| {
+        let listen: ListenConfig = toml::from_str(toml).unwrap();
+        let mut problems = Problems::default();
+        listen.check("listen.", &mut problems);
+        format!("{problems:?}")
+    };
+    assert!(problems("address = '127.0.0.1:1'").contains("listen.tls"));
+    let open = problems("address = '0.0.0.0:1'\nplaintext = true");
+    assert!(open.contains("listen.plaintext"), "{open}");
+    for loopback in ["127.0.0.1:1", "[::1]:1"] {
+        let text = problems(&format!("address = '{loopback}'\nplaintext = true"));
+        assert!(!text.contains("listen."), "{text}");
+    }
+    let both = "address = '127.0.0.1:1'\nplaintext = true\n\
+                [tls]\ncertificate_file = '/none.pem'\nprivate_key_file = '/none.key'\n\
+                client_certificates = 'optional'";
+    let text = problems(both);
+    for field in [
+        "listen.plaintext",
+        "listen.tls.certificate_file",
+        "listen.tls.private_key_file",
+        "listen.tls.client_certificates",
+    ] {
+        assert!(text.contains(field), "{field} in {text}");
+    }
+}
+
+#[test]
+fn the_keys_of_issuers_come_from_one_place_that_can_be_believed() {
+    let problems = |toml: &str| {
+        let text = format!("issuer = 'i'\naudience = 'a'\n{toml}");
+        let identity: IdentityConfig = toml::from_str(&text).unwrap();
+        let mut problems = Problems::default();
+        identity.check("", &mut problems);
+        format!("{problems:?}")
+    };
+    assert!(problems("").contains("jwks_file"));
+    let good = problems("jwks_url = 'https://issuer.example.com/jwks'");
+    assert!(!good.contains("jwks"), "{good}");
+    let open = problems("jwks_url = 'http://issuer.example.com/jwks'");
+    assert!(open.contains("jwks_url"), "{open}");
+    let both = problems("jwks_url = 'https://i'\njwks_file = '/none'");
+    assert!(
+        both.contains("together") && both.contains("/none"),
+        "{both}"
+    );
+    let lonely = problems("jwks_url = 'https://i'\nservice_jwks_url = 'https://s'");
+    assert!(lonely.contains("service_issuer"), "{lonely}");
 }

@@ -4,7 +4,10 @@ mod cache;
 mod claims;
 mod keypair;
 mod keyset;
+mod published;
 mod sign;
+mod sources;
+mod trusts;
 mod verify;
 
 use std::fmt;
@@ -14,8 +17,11 @@ use uuid::Uuid;
 pub use claims::Claims;
 pub use keypair::{KeyPair, KeyPairError, jwks_document};
 pub use keyset::JwksError;
+pub use published::FetchError;
 pub use sign::{SignerOptions, SigningError, TokenSigner};
-pub use verify::{IdentityError, TokenError, TokenVerifier};
+pub use sources::IdentityError;
+pub use trusts::Trusts;
+pub use verify::{TokenError, TokenVerifier};
 
 /// What a caller may be. A token carries any number of them; names that are not known here are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,5 +113,7 @@ impl Caller {
     }
 }
 
+#[cfg(test)]
+mod fresh_tests;
 #[cfg(test)]
 mod tests;

@@ -25,17 +25,18 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
+fn trusts(pair: &KeyPair) -> Trusts {
+    Trusts::new(&jwks_document([pair]), vec![ISSUER.into()]).unwrap()
+}
+
+fn believing(trusts: Trusts, clock: &Arc<ManualClock>) -> TokenVerifier {
+    TokenVerifier::new(trusts, AUDIENCE, Arc::clone(clock) as _)
+}
+
 fn world() -> World {
     let clock = Arc::new(ManualClock::at(now()));
     let pair = KeyPair::generate(&mut os_random()).unwrap();
-    let jwks = jwks_document([&pair]);
-    let verifier = TokenVerifier::new(
-        &jwks,
-        vec![ISSUER.into()],
-        AUDIENCE,
-        Arc::clone(&clock) as _,
-    )
-    .unwrap();
+    let verifier = believing(trusts(&pair), &clock);
     let options = SignerOptions {
         issuer: ISSUER.into(),
         audience: AUDIENCE.into(),
@@ -288,7 +289,8 @@ fn proven(
 fn a_services_own_issuer_is_believed_to_be_a_service_only() {
     let world = world();
     assert_eq!(proven(&world.verifier, &world.signer, SERVICES), Err("iss"));
-    let verifier = world.verifier.with_service_issuer(SERVICES);
+    let trusts = trusts(&world.pair).with_service_issuer(SERVICES);
+    let verifier = believing(trusts, &world.clock);
     assert_eq!(
         proven(&verifier, &world.signer, SERVICES),
         Ok(vec![Role::EnrollmentService])
@@ -303,10 +305,10 @@ fn a_services_own_issuer_is_believed_to_be_a_service_only() {
 fn with_keys_of_their_own_neither_issuer_speaks_for_the_other() {
     let (people, services) = (world(), world());
     let jwks = jwks_document([&services.pair]);
-    let verifier = people
-        .verifier
+    let separate = trusts(&people.pair)
         .with_separate_service_issuer(SERVICES, &jwks)
         .unwrap();
+    let verifier = believing(separate, &people.clock);
     let only_service = Ok(vec![Role::EnrollmentService]);
     assert_eq!(proven(&verifier, &services.signer, SERVICES), only_service);
     assert_eq!(proven(&verifier, &services.signer, ISSUER), Err("iss"));
@@ -317,7 +319,7 @@ fn with_keys_of_their_own_neither_issuer_speaks_for_the_other() {
     );
 
     let same = jwks_document([&people.pair]);
-    let again = verifier
+    let again = trusts(&people.pair)
         .with_separate_service_issuer("https://third.test", &same)
         .unwrap_err();
     assert!(again.to_string().contains("other issuer"), "{again}");
@@ -329,11 +331,15 @@ fn a_verifier_is_made_of_its_files() {
     let file = dir.path().join("jwks.json");
     let world = world();
     let mut config = crate::config::IdentityConfig {
-        jwks_file: file.clone(),
+        jwks_file: Some(file.clone()),
+        jwks_url: None,
         issuer: ISSUER.into(),
         service_issuer: Some(SERVICES.into()),
         service_jwks_file: None,
+        service_jwks_url: None,
         audience: AUDIENCE.into(),
+        jwks_ca_file: None,
+        jwks_refresh_s: 1,
     };
     let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
     let load = |config: &_| TokenVerifier::from_config(config, Arc::clone(&clock));
@@ -362,10 +368,9 @@ fn a_verifier_is_made_of_its_files() {
 
 #[test]
 fn key_sets_that_are_not_safe_are_refused() {
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now()));
     let fault = |keys: serde_json::Value| {
         let document = json!({ "keys": keys }).to_string();
-        TokenVerifier::new(&document, vec![ISSUER.into()], AUDIENCE, Arc::clone(&clock))
+        Trusts::new(&document, vec![ISSUER.into()])
             .unwrap_err()
             .to_string()
     };
@@ -400,8 +405,7 @@ fn an_es256_token_is_verified_by_its_own_key() {
         .unwrap();
     let clock = Arc::new(ManualClock::at(now()));
     let document = json!({"keys": [jwk]}).to_string();
-    let verifier =
-        TokenVerifier::new(&document, vec![ISSUER.into()], AUDIENCE, clock as _).unwrap();
+    let verifier = believing(Trusts::new(&document, vec![ISSUER.into()]).unwrap(), &clock);
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some("ec".into());
     let token = jsonwebtoken::encode(

@@ -51,7 +51,10 @@ pub(super) fn admit<B>(
     }
     let caller = verifier
         .verify(bearer_token(request)?)
-        .map_err(ApiError::token_invalid)?;
+        .map_err(|error| match error {
+            TokenError::NoKeysYet => ApiError::unavailable(error),
+            _ => ApiError::token_invalid(error),
+        })?;
     seen(&caller);
     match access.check(path, &caller) {
         Access::Allowed(scope) => Ok(Admitted { caller, scope }),

@@ -7,15 +7,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use metrics::{Gauge, gauge};
+use metrics::{Gauge, counter, gauge};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
 use crate::config::LimitsConfig;
+use crate::tls::ServerTls;
 
 /// How long a connection stands idle before the operating system asks whether the other end is there.
 const TCP_KEEPALIVE: Duration = Duration::from_mins(1);
@@ -26,30 +29,38 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 /// The first bytes of every HTTP/2 connection (RFC 9113, section 3.4) are this many.
 const PREFACE_LEN: usize = 24;
 
-/// The connections that come to `listener`, bounded in number; each is closed when `close` is cancelled, and when it
-/// does not show that it speaks HTTP/2 in time.
+/// The connections that come to `listener`, bounded in number, with TLS if there is any; each is closed when `close` is
+/// cancelled, and when it does not show that it speaks HTTP/2 in time. Handshakes wait for nobody but their own client.
 pub(super) fn connections(
     listener: TcpListener,
+    tls: Option<ServerTls>,
     limits: &LimitsConfig,
     close: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
-    let slots = Arc::new(Semaphore::new(
-        limits.max_connections.min(Semaphore::MAX_PERMITS),
-    ));
+    let at_most = limits.max_connections.min(Semaphore::MAX_PERMITS);
+    let slots = Arc::new(Semaphore::new(at_most));
     let handshake = Duration::from_millis(limits.handshake_timeout_ms);
     let open = gauge!("latchkey_connections_open");
     TcpIncoming::from(listener)
         .with_nodelay(Some(true))
         .with_keepalive(Some(TCP_KEEPALIVE))
-        .filter_map(move |accepted| {
+        .map(move |accepted| {
             let slot = Arc::clone(&slots).try_acquire_owned();
-            let close = close.clone();
-            let open = open.clone();
+            let (close, tls, open) = (close.clone(), tls.clone(), open.clone());
             async move {
                 match (accepted, slot) {
                     (Ok(io), Ok(slot)) => {
                         let counted = Counted::new(&open);
-                        Some(Ok(Connection::new(io, slot, handshake, close, counted)))
+                        let info = io.connect_info();
+                        let io = shake_hands(io, tls, handshake, &close).await?;
+                        Some(Ok(Connection {
+                            io,
+                            info,
+                            handshake: Some(Handshake::within(handshake)),
+                            close: Box::pin(close.cancelled_owned()),
+                            _slot: slot,
+                            _counted: counted,
+                        }))
                     }
                     (Ok(_), Err(_)) => {
                         tracing::warn!("a connection was closed: as many as allowed are open");
@@ -63,11 +74,41 @@ pub(super) fn connections(
                 }
             }
         })
+        .buffer_unordered(at_most)
+        .filter_map(std::future::ready)
 }
+
+/// The connection as it is spoken on; `None` for a client that does not get so far. That is its own affair: it is counted,
+/// and told to whoever looks for it.
+async fn shake_hands(
+    io: TcpStream,
+    tls: Option<ServerTls>,
+    within: Duration,
+    close: &CancellationToken,
+) -> Option<Io> {
+    let Some(tls) = tls else {
+        return Some(Either::Left(io));
+    };
+    let peer = io.peer_addr().ok();
+    let failure = tokio::select! {
+        shaken = timeout(within, tls.accept(io)) => match shaken {
+            Ok(Ok(io)) => return Some(Either::Right(Box::new(io))),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no TLS in time".to_owned(),
+        },
+        () = close.cancelled() => return None,
+    };
+    counter!("latchkey_tls_handshake_failures_total").increment(1);
+    tracing::debug!(?peer, error = %failure, "a TLS handshake failed");
+    None
+}
+
+type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// An accepted connection.
 pub(super) struct Connection {
-    io: TcpStream,
+    io: Io,
+    info: TcpConnectInfo,
     handshake: Option<Handshake>,
     close: Pin<Box<WaitForCancellationFutureOwned>>,
     _slot: OwnedSemaphorePermit,
@@ -96,23 +137,11 @@ struct Handshake {
     alarm: Pin<Box<Sleep>>,
 }
 
-impl Connection {
-    fn new(
-        io: TcpStream,
-        slot: OwnedSemaphorePermit,
-        handshake: Duration,
-        close: CancellationToken,
-        counted: Counted,
-    ) -> Self {
+impl Handshake {
+    fn within(time: Duration) -> Self {
         Self {
-            io,
-            handshake: Some(Handshake {
-                missing: PREFACE_LEN,
-                alarm: Box::pin(sleep(handshake)),
-            }),
-            close: Box::pin(close.cancelled_owned()),
-            _slot: slot,
-            _counted: counted,
+            missing: PREFACE_LEN,
+            alarm: Box::pin(sleep(time)),
         }
     }
 }
@@ -121,7 +150,7 @@ impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> TcpConnectInfo {
-        self.io.connect_info()
+        self.info.clone()
     }
 }
 

@@ -38,6 +38,7 @@ use crate::config::{LimitsConfig, ShutdownConfig};
 use crate::identity::TokenVerifier;
 use crate::ids::Ids;
 use crate::refusals::Refusals;
+use crate::tls::ServerTls;
 
 /// How long closing the connections that did not drain may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -114,6 +115,8 @@ pub struct ServerOptions {
     pub ids: Arc<dyn Ids>,
     /// Where refused calls are left that belong into the audit trail; `None`: nowhere.
     pub refusals: Option<Refusals>,
+    /// The certificate that clients are shown; without it they are served in the open.
+    pub tls: Option<ServerTls>,
     /// Bounds.
     pub limits: LimitsConfig,
     /// How it ends.
@@ -209,18 +212,25 @@ impl GrpcServer {
             gate,
             health,
             readiness,
+            verifier,
+            tls,
             limits,
             ending,
         } = self.assemble()?;
         let tasks = gate.tasks();
         let stop_accepting = CancellationToken::new();
         let close = CancellationToken::new();
-        let connections = incoming::connections(listener, &limits, close.clone());
+        let connections = incoming::connections(listener, tls, &limits, close.clone());
         let transport = transport(&limits).serve_with_incoming_shutdown(
             gate,
             connections,
             stop_accepting.clone().cancelled_owned(),
         );
+        let fresh = tokio::spawn(Arc::clone(&verifier).keep_fresh(shutdown.clone()));
+        let readiness: health::Check = Box::new(move || {
+            let (service, identity) = (readiness(), verifier.is_ready());
+            Box::pin(async move { service.await && identity })
+        });
         let readiness = tokio::spawn(health.clone().keep_checking(readiness, shutdown.clone()));
         let end = async {
             shutdown.cancelled().await;
@@ -248,6 +258,7 @@ impl GrpcServer {
         };
         close.cancel();
         readiness.abort();
+        fresh.abort();
         result
     }
 
@@ -273,6 +284,7 @@ impl GrpcServer {
             verifier,
             ids,
             refusals,
+            tls,
             limits,
             shutdown: ending,
         } = options;
@@ -284,10 +296,12 @@ impl GrpcServer {
         Ok(Assembly {
             gate: Gate::new(
                 routes.routes().prepare(),
-                gate::Shared::new(access, verifier, ids, refusals, &limits),
+                gate::Shared::new(access, Arc::clone(&verifier), ids, refusals, &limits),
             ),
             health,
             readiness,
+            verifier,
+            tls,
             limits,
             ending,
         })
@@ -299,6 +313,8 @@ struct Assembly {
     gate: Gate<Routes>,
     health: Health,
     readiness: health::Check,
+    verifier: Arc<TokenVerifier>,
+    tls: Option<ServerTls>,
     limits: LimitsConfig,
     ending: ShutdownConfig,
 }

@@ -9,4 +9,5 @@ mod calls;
 mod connections;
 mod outbound;
 mod shutdown;
+mod tls;
 mod world;

@@ -18,6 +18,7 @@ use crate::world::{World, soon};
 fn channel(world: &World, endpoint: String, call_timeout_ms: u64) -> ServiceChannel {
     let config = ClientConfig {
         endpoint,
+        tls: None,
         connect_timeout_ms: 500,
         call_timeout_ms,
     };
@@ -101,7 +102,7 @@ async fn a_service_that_does_not_answer_is_given_up() {
 #[tokio::test]
 async fn a_handler_that_does_not_answer_is_given_up() {
     let mut world = World::plain().await;
-    let channel = channel(&world, format!("http://{}", world.address), 100);
+    let channel = channel(&world, format!("http://{}", world.address), 2_000);
     let status = soon(call(channel, "Wait", None)).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
     assert_eq!(reason_of(&status), Some(ErrorReason::DeadlineExceeded));

@@ -15,11 +15,12 @@ use latchkey_service_kit::clock::SystemClock;
 use latchkey_service_kit::config::{LimitsConfig, ShutdownConfig};
 use latchkey_service_kit::context::CallContext;
 use latchkey_service_kit::identity::{
-    KeyPair, Role, SignerOptions, TokenSigner, TokenVerifier, jwks_document,
+    KeyPair, Role, SignerOptions, TokenSigner, TokenVerifier, Trusts, jwks_document,
 };
 use latchkey_service_kit::ids::{RandomIds, os_random};
 use latchkey_service_kit::server::{GrpcServer, ServeError, ServerOptions, bind};
 use latchkey_service_kit::status::ApiError;
+use latchkey_service_kit::tls::ServerTls;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -141,16 +142,22 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(limits: LimitsConfig, ending: ShutdownConfig) -> Self {
+        Self::start_with(limits, ending, None).await
+    }
+
+    pub(crate) async fn start_with(
+        limits: LimitsConfig,
+        ending: ShutdownConfig,
+        tls: Option<ServerTls>,
+    ) -> Self {
         let clock = Arc::new(SystemClock);
         let pair = KeyPair::generate(&mut os_random()).unwrap();
         let jwks = jwks_document([&pair]);
         let verifier = TokenVerifier::new(
-            &jwks,
-            vec!["issuer".into()],
+            Trusts::new(&jwks, vec!["issuer".into()]).unwrap(),
             "latchkey",
             Arc::clone(&clock) as _,
-        )
-        .unwrap();
+        );
         let options = SignerOptions {
             issuer: "issuer".into(),
             audience: "latchkey".into(),
@@ -175,6 +182,7 @@ impl World {
             access: AccessTable::new(ROWS),
             verifier: Arc::new(verifier),
             ids: Arc::new(RandomIds::default()),
+            tls,
             limits,
             shutdown: ending,
         })
@@ -219,9 +227,30 @@ impl World {
         )
     }
 
+    /// The same by another connection.
+    pub(crate) fn call_on(
+        &self,
+        channel: Channel,
+        method: &str,
+    ) -> impl Future<Output = Result<Response<HealthCheckResponse>, Status>> + Send + use<> {
+        let token = format!("Bearer {}", self.signer.token().unwrap());
+        let request = HealthCheckRequest::default();
+        let path = format!("/test.v1.Test/{method}");
+        Self::send(channel, &path, &[("authorization", &token)], request)
+    }
+
     /// Calls any method with any headers and any message.
     pub(crate) fn call_with<M: prost::Message + Default + 'static>(
         &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        message: M,
+    ) -> impl Future<Output = Result<Response<HealthCheckResponse>, Status>> + Send + use<M> {
+        Self::send(self.channel.clone(), path, headers, message)
+    }
+
+    fn send<M: prost::Message + Default + 'static>(
+        channel: Channel,
         path: &str,
         headers: &[(&'static str, &str)],
         message: M,
@@ -231,7 +260,7 @@ impl World {
         for (name, value) in headers {
             request.metadata_mut().append(*name, value.parse().unwrap());
         }
-        let mut client = ClientGrpc::new(self.channel.clone());
+        let mut client = ClientGrpc::new(channel);
         async move {
             client
                 .ready()

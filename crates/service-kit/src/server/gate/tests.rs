@@ -6,7 +6,7 @@ use super::*;
 use crate::access::{Reach, Row};
 use crate::clock::SystemClock;
 use crate::context::CallContext;
-use crate::identity::{Claims, KeyPair, Role, SignerOptions, TokenSigner, jwks_document};
+use crate::identity::{Claims, KeyPair, Role, SignerOptions, TokenSigner, Trusts, jwks_document};
 use crate::ids::{CountingIds, os_random};
 use crate::status::{ErrorReason, reason_of};
 
@@ -16,12 +16,10 @@ fn shared() -> (Shared, TokenSigner) {
     let clock = Arc::new(SystemClock);
     let pair = KeyPair::generate(&mut os_random()).unwrap();
     let verifier = TokenVerifier::new(
-        &jwks_document([&pair]),
-        vec!["i".into()],
+        Trusts::new(&jwks_document([&pair]), vec!["i".into()]).unwrap(),
         "a",
         Arc::clone(&clock) as _,
-    )
-    .unwrap();
+    );
     let options = SignerOptions {
         issuer: "i".into(),
         audience: "a".into(),

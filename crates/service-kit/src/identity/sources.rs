@@ -1,0 +1,251 @@
+//! Where the issuers publish their keys: files or URLs, looked at again and again.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::time::Instant;
+
+use super::Trusts;
+use super::keyset::JwksError;
+use super::published::{FetchError, fetch};
+use crate::backoff::Backoff;
+use crate::config::IdentityConfig;
+use crate::telemetry::Chain;
+
+/// How soon after a fetch a token with an unknown key may cause the next one: whoever makes tokens up shall not make us a
+/// nuisance to the issuer.
+const MISSED_AGAIN: Duration = Duration::from_secs(10);
+
+/// The pauses after fetches that failed.
+const PAUSES: Backoff = Backoff {
+    first: Duration::from_secs(2),
+    longest: Duration::from_mins(1),
+};
+
+/// Why there is no verifier.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The file with the keys cannot be read.
+    #[error("cannot read the key set {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file's content cannot be used.
+    #[error("cannot use the key set {path}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: JwksError,
+    },
+    /// The key set behind a URL cannot be fetched.
+    #[error("cannot fetch the key set {url}")]
+    NotFetched {
+        /// The URL.
+        url: String,
+        /// Why.
+        #[source]
+        source: FetchError,
+    },
+}
+
+/// The key sets of a configuration, and what was found in them last.
+#[derive(Debug, Clone)]
+pub(super) struct KeySources {
+    config: IdentityConfig,
+    people: Source,
+    services: Option<Source>,
+    /// Whether something was found that is not believed yet.
+    changed: bool,
+    /// The failure that was told last: the same one is not told again every time.
+    told: String,
+}
+
+/// One key set.
+#[derive(Debug, Clone)]
+struct Source {
+    place: Place,
+    document: Option<String>,
+    /// When it is looked at next; a file is always due.
+    due: Instant,
+    fetched: Option<Instant>,
+    failures: u32,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    File(PathBuf),
+    Url(String),
+}
+
+impl Source {
+    fn of(file: Option<&PathBuf>, url: Option<&String>) -> Option<Self> {
+        let file = file.cloned().map(Place::File);
+        let place = file.or_else(|| url.cloned().map(Place::Url))?;
+        Some(Self {
+            place,
+            document: None,
+            due: Instant::now(),
+            fetched: None,
+            failures: 0,
+        })
+    }
+
+    /// Its document as it is now, if it is time to look and it is another than before.
+    async fn look(&mut self, missed: bool, config: &IdentityConfig) -> Result<bool, IdentityError> {
+        let found = match &self.place {
+            Place::File(path) => read(path)?,
+            Place::Url(url) => {
+                let now = Instant::now();
+                let asked = missed && self.fetched.is_none_or(|at| now >= at + MISSED_AGAIN);
+                if now < self.due && !asked {
+                    return Ok(false);
+                }
+                let fetched = fetch(url, config.jwks_ca_file.as_deref()).await;
+                let now = Instant::now();
+                self.fetched = Some(now);
+                match fetched {
+                    Ok(document) => {
+                        self.failures = 0;
+                        self.due = now + config.jwks_refresh();
+                        document
+                    }
+                    Err(source) => {
+                        self.failures += 1;
+                        self.due = now + PAUSES.pause(self.failures);
+                        let url = url.clone();
+                        return Err(IdentityError::NotFetched { url, source });
+                    }
+                }
+            }
+        };
+        let changed = self.document.as_ref() != Some(&found);
+        self.document = Some(found);
+        Ok(changed)
+    }
+
+    /// A file is read at once.
+    fn read_file(&mut self) -> Result<(), IdentityError> {
+        if let Place::File(path) = &self.place {
+            self.document = Some(read(path)?);
+        }
+        Ok(())
+    }
+
+    fn path(&self) -> PathBuf {
+        match &self.place {
+            Place::File(path) => path.clone(),
+            Place::Url(url) => PathBuf::from(url),
+        }
+    }
+}
+
+impl KeySources {
+    pub(super) fn of(config: &IdentityConfig) -> Self {
+        let people = Source::of(config.jwks_file.as_ref(), config.jwks_url.as_ref());
+        let services = Source::of(
+            config.service_jwks_file.as_ref(),
+            config.service_jwks_url.as_ref(),
+        );
+        Self {
+            config: config.clone(),
+            // A configuration without either does not pass its check; an empty path is then told as unreadable.
+            people: people.unwrap_or(Source {
+                place: Place::File(PathBuf::new()),
+                document: None,
+                due: Instant::now(),
+                fetched: None,
+                failures: 0,
+            }),
+            services,
+            changed: false,
+            told: String::new(),
+        }
+    }
+
+    /// Whom to believe, if all keys stand in files.
+    pub(super) fn read_files(&mut self) -> Result<Option<Trusts>, IdentityError> {
+        self.people.read_file()?;
+        if let Some(services) = &mut self.services {
+            services.read_file()?;
+        }
+        self.trusts()
+    }
+
+    /// Looks at what is due; whom to believe from now on, if that has changed. `missed`: a token named an unknown key.
+    pub(super) async fn look(&mut self, missed: bool) -> Option<Trusts> {
+        match self.try_look(missed).await {
+            Ok(None) => None,
+            Ok(Some(trusts)) => {
+                self.told.clear();
+                count("changed");
+                tracing::info!(?trusts, "reloaded: the issuers' keys have changed");
+                Some(trusts)
+            }
+            Err(error) => {
+                count("failed");
+                let text = Chain(&error).to_string();
+                if text != self.told {
+                    tracing::error!(error = %text, "the issuers' keys stay as they were");
+                    self.told = text;
+                }
+                None
+            }
+        }
+    }
+
+    async fn try_look(&mut self, missed: bool) -> Result<Option<Trusts>, IdentityError> {
+        self.changed |= self.people.look(missed, &self.config).await?;
+        if let Some(services) = &mut self.services {
+            self.changed |= services.look(missed, &self.config).await?;
+        }
+        if !self.changed {
+            return Ok(None);
+        }
+        let trusts = self.trusts()?;
+        self.changed = false;
+        Ok(trusts)
+    }
+
+    /// Whom to believe by the documents at hand; nobody while one is missing.
+    fn trusts(&self) -> Result<Option<Trusts>, IdentityError> {
+        let config = &self.config;
+        let Some(people) = &self.people.document else {
+            return Ok(None);
+        };
+        let unusable = |source: &Source| {
+            let path = source.path();
+            move |source| IdentityError::Unusable { path, source }
+        };
+        let trusts =
+            Trusts::new(people, vec![config.issuer.clone()]).map_err(unusable(&self.people))?;
+        match (&config.service_issuer, &self.services) {
+            (None, _) => Ok(Some(trusts)),
+            (Some(issuer), None) => Ok(Some(trusts.with_service_issuer(issuer))),
+            (Some(issuer), Some(source)) => {
+                let Some(services) = &source.document else {
+                    return Ok(None);
+                };
+                let both = trusts.with_separate_service_issuer(issuer, services);
+                both.map(Some).map_err(unusable(source))
+            }
+        }
+    }
+}
+
+fn count(outcome: &'static str) {
+    counter!("latchkey_reloads_total", "what" => "identity", "outcome" => outcome).increment(1);
+}
+
+fn read(path: &Path) -> Result<String, IdentityError> {
+    std::fs::read_to_string(path).map_err(|source| IdentityError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })
+}
