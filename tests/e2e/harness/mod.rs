@@ -20,7 +20,7 @@ pub(crate) mod world;
 pub(crate) use callers::Caller;
 pub(crate) use refusals::{reason_of, refused};
 pub(crate) use scene::Scene;
-pub(crate) use site::Options;
+pub(crate) use site::{Entrance, Options};
 pub(crate) use stack::Stack;
 pub(crate) use time::{at, ids, new_id, now};
 pub(crate) use waiting::eventually;

@@ -1,5 +1,6 @@
 //! The service processes of a stack, their files and their database.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +13,16 @@ use latchkey::stack::process::{ANY_PORT, Process, ProcessOptions, channel, claim
 use latchkey::stack::secrets::{Secrets, replace_private};
 use latchkey::stack::tokens::{AUDIENCE, Issuer, SERVICE_ISSUER};
 use latchkey_service_kit::clock::SystemClock;
+use latchkey_service_kit::config::ClientTlsConfig;
 use latchkey_service_kit::faults::planted;
 use latchkey_service_kit::identity::{Role, SignerOptions, TokenSigner};
+use latchkey_service_kit::tls::ClientTls;
 use secrecy::ExposeSecret;
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
+use tokio_rustls::client::TlsStream;
 use toml::{Table, Value};
 use tonic::transport::{Channel, Endpoint};
 
@@ -80,6 +85,20 @@ pub(crate) struct Replica {
     /// The ways to and from it, if they can be cut.
     pub(crate) links: Option<Links>,
     process: Option<Process>,
+}
+
+/// Where a process can be reached, and whom to believe there.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrance {
+    door: SocketAddr,
+    tls: ClientTls,
+}
+
+impl Entrance {
+    /// A connection on which anything can be sent.
+    pub(crate) async fn open(&self) -> io::Result<TlsStream<TcpStream>> {
+        self.tls.open(self.door).await
+    }
 }
 
 /// Ways that can be cut.
@@ -361,6 +380,16 @@ impl Replica {
         let door = format!("https://{}", self.door());
         let endpoint = Endpoint::from_shared(door).expect("an address");
         channel(&endpoint.tcp_nodelay(true), &self.ca_file).expect("a channel")
+    }
+
+    /// The way to it for whoever speaks HTTP/2 by themselves.
+    pub(crate) fn entrance(&self) -> Entrance {
+        let config = ClientTlsConfig::of_authorities(&self.ca_file);
+        let tls = ClientTls::load(&config).expect("the authority's certificate");
+        Entrance {
+            door: self.door(),
+            tls,
+        }
     }
 
     /// Whether it runs no more, whoever ended it.

@@ -14,9 +14,8 @@ use tonic::Code;
 use super::attacks::{self, Attack, Demand};
 use super::bodies::mutate;
 use super::dice::{self, Dice};
-use super::flood::open;
 use super::frames::framed;
-use crate::harness::{Options, Stack};
+use crate::harness::{Entrance, Options, Stack};
 
 /// Connections that do nothing are ended soon, so that the test need not wait for it.
 const IMPATIENT: &str = "
@@ -53,15 +52,16 @@ fn times() -> u64 {
 pub(super) async fn attack(stack: &Stack) {
     let mut tasks = JoinSet::new();
     for replica in stack.site().replicas() {
-        let (door, service) = (replica.door(), replica.service);
+        let (entrance, service) = (replica.entrance(), replica.service);
         for attack in attacks::all() {
             for _ in 0..COPIES {
                 let copy = Attack {
                     opening: attack.opening.clone(),
                     ..attack
                 };
+                let entrance = entrance.clone();
                 tasks.spawn(async move {
-                    let ended = endure(door, &copy).await;
+                    let ended = endure(&entrance, &copy).await;
                     let fine = ended || copy.demand == Demand::Bear;
                     (!fine).then(|| format!("{}: {} did not end", service.name(), copy.name))
                 });
@@ -72,8 +72,9 @@ pub(super) async fn attack(stack: &Stack) {
                 // Not more at once than there are places for connections.
                 sleep(Duration::from_millis(200)).await;
             }
+            let entrance = entrance.clone();
             tasks.spawn(async move {
-                let ended = damaged(door, number).await;
+                let ended = damaged(&entrance, number).await;
                 let seed = dice::seed();
                 (!ended).then(|| {
                     format!(
@@ -84,15 +85,15 @@ pub(super) async fn attack(stack: &Stack) {
             });
         }
         let token = stack.token(Role::Administrator, "ada-admin", None);
-        tasks.spawn(async move { drip(door, service, &token).await.err() });
+        tasks.spawn(async move { drip(&entrance, service, &token).await.err() });
     }
     let findings: Vec<String> = tasks.join_all().await.into_iter().flatten().collect();
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
 
 /// Whether the server ended the connection.
-async fn endure(door: std::net::SocketAddr, attack: &Attack) -> bool {
-    let Ok(mut io) = open(door).await else {
+async fn endure(entrance: &Entrance, attack: &Attack) -> bool {
+    let Ok(mut io) = entrance.open().await else {
         return true;
     };
     let mut writes = attack.opening.clone();
@@ -135,8 +136,8 @@ async fn ended(io: &mut (impl tokio::io::AsyncRead + Unpin), patience: Duration)
 }
 
 /// Sends a good connection with some bytes changed, and hangs up; whether the server does too.
-async fn damaged(door: std::net::SocketAddr, number: u64) -> bool {
-    let Ok(mut io) = open(door).await else {
+async fn damaged(entrance: &Entrance, number: u64) -> bool {
+    let Ok(mut io) = entrance.open().await else {
         return true;
     };
     let mut dice = Dice::of(dice::seed(), number);
@@ -154,12 +155,12 @@ async fn damaged(door: std::net::SocketAddr, number: u64) -> bool {
 }
 
 /// Sends a message a byte at a time, for longer than any call may last: the call must end without it.
-async fn drip(door: std::net::SocketAddr, service: Service, token: &str) -> Result<(), String> {
+async fn drip(entrance: &Entrance, service: Service, token: &str) -> Result<(), String> {
     let path = match service {
         Service::Keys => "/latchkey.keys.v1.TrainingKeyService/ListTrainingKeys",
         Service::Enrollment => "/latchkey.enrollment.v1.ClassService/ListClasses",
     };
-    let io = open(door).await.expect("a connection");
+    let io = entrance.open().await.expect("a connection");
     let (client, connection) = h2::client::handshake(io).await.expect("HTTP/2");
     let driver = tokio::spawn(connection);
     let head = Request::builder()

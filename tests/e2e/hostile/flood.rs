@@ -1,8 +1,6 @@
 //! Many requests over few connections, each of which gets an answer that is no fault of the service.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +10,6 @@ use futures::stream::FuturesUnordered;
 use h2::client::SendRequest;
 use http::HeaderMap;
 use prost::bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 
@@ -27,13 +24,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many findings are told.
 const TOLD: usize = 25;
-
-/// A connection to a process, on which anything can be sent.
-pub(super) async fn open(door: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(door).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
 
 /// What became of a request.
 enum Outcome {
@@ -176,7 +166,7 @@ async fn connection(target: &Target, seed: u64, next: &AtomicU64, total: u64) ->
     let mut tally = Tally::default();
     let mut again: Vec<u64> = Vec::new();
     loop {
-        let io = open(target.door).await.expect("a connection");
+        let io = target.entrance.open().await.expect("a connection");
         let (client, connection) = h2::client::handshake(io).await.expect("HTTP/2");
         let driver = tokio::spawn(connection);
         let mut calls = FuturesUnordered::new();

@@ -1,7 +1,5 @@
 //! What hostile requests are made of: a good request for every method, good tokens, page tokens that lists gave out.
 
-use std::net::SocketAddr;
-
 use http::{Method, Request};
 use latchkey::stack::Service;
 use latchkey_service_kit::identity::Role;
@@ -12,7 +10,7 @@ use super::dice::Dice;
 use super::frames::Body;
 use super::{bodies, headers, tokens};
 use crate::harness::dynamic::{call, methods, path_of};
-use crate::harness::{Scene, Stack};
+use crate::harness::{Entrance, Scene, Stack};
 
 /// Of how many requests to sign in one is made: each costs a password hash, and what is tried here is no password.
 const SIGN_INS: usize = 20;
@@ -29,7 +27,7 @@ struct Template {
 /// A process, and what it is sent.
 pub(super) struct Target {
     pub(super) service: Service,
-    pub(super) door: SocketAddr,
+    pub(super) entrance: Entrance,
     templates: Vec<Template>,
     messages: Vec<Vec<u8>>,
     tokens: Vec<String>,
@@ -94,7 +92,7 @@ impl Target {
         };
         Self {
             service,
-            door: replica.door(),
+            entrance: replica.entrance(),
             messages: templates.iter().map(|one| one.bytes.clone()).collect(),
             templates,
             tokens: vec![

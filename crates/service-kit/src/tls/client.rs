@@ -1,5 +1,7 @@
 //! The connecting end.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -7,7 +9,11 @@ use std::time::Duration;
 use http::Uri;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 
@@ -52,6 +58,20 @@ impl ClientTls {
     pub async fn connect(&self, endpoint: &Endpoint) -> Result<Channel, tonic::transport::Error> {
         endpoint
             .connect_with_connector(self.connector(endpoint))
+            .await
+    }
+
+    /// A connection to the server at `address`, whose certificate must be for that very address: for whoever speaks HTTP/2
+    /// without a [`Channel`].
+    ///
+    /// # Errors
+    /// When nobody answers there, or nobody who can be believed.
+    pub async fn open(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::from(address.ip());
+        TlsConnector::from(self.0.current())
+            .connect(name, stream)
             .await
     }
 
