@@ -97,6 +97,28 @@ CREATE TABLE keys.requests (
 );
 CREATE INDEX requests_class ON keys.requests (class_id);
 
+-- Which versions of the keyring's keys are in use: `current_version` makes everything new, and whatever is stored was made
+-- by one of `versions`. Whoever stores a code or a request holds a share lock on these rows until the commit: so once
+-- `current_version` has changed, nothing is stored by the one before.
+CREATE TABLE keys.keyring_versions (
+    purpose         text PRIMARY KEY CHECK (purpose IN ('seal', 'look_up', 'fingerprint')),
+    current_version smallint NOT NULL,
+    versions        smallint[] NOT NULL,
+    rotated         boolean NOT NULL DEFAULT true, -- all that can be made anew was, since the current one is current
+    CHECK (current_version = ANY (versions))
+);
+-- A new keyring has version 1 of each.
+INSERT INTO keys.keyring_versions (purpose, current_version, versions)
+VALUES ('seal', 1, '{1}'), ('look_up', 1, '{1}'), ('fingerprint', 1, '{1}');
+
+-- Which keys each running process has in memory, told by itself every few seconds.
+CREATE TABLE keys.keyring_holders (
+    replica_id uuid PRIMARY KEY,
+    address    text NOT NULL,                 -- where it listens
+    holds      jsonb NOT NULL,                -- purpose, version and digest of each key; never a key
+    seen_at    timestamptz NOT NULL
+);
+
 -- Inserted, never changed. A deed is written in its own transaction; a refused call a moment after its answer, and calls
 -- that repeat within a minute as one row.
 CREATE TABLE keys.audit_events (

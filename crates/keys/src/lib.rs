@@ -10,7 +10,7 @@ pub mod store;
 pub mod verify;
 
 pub use config::Config;
-pub use domain::keyring::Keyring;
+pub use domain::keyring::{KeyVersion, Keyring, Purpose};
 pub use keyring_file::{KeyringFile, KeyringFileError};
 pub use serve::{ServeError, assemble, serve};
 

@@ -19,8 +19,9 @@ use latchkey_service_kit::tls::{ServerTls, TlsError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
 use crate::app::keep_refusals::RefusalTrail;
+use crate::app::watch_keyring::watch_keyring;
+use crate::app::{App, HeldKeyring};
 use crate::config::Config;
 use crate::keyring_file::KeyringFileError;
 use crate::rpc::{AuditTrail, KeyUsage, TrainingKeys, access};
@@ -56,14 +57,24 @@ pub enum ServeError {
 ///
 /// Needs a tokio runtime. The database need not be there yet: until it is, the service says that it is not ready.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let (server, pool, keeping) = assemble(&config)?;
+    let (server, app, keeping) = assembled(&config)?;
+    let pool = app.pool.clone();
     let listener = server::bind(config.listen.address).await?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "the keys service listens");
-    }
+    let address = listener.local_addr().unwrap_or(config.listen.address);
+    tracing::info!(%address, "the keys service listens");
     tokio::spawn(watch_pool(pool.clone()));
+    let ended = CancellationToken::new();
+    let watching = tokio::spawn(watch_keyring(
+        app,
+        config.keyring_file.clone(),
+        address.to_string(),
+        ended.clone(),
+    ));
     let outcome = server.serve(listener, shutdown).await;
     keeping.finish(CLOSE_TIMEOUT).await;
+    ended.cancel();
+    // Whether or not the others hear that this process has ended: it counts as running for a while longer at most.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, watching).await;
     if tokio::time::timeout(CLOSE_TIMEOUT, pool.close())
         .await
         .is_err()
@@ -81,13 +92,18 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
 /// # Errors
 /// When a file that `config` names cannot be used.
 pub fn assemble(config: &Config) -> Result<(GrpcServer, PgPool, Keeping), ServeError> {
+    let (server, app, keeping) = assembled(config)?;
+    Ok((server, app.pool, keeping))
+}
+
+fn assembled(config: &Config) -> Result<(GrpcServer, App, Keeping), ServeError> {
     let keyring = config.keyring_file.read()?;
     let verifier = TokenVerifier::from_config(&config.identity, Arc::new(SystemClock))?;
     let pool = database::pool(&config.database, APPLICATION)?;
     let ids = Arc::new(RandomIds::default());
     let app = App {
         pool: pool.clone(),
-        keyring: Arc::new(keyring),
+        keyring: Arc::new(HeldKeyring::new(keyring)),
         ids: ids.clone(),
     };
     let limits = &config.limits;
@@ -103,7 +119,7 @@ pub fn assemble(config: &Config) -> Result<(GrpcServer, PgPool, Keeping), ServeE
         limits: limits.clone(),
         shutdown: config.shutdown.clone(),
     };
-    let readiness = pool.clone();
+    let readiness = app.clone();
     let mut server = GrpcServer::new(options)
         .service(limited!(
             TrainingKeyServiceServer::new(TrainingKeys::new(app.clone())),
@@ -114,15 +130,15 @@ pub fn assemble(config: &Config) -> Result<(GrpcServer, PgPool, Keeping), ServeE
             limits
         ))
         .service(limited!(
-            AuditServiceServer::new(AuditTrail::new(app)),
+            AuditServiceServer::new(AuditTrail::new(app.clone())),
             limits
         ))
         .readiness(move || {
-            let pool = readiness.clone();
-            async move { database::is_alive(&pool).await }
+            let app = readiness.clone();
+            async move { app.keyring.is_complete() && database::is_alive(&app.pool).await }
         });
     if config.listen.reflection {
         server = server.reflection(FILE_DESCRIPTOR_SET);
     }
-    Ok((server, pool, keeping))
+    Ok((server, app, keeping))
 }

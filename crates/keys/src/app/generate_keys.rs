@@ -12,7 +12,7 @@ use crate::domain::audit::{Action, Deed};
 use crate::domain::generation::{self, Refused};
 use crate::domain::grant::Grant;
 use crate::domain::key::TrainingKey;
-use crate::domain::keyring::CodePlace;
+use crate::domain::keyring::{CodePlace, CurrentKeys};
 use crate::domain::refusal::Refusal;
 use crate::domain::warning::Warning;
 use crate::store::audit;
@@ -62,18 +62,14 @@ pub async fn generate_keys(
     call: &Call,
     command: GenerateKeys,
 ) -> Result<GeneratedKeys, Error> {
-    // Made before the class is locked, which is then held for the database's work only.
-    let drawn = Drawn::new(app, command.count);
-    settled(|| attempt(app, call, command, &drawn)).await
+    settled(|| attempt(app, call, command)).await
 }
 
-async fn attempt(
-    app: &App,
-    call: &Call,
-    command: GenerateKeys,
-    drawn: &Drawn,
-) -> Result<GeneratedKeys, Error> {
+async fn attempt(app: &App, call: &Call, command: GenerateKeys) -> Result<GeneratedKeys, Error> {
     let class_id = command.class_id;
+    let issuing = app.keyring.issuing(&app.pool).await?;
+    // Made before the class is locked, which is then held for the database's work only.
+    let drawn = Drawn::new(app, issuing.keys()?, command.count);
     let count = command.count.to_be_bytes();
     let once = Once {
         request_id: command.request_id,
@@ -86,7 +82,7 @@ async fn attempt(
         .await?
         .ok_or(Refusal::ClassNotFound { class_id })?;
     let answer = if let Some(answer) = once
-        .earlier::<Answer>(&mut transaction, &app.keyring)
+        .earlier::<Answer>(&mut transaction, issuing.keyring())
         .await?
     {
         answer
@@ -99,6 +95,7 @@ async fn attempt(
             maximum_keys: grant.maximum_keys,
             warnings: warning.into_iter().collect(),
         };
+        issuing.hold(&mut transaction).await?;
         drawn
             .store(&mut transaction, call, &command, &grant, census)
             .await?;
@@ -106,7 +103,7 @@ async fn attempt(
         audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
         once.record(
             &mut transaction,
-            &app.keyring,
+            issuing.keys()?,
             grant.organization_id,
             census.now,
             &answer,
@@ -165,7 +162,7 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn new(app: &App, count: i32) -> Self {
+    fn new(app: &App, keys: CurrentKeys<'_>, count: i32) -> Self {
         let mut random = os_random();
         let mut drawn = Self {
             key_ids: Vec::new(),
@@ -182,8 +179,8 @@ impl Drawn {
             drawn.masked_codes.push(code.masked());
             drawn.codes.push(NewCode {
                 place,
-                hashed: app.keyring.hash(code.canonical()),
-                sealed: app.keyring.seal(place, code.expose_text(), &mut random),
+                hashed: keys.hash(code.canonical()),
+                sealed: keys.seal(place, code.expose_text(), &mut random),
             });
         }
         drawn

@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::database::begin;
+use latchkey_service_kit::faults::planted;
 use serde_json::json;
 
+use super::held_keyring::nothing_was_overlooked;
 use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::key::TrainingKey;
@@ -25,21 +27,26 @@ pub struct LookedUp {
 /// `CodeNotFound`.
 pub async fn look_up_key(app: &App, call: &Call, typed: &str) -> Result<LookedUp, Error> {
     let code = latchkey_code::parse(typed).map_err(|_| Refusal::KeyMalformed)?;
-    let hashes: Vec<_> = app.keyring.hashes(&code).map(|code| code.hash).collect();
-    let found = codes::find(&app.pool, &hashes, &call.scope)
-        .await?
-        .ok_or(Refusal::CodeNotFound)?;
+    let keyring = app.keyring.present();
+    let hashes: Vec<_> = keyring.hashes(&code).map(|code| code.hash).collect();
+    let Some(found) = codes::find(&app.pool, &hashes, &call.scope).await? else {
+        nothing_was_overlooked(&app.pool, &keyring).await?;
+        return Err(Refusal::CodeNotFound.into());
+    };
     let mut transaction = begin(&app.pool).await?;
     let key = training_keys::views(&mut transaction, &[found.key_id], &call.scope)
         .await?
         .pop()
         .ok_or(Refusal::CodeNotFound)?;
-    let deed = Deed {
+    let mut deed = Deed {
         action: Action::LookUp,
         organization_id: found.organization_id,
         resource_id: found.key_id,
         details: json!({ "class_id": found.class_id, "generation": found.generation }),
     };
+    if planted("bug::code_stored") {
+        deed.details["typed"] = json!(typed);
+    }
     audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
     transaction.commit().await?;
     Ok(LookedUp {

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod error;
+mod held_keyring;
 mod once;
 
 pub mod count_keys;
@@ -9,10 +10,13 @@ pub mod generate_keys;
 pub mod get_event_key;
 pub mod get_key;
 pub mod keep_refusals;
+pub mod keyring_status;
+pub mod keyring_work;
 pub mod list_audit_events;
 pub mod list_keys;
 pub mod list_marks;
 pub mod look_up_key;
+pub mod make_key_current;
 pub mod put_grants;
 pub mod put_organizations;
 pub mod record_uses;
@@ -21,7 +25,10 @@ pub mod retire_grants;
 pub mod reveal_event_key;
 pub mod reveal_keys;
 pub mod revoke_keys;
+pub mod rotate_codes;
 pub mod set_event_key;
+pub mod take_key_out_of_use;
+pub mod watch_keyring;
 
 use std::sync::Arc;
 
@@ -31,11 +38,11 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::domain::audit::{Actor, Deed};
-use crate::domain::keyring::Keyring;
 use crate::store::audit::Author;
 
 pub(crate) use attempts::settled;
 pub use error::{Error, Source};
+pub use held_keyring::HeldKeyring;
 pub(crate) use once::Once;
 
 /// What use cases work with. Clones share all of it.
@@ -44,7 +51,7 @@ pub struct App {
     /// The database.
     pub pool: PgPool,
     /// The keys that protect codes and recognise repeated requests.
-    pub keyring: Arc<Keyring>,
+    pub keyring: Arc<HeldKeyring>,
     /// Where ids of new rows come from.
     pub ids: Arc<dyn Ids>,
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Error;
-use crate::domain::keyring::Keyring;
+use crate::domain::keyring::{CurrentKeys, KeyVersion, Keyring, Lacking, Purpose};
 use crate::domain::refusal::Refusal;
 use crate::store::requests::{self, NewRequest};
 
@@ -47,10 +47,10 @@ impl Once<'_> {
                 .into());
             }
             None => {
-                return Err(Error::bug(format!(
-                    "the keyring has no version {} of the `fingerprint` keys",
-                    recorded.fingerprint.version
-                )));
+                return Err(Error::from(Lacking(KeyVersion {
+                    purpose: Purpose::Fingerprint,
+                    version: recorded.fingerprint.version,
+                })));
             }
         }
         requests::confirm(connection).await?;
@@ -59,11 +59,11 @@ impl Once<'_> {
             .map_err(Error::internal)
     }
 
-    /// Records what is answered. A conflict if another class's call with the same id was first.
+    /// Records what is answered; the keys are held until the transaction ends. A conflict if another class's call with the same id was first.
     pub(crate) async fn record<T: Serialize>(
         &self,
         connection: &mut PgConnection,
-        keyring: &Keyring,
+        keys: CurrentKeys<'_>,
         organization_id: Uuid,
         decided_at: DateTime<Utc>,
         answer: &T,
@@ -73,7 +73,7 @@ impl Once<'_> {
             organization_id,
             class_id: self.class_id,
             method: self.method,
-            fingerprint: &keyring.fingerprint(&self.parts()),
+            fingerprint: &keys.fingerprint(&self.parts()),
             result: serde_json::to_value(answer).map_err(Error::internal)?,
             decided_at,
         };

@@ -1,7 +1,10 @@
 //! What codes are: asked for each batch of redemptions before it is decided.
 
+use latchkey_service_kit::faults::planted;
+
+use super::held_keyring::nothing_was_overlooked;
 use super::{App, Error};
-use crate::domain::keyring::HASH_LENGTH;
+use crate::domain::keyring::{HASH_LENGTH, Keyring};
 use crate::store::resolve;
 
 pub use crate::store::resolve::Resolved;
@@ -9,7 +12,11 @@ pub use crate::store::resolve::Resolved;
 /// What `codes` are, in their order; `None` for a text that is no code or that no key has or had. Writes nothing.
 pub async fn resolve_codes(app: &App, codes: &[String]) -> Result<Vec<Option<Resolved>>, Error> {
     let mut resolved: Vec<Option<Resolved>> = vec![None; codes.len()];
-    let hashed = Hashed::of(app, codes);
+    if planted("bug::code_logged") {
+        tracing::trace!(?codes, "resolving");
+    }
+    let keyring = app.keyring.present();
+    let hashed = Hashed::of(&keyring, codes);
     if hashed.hashes.is_empty() {
         return Ok(resolved);
     }
@@ -27,6 +34,10 @@ pub async fn resolve_codes(app: &App, codes: &[String]) -> Result<Vec<Option<Res
             *code = Some(found);
         }
     }
+    let is_missing = |owner: &usize| resolved.get(*owner).is_some_and(Option::is_none);
+    if hashed.owners.iter().any(is_missing) {
+        nothing_was_overlooked(&app.pool, &keyring).await?;
+    }
     Ok(resolved)
 }
 
@@ -43,8 +54,8 @@ struct Hashed {
 }
 
 impl Hashed {
-    fn of(app: &App, codes: &[String]) -> Self {
-        let most = codes.len() * app.keyring.hashes_per_code();
+    fn of(keyring: &Keyring, codes: &[String]) -> Self {
+        let most = codes.len() * keyring.hashes_per_code();
         let mut hashed = Self {
             hashes: Vec::with_capacity(most),
             owners: Vec::with_capacity(most),
@@ -53,7 +64,7 @@ impl Hashed {
             let Ok(code) = latchkey_code::parse(typed) else {
                 continue;
             };
-            for one in app.keyring.hashes(&code) {
+            for one in keyring.hashes(&code) {
                 hashed.hashes.push(one.hash);
                 hashed.owners.push(owner);
             }

@@ -25,7 +25,7 @@ pub async fn reveal_event_key(
         SealedEventKey::Off => return Err(Refusal::EventKeyOff { class_id }.into()),
         SealedEventKey::On(sealed) => sealed,
     };
-    let revealed = RevealedCode::open(&sealed, &app.keyring)?;
+    let revealed = RevealedCode::open(&sealed, &app.keyring.present())?;
     let deed = Deed {
         action: Action::RevealEventKey,
         organization_id: sealed.organization_id,

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::keyring::{CodePlace, Keyring};
+use crate::domain::keyring::{CodePlace, KeyVersion, Keyring, Lacking, Purpose, Unsealable};
 use crate::domain::refusal::Refusal;
 use crate::store::audit;
 use crate::store::codes::{self, Sealed};
@@ -35,11 +35,19 @@ impl fmt::Debug for RevealedCode {
 impl RevealedCode {
     /// Opens what is stored.
     pub(super) fn open(sealed: &Sealed, keyring: &Keyring) -> Result<Self, Error> {
+        let text =
+            keyring
+                .unseal(sealed.place, &sealed.code)
+                .map_err(|unsealable| match unsealable {
+                    Unsealable::NoSuchVersion(version) => Error::from(Lacking(KeyVersion {
+                        purpose: Purpose::Seal,
+                        version,
+                    })),
+                    Unsealable::Damaged => Error::internal(unsealable),
+                })?;
         Ok(Self {
             place: sealed.place,
-            text: keyring
-                .unseal(sealed.place, &sealed.code)
-                .map_err(Error::internal)?,
+            text,
         })
     }
 }
@@ -56,8 +64,9 @@ pub async fn reveal_keys(
     let mut transaction = begin(&app.pool).await?;
     let sealed = codes::sealed(&mut transaction, key_ids, &call.scope).await?;
     let mut revealed = HashMap::with_capacity(sealed.len());
+    let keyring = app.keyring.present();
     for code in &sealed {
-        let open = RevealedCode::open(code, &app.keyring)?;
+        let open = RevealedCode::open(code, &keyring)?;
         revealed.insert(code.place.key_id, open);
     }
     let answer = key_ids

@@ -12,11 +12,12 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::held_keyring::Issuing;
 use super::{App, Call, Error, Once, settled};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::event_key::{Change, ClassCancelled, EventKey, Present, Step, step, warnings};
 use crate::domain::grant::Grant;
-use crate::domain::keyring::{CodePlace, HASH_LENGTH};
+use crate::domain::keyring::{CodePlace, HASH_LENGTH, Keyring};
 use crate::domain::refusal::Refusal;
 use crate::domain::warning::Warning;
 use crate::store::codes::{NewCode, NewCodes};
@@ -92,11 +93,12 @@ async fn attempt(
         class_id,
         content: &[asked.kind.as_bytes(), asked.text.as_bytes(), &asked.grace],
     };
+    let issuing = app.keyring.issuing(&app.pool).await?;
     let mut transaction = begin(&app.pool).await?;
     let Some(grant) = grants::lock(&mut transaction, class_id, admission).await? else {
         return Err(Refusal::ClassNotFound { class_id }.into());
     };
-    if let Some(answer) = once.earlier(&mut transaction, &app.keyring).await? {
+    if let Some(answer) = once.earlier(&mut transaction, issuing.keyring()).await? {
         transaction.commit().await?;
         return Ok(answer);
     }
@@ -104,13 +106,17 @@ async fn attempt(
     command.seen.check(class_id, present.as_ref())?;
 
     let own = command.change.own_code();
-    let hashes = own.map_or_else(Vec::new, |code| all_hashes(app, code.canonical()));
+    let hashes = own.map_or_else(Vec::new, |code| {
+        all_hashes(issuing.keyring(), code.canonical())
+    });
+    issuing.hold(&mut transaction).await?;
     let facts = event_keys::facts(&mut transaction, present.as_ref(), &hashes).await?;
     let wish = command.change.wish(facts.is_present);
     let step = step(present.as_ref(), wish, &grant, facts.now)
         .map_err(|ClassCancelled| Refusal::ClassCancelled { class_id })?;
     let scene = Scene {
         app,
+        issuing: &issuing,
         call,
         command,
         grant: &grant,
@@ -130,7 +136,7 @@ async fn attempt(
     };
     once.record(
         &mut transaction,
-        &app.keyring,
+        issuing.keys()?,
         grant.organization_id,
         facts.now,
         &answer,
@@ -178,13 +184,14 @@ impl<'c> Asked<'c> {
 }
 
 /// The hashes of a code by every version of the look-up key.
-fn all_hashes(app: &App, code: &CanonicalCode) -> Vec<[u8; HASH_LENGTH]> {
-    app.keyring.hashes(code).map(|hashed| hashed.hash).collect()
+fn all_hashes(keyring: &Keyring, code: &CanonicalCode) -> Vec<[u8; HASH_LENGTH]> {
+    keyring.hashes(code).map(|hashed| hashed.hash).collect()
 }
 
 /// What a step is carried out with. Grant and key are locked.
 struct Scene<'s> {
     app: &'s App,
+    issuing: &'s Issuing,
     call: &'s Call,
     command: &'s SetEventKey,
     grant: &'s Grant,
@@ -251,13 +258,13 @@ impl Scene<'_> {
         version: i64,
         own: Option<&OwnCode>,
     ) -> Result<(), Error> {
-        let keyring = &self.app.keyring;
+        let keys = self.issuing.keys()?;
         let (masked, new) = {
             let mut random = os_random();
             let mut new = |canonical: &CanonicalCode, text: &str| NewCode {
                 place,
-                hashed: keyring.hash(canonical),
-                sealed: keyring.seal(place, text, &mut random),
+                hashed: keys.hash(canonical),
+                sealed: keys.seal(place, text, &mut random),
             };
             if let Some(code) = own {
                 (code.masked(), new(code.canonical(), code.expose_text()))

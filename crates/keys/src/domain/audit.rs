@@ -36,11 +36,17 @@ pub enum Action {
     RevealEventKey,
     /// An event key was removed with what an abandoned creation of a class left behind.
     RetireEventKey,
+    /// A key of the keyring became the one that everything new is made with.
+    MakeKeyCurrent,
+    /// All that can be made anew with a current key of the keyring was.
+    CompleteRotation,
+    /// A key of the keyring was taken out of use.
+    TakeKeyOut,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Generate,
         Self::Reveal,
         Self::LookUp,
@@ -48,6 +54,9 @@ impl Action {
         Self::SetEventKey,
         Self::RevealEventKey,
         Self::RetireEventKey,
+        Self::MakeKeyCurrent,
+        Self::CompleteRotation,
+        Self::TakeKeyOut,
     ];
 
     /// The action's name, for example `training_key.reveal`.
@@ -60,6 +69,9 @@ impl Action {
             Self::SetEventKey => "event_key.set",
             Self::RevealEventKey => "event_key.reveal",
             Self::RetireEventKey => "event_key.retire",
+            Self::MakeKeyCurrent => "keyring.make_current",
+            Self::CompleteRotation => "keyring.complete_rotation",
+            Self::TakeKeyOut => "keyring.take_out",
         }
     }
 
@@ -69,6 +81,7 @@ impl Action {
             Self::Generate => "class",
             Self::Reveal | Self::LookUp | Self::Revoke => "training_key",
             Self::SetEventKey | Self::RevealEventKey | Self::RetireEventKey => "event_key",
+            Self::MakeKeyCurrent | Self::CompleteRotation | Self::TakeKeyOut => "keyring",
         }
     }
 }
@@ -119,9 +132,9 @@ impl Outcome {
 pub struct Deed {
     /// What was done.
     pub action: Action,
-    /// The organization that owns the resource.
+    /// The organization that owns the resource; the nil id for the keyring, which is the deployment's.
     pub organization_id: Uuid,
-    /// The resource: a class for [`Action::Generate`], else a key.
+    /// The resource: the nil id for the keyring, a class for [`Action::Generate`], else a key.
     pub resource_id: Uuid,
     /// What changed, as a JSON object; never a code.
     pub details: Value,

@@ -4,6 +4,7 @@ mod demo;
 mod describe;
 mod dev;
 mod health;
+mod keyring;
 mod migrate;
 mod secrets;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Make the secrets of a new deployment, each in a file of its own.
     Secrets(secrets::Secrets),
+    /// Change the keys that protect the codes, while calls are served.
+    Keyring(keyring::KeyringCommand),
     /// Ask a service whether it serves.
     Health(health::Health),
     /// Holds a Postgres and stops it when standard input closes.
@@ -70,6 +73,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Describe(describe) => describe::run(&describe),
         Command::Migrate(migrate) => on_runtime(migrate::run(&migrate)),
         Command::Secrets(secrets) => secrets::run(&secrets),
+        Command::Keyring(keyring) => on_runtime(keyring::run(&keyring)),
         Command::Health(health) => on_runtime(health::run(&health)),
         Command::Serve(serve) => return serve::run(&serve),
         Command::GuardPostgres(options) => return guard::run(&options),

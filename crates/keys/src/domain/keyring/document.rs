@@ -13,6 +13,8 @@
 //! version = 1
 //! key = "…"
 //! ```
+//!
+//! Which version is current does not stand here: the database says it, to all replicas at once.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -24,7 +26,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use super::{KEY_LENGTH, KeyBytes};
+use super::{KEY_LENGTH, KeyBytes, KeyVersion, Purpose};
 
 /// What stands at the head of a keyring file.
 const HEADER: &str = "# The keys that protect training codes. Without this file no code can be looked up or shown again.\n\
@@ -76,16 +78,26 @@ pub enum KeyringError {
 }
 
 /// A key and its version.
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) version: i16,
     pub(super) key: KeyBytes,
 }
 
+impl Entry {
+    fn draw(version: i16, random: &mut impl CryptoRng) -> Self {
+        let mut key = Zeroizing::new([0; KEY_LENGTH]);
+        random.fill_bytes(key.as_mut_slice());
+        Self { version, key }
+    }
+}
+
 /// A keyring as it is kept.
+#[derive(Clone)]
 pub(super) struct Document {
-    pub(super) seal: Vec<Entry>,
-    pub(super) look_up: Vec<Entry>,
-    pub(super) fingerprint: Vec<Entry>,
+    seal: Vec<Entry>,
+    look_up: Vec<Entry>,
+    fingerprint: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
@@ -108,16 +120,46 @@ struct RawEntry {
 
 impl Document {
     pub(super) fn generate(random: &mut impl CryptoRng) -> Self {
-        let mut first = || {
-            let mut key = Zeroizing::new([0; KEY_LENGTH]);
-            random.fill_bytes(key.as_mut_slice());
-            vec![Entry { version: 1, key }]
-        };
+        let mut first = || vec![Entry::draw(1, random)];
         Self {
             seal: first(),
             look_up: first(),
             fingerprint: first(),
         }
+    }
+
+    /// The keys for `purpose`: one at least.
+    pub(super) fn of(&self, purpose: Purpose) -> &[Entry] {
+        match purpose {
+            Purpose::Seal => &self.seal,
+            Purpose::LookUp => &self.look_up,
+            Purpose::Fingerprint => &self.fingerprint,
+        }
+    }
+
+    fn of_mut(&mut self, purpose: Purpose) -> &mut Vec<Entry> {
+        match purpose {
+            Purpose::Seal => &mut self.seal,
+            Purpose::LookUp => &mut self.look_up,
+            Purpose::Fingerprint => &mut self.fingerprint,
+        }
+    }
+
+    /// The same with a new key of this version.
+    pub(super) fn with(&self, purpose: Purpose, version: i16, random: &mut impl CryptoRng) -> Self {
+        let mut more = self.clone();
+        more.of_mut(purpose).push(Entry::draw(version, random));
+        more
+    }
+
+    /// The same without a key; `None` if it does not have it, or no other for its purpose.
+    pub(super) fn without(&self, key: KeyVersion) -> Option<Self> {
+        let mut less = self.clone();
+        let entries = less.of_mut(key.purpose);
+        let before = entries.len();
+        entries.retain(|entry| entry.version != key.version);
+        let gone = !entries.is_empty() && entries.len() < before;
+        gone.then_some(less)
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, KeyringError> {
@@ -131,20 +173,16 @@ impl Document {
             })?;
         let mut seen = Vec::new();
         Ok(Self {
-            seal: entries("seal", &raw.seal, &mut seen)?,
-            look_up: entries("look_up", &raw.look_up, &mut seen)?,
-            fingerprint: entries("fingerprint", &raw.fingerprint, &mut seen)?,
+            seal: entries(Purpose::Seal.name(), &raw.seal, &mut seen)?,
+            look_up: entries(Purpose::LookUp.name(), &raw.look_up, &mut seen)?,
+            fingerprint: entries(Purpose::Fingerprint.name(), &raw.fingerprint, &mut seen)?,
         })
     }
 
     pub(super) fn to_toml(&self) -> SecretString {
         let mut text = HEADER.to_owned();
-        for (purpose, entries) in [
-            ("seal", &self.seal),
-            ("look_up", &self.look_up),
-            ("fingerprint", &self.fingerprint),
-        ] {
-            for entry in entries {
+        for purpose in Purpose::ALL {
+            for entry in self.of(purpose) {
                 let key = Zeroizing::new(STANDARD.encode(entry.key.as_slice()));
                 // Writing to a string cannot fail.
                 let _ = write!(

@@ -4,7 +4,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{KeyBytes, Keyring};
+use super::{CurrentKeys, KeyBytes, Keyring};
 
 /// The keyed digest of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,16 +32,18 @@ impl FingerprintKey {
     }
 }
 
-impl Keyring {
+impl CurrentKeys<'_> {
     /// The fingerprint of a request with these parts.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
-        let (version, key) = self.fingerprint.current();
+        let (version, key) = self.fingerprint;
         Fingerprint {
             bytes: key.mac(parts).finalize().into_bytes().to_vec(),
             version,
         }
     }
+}
 
+impl Keyring {
     /// Whether `recorded` is the fingerprint of a request with these parts; `None` if the keyring lacks its version.
     pub fn fits(&self, recorded: &Fingerprint, parts: &[&[u8]]) -> Option<bool> {
         let key = self.fingerprint.get(recorded.version)?;

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use latchkey_code::CanonicalCode;
 use sha2::Sha256;
 
-use super::{KeyBytes, Keyring};
+use super::{CurrentKeys, KeyBytes, Keyring};
 
 /// The length of a hash, in bytes.
 pub const HASH_LENGTH: usize = 32;
@@ -46,17 +46,19 @@ impl LookUpKey {
     }
 }
 
-impl Keyring {
+impl CurrentKeys<'_> {
     /// The hash under which `code` is stored when it is issued now.
     pub fn hash(&self, code: &CanonicalCode) -> HashedCode {
-        let (version, key) = self.look_up.current();
+        let (version, key) = self.look_up;
         HashedCode {
             hash: key.hash(code),
             version,
         }
     }
+}
 
-    /// The hashes under which `code` may be stored, by every version, the current one first.
+impl Keyring {
+    /// The hashes under which `code` may be stored, by every version, the highest one first.
     pub fn hashes<'k>(&'k self, code: &'k CanonicalCode) -> impl Iterator<Item = HashedCode> + 'k {
         self.look_up.0.iter().map(|(version, key)| HashedCode {
             hash: key.hash(code),

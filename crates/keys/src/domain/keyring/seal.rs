@@ -8,7 +8,7 @@ use rand::CryptoRng;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{KeyBytes, Keyring};
+use super::{CurrentKeys, KeyBytes, Keyring};
 
 /// The length of the random nonce in front of each sealed code, in bytes: that of `XChaCha20`, long enough to be drawn at
 /// random for every code there will ever be.
@@ -63,10 +63,10 @@ impl SealKey {
     }
 }
 
-impl Keyring {
+impl CurrentKeys<'_> {
     /// Seals `text`, the code as people are shown it, for the row `place`.
     pub fn seal(&self, place: CodePlace, text: &str, random: &mut impl CryptoRng) -> SealedCode {
-        let (version, key) = self.seal.current();
+        let (version, key) = self.seal;
         let mut nonce = [0; NONCE_LENGTH];
         random.fill_bytes(&mut nonce);
         let payload = Payload {
@@ -82,7 +82,9 @@ impl Keyring {
         bytes.extend_from_slice(&sealed);
         SealedCode { bytes, version }
     }
+}
 
+impl Keyring {
     /// Opens what was sealed for the row `place`.
     pub fn unseal(
         &self,

@@ -10,6 +10,25 @@ fn keyring() -> Keyring {
     Keyring::generate(&mut os_random())
 }
 
+/// What is in use when `current` is the newest version of each purpose, and every one below it may stand somewhere.
+fn in_use(current: i16) -> InUse {
+    let versions = || Versions {
+        current,
+        all: (1..=current).collect(),
+        rotated: true,
+    };
+    InUse {
+        seal: versions(),
+        look_up: versions(),
+        fingerprint: versions(),
+    }
+}
+
+/// The keys of `keyring` while version 1 is current.
+fn first(keyring: &Keyring) -> CurrentKeys<'_> {
+    keyring.current(&in_use(1)).expect("it has version 1")
+}
+
 fn toml(keyring: &Keyring) -> String {
     keyring.to_toml().expose_secret().to_owned()
 }
@@ -34,23 +53,26 @@ fn with_second(text: &str, purpose: &str, other: &str) -> String {
 fn a_keyring_comes_back_from_its_text() {
     let made = keyring();
     let read = Keyring::parse(&toml(&made)).unwrap();
-    let sealed = made.seal(place(1, 1), "EK-CODE", &mut os_random());
+    let sealed = first(&made).seal(place(1, 1), "EK-CODE", &mut os_random());
     assert_eq!(
         read.unseal(place(1, 1), &sealed).unwrap().as_str(),
         "EK-CODE"
     );
     let code = parse("SPRING-2030").unwrap();
-    assert_eq!(read.hash(&code), made.hash(&code));
-    assert_eq!(read.fits(&made.fingerprint(&[b"a"]), &[b"a"]), Some(true));
+    assert_eq!(first(&read).hash(&code), first(&made).hash(&code));
+    assert_eq!(
+        read.fits(&first(&made).fingerprint(&[b"a"]), &[b"a"]),
+        Some(true)
+    );
 }
 
 #[test]
 fn nothing_of_a_keyring_is_shown() {
     let made = keyring();
-    let sealed = made.seal(place(1, 1), "EK-CODE", &mut os_random());
+    let sealed = first(&made).seal(place(1, 1), "EK-CODE", &mut os_random());
     let shown = format!(
         "{made:?}{sealed:?}{:?}",
-        made.hash(&parse("SPRING-2030").unwrap())
+        first(&made).hash(&parse("SPRING-2030").unwrap())
     );
     assert_eq!(
         shown,
@@ -61,7 +83,7 @@ fn nothing_of_a_keyring_is_shown() {
 #[test]
 fn a_sealed_code_opens_in_its_own_row_only() {
     let made = keyring();
-    let sealed = made.seal(place(1, 1), "EK-CODE", &mut os_random());
+    let sealed = first(&made).seal(place(1, 1), "EK-CODE", &mut os_random());
     for elsewhere in [place(2, 1), place(1, 2)] {
         assert_eq!(made.unseal(elsewhere, &sealed), Err(Unsealable::Damaged));
     }
@@ -84,7 +106,7 @@ fn a_version_cannot_be_exchanged_for_another() {
     let (one, two) = (keyring(), keyring());
     // The same key bytes under another version: the version is part of what is authenticated.
     let moved = Keyring::parse(&toml(&one).replace("version = 1", "version = 2")).unwrap();
-    let sealed = one.seal(place(1, 1), "EK-CODE", &mut os_random());
+    let sealed = first(&one).seal(place(1, 1), "EK-CODE", &mut os_random());
     assert_eq!(
         moved.unseal(
             place(1, 1),
@@ -100,31 +122,111 @@ fn a_version_cannot_be_exchanged_for_another() {
         both.unseal(place(1, 1), &sealed).unwrap().as_str(),
         "EK-CODE"
     );
-    assert_eq!(
-        both.seal(place(1, 1), "EK-CODE", &mut os_random()).version,
-        2
-    );
+    // A version that was only added makes nothing yet.
+    let seal = |in_use: &InUse| {
+        let keys = both.current(in_use).expect("it has them");
+        let sealed = keys.seal(place(1, 1), "EK-CODE", &mut os_random());
+        sealed.version
+    };
+    assert_eq!(seal(&in_use(1)), 1);
+    let promoted = InUse {
+        seal: in_use(2).seal,
+        ..in_use(1)
+    };
+    assert_eq!(seal(&promoted), 2);
 }
 
 #[test]
-fn the_newest_key_hashes_and_every_key_looks_up() {
+fn the_current_key_hashes_and_every_key_looks_up() {
     let (one, two) = (keyring(), keyring());
     let both = Keyring::parse(&with_second(&toml(&one), "look_up", &toml(&two))).unwrap();
     let code = generate(Kind::Enrollment, &mut os_random());
     let hashes: Vec<HashedCode> = both.hashes(code.canonical()).collect();
     assert_eq!(both.hashes_per_code(), 2);
-    assert_eq!(hashes[0], both.hash(code.canonical()));
+    let promoted = InUse {
+        look_up: in_use(2).look_up,
+        ..in_use(1)
+    };
+    let newest = both.current(&promoted).expect("it has them");
+    assert_eq!(hashes[0], newest.hash(code.canonical()));
     assert_eq!(
         (hashes[0].version, hashes[0].hash),
-        (2, two.hash(code.canonical()).hash)
+        (2, first(&two).hash(code.canonical()).hash)
     );
-    assert_eq!(hashes[1], one.hash(code.canonical()));
+    assert_eq!(hashes[1], first(&one).hash(code.canonical()));
+}
+
+#[test]
+fn a_version_is_added_above_the_highest_and_taken_away_alone() {
+    let one = keyring();
+    let seal = |version| KeyVersion {
+        purpose: Purpose::Seal,
+        version,
+    };
+    let (two, added) = one
+        .with_another(Purpose::Seal, &mut os_random())
+        .expect("there is room");
+    assert_eq!(added, seal(2));
+    assert_eq!(
+        (one.newest(Purpose::Seal), two.newest(Purpose::Seal)),
+        (1, 2)
+    );
+    assert_eq!(two.newest(Purpose::LookUp), 1);
+    let read = Keyring::parse(&toml(&two)).unwrap();
+    assert_eq!(read.held(), two.held());
+    let left = two.without(seal(1)).expect("another is left");
+    assert_eq!(left.held()[0], two.held()[1]);
+    assert!(!left.has(seal(1)));
+    assert!(left.without(seal(2)).is_none(), "the last one stays");
+    assert!(left.without(seal(1)).is_none(), "it is not there");
+}
+
+#[test]
+fn a_keyring_says_what_it_lacks() {
+    let one = keyring();
+    assert_eq!(one.covers(&in_use(1)), Ok(()));
+    let lacking = |purpose| {
+        Lacking(KeyVersion {
+            purpose,
+            version: 2,
+        })
+    };
+    assert_eq!(one.covers(&in_use(2)), Err(lacking(Purpose::Seal)));
+    let looked_up = InUse {
+        look_up: in_use(2).look_up,
+        ..in_use(1)
+    };
+    let refused = one.current(&looked_up).expect_err("it lacks one");
+    assert_eq!(refused, lacking(Purpose::LookUp));
+}
+
+#[test]
+fn digests_tell_keys_apart_and_nothing_of_them() {
+    let (one, other) = (keyring(), keyring());
+    let digests = |keyring: &Keyring| -> Vec<String> {
+        keyring.held().into_iter().map(|held| held.digest).collect()
+    };
+    assert_eq!(
+        digests(&one),
+        digests(&Keyring::parse(&toml(&one)).unwrap())
+    );
+    assert!(
+        digests(&one)
+            .iter()
+            .all(|digest| !digests(&other).contains(digest))
+    );
+    let moved = Keyring::parse(&toml(&one).replace("version = 1", "version = 2")).unwrap();
+    assert!(
+        digests(&one)
+            .iter()
+            .all(|digest| !digests(&moved).contains(digest))
+    );
 }
 
 #[test]
 fn every_spelling_has_one_hash() {
     let made = keyring();
-    let hash = |typed: &str| made.hash(&parse(typed).unwrap());
+    let hash = |typed: &str| first(&made).hash(&parse(typed).unwrap());
     assert_eq!(hash("Spring-2o3o"), hash("SPR1NG 2030"));
     assert_ne!(hash("SPRING2030"), hash("SPRING2031"));
 }
@@ -132,7 +234,7 @@ fn every_spelling_has_one_hash() {
 #[test]
 fn fingerprints_tell_every_division_into_parts_apart() {
     let made = keyring();
-    let print = made.fingerprint(&[b"ab", b"c"]);
+    let print = first(&made).fingerprint(&[b"ab", b"c"]);
     assert_eq!(made.fits(&print, &[b"ab", b"c"]), Some(true));
     for other in [
         &[b"a".as_slice(), b"bc"][..],
@@ -220,7 +322,7 @@ proptest! {
     #[test]
     fn no_change_of_a_single_bit_goes_unnoticed(text in "[A-Z0-9-]{6,64}", bit in 0_usize..8 * 40) {
         let made = keyring();
-        let mut sealed = made.seal(place(1, 1), &text, &mut os_random());
+        let mut sealed = first(&made).seal(place(1, 1), &text, &mut os_random());
         let opened = made.unseal(place(1, 1), &sealed).expect("it opens");
         prop_assert_eq!(opened.as_str(), text.as_str());
         let length = sealed.bytes.len() * 8;
