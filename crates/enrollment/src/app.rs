@@ -26,6 +26,7 @@ pub mod enroll_student;
 pub mod erase_student;
 pub mod get_access;
 pub mod keep_refusals;
+pub mod learn_costs;
 pub mod list_audit_events;
 pub mod metrics;
 pub mod read_enrollments;

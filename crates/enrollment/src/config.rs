@@ -21,6 +21,9 @@ const ENVIRONMENT_PREFIX: &str = "LATCHKEY_ENROLLMENT";
 /// The most memory that one password hash may take, in KiB: 1 GiB. More is a mistyped number.
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 
+/// The most passwords that may wait: by then the last one would do so for minutes.
+const MAX_WAITING: usize = 10_000;
+
 /// The configuration of the service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -84,8 +87,10 @@ pub struct PasswordsConfig {
     pub passes: u32,
     /// Its lanes.
     pub lanes: u32,
-    /// The most that are made at once; further ones wait for their turn.
+    /// The most that are made at once; further ones wait for their turn. Each takes a core and the memory.
     pub at_once: usize,
+    /// The most that wait; who comes on top is told OVERLOADED at once.
+    pub waiting: usize,
 }
 
 /// How long answers are kept that enrolled nobody.
@@ -155,6 +160,8 @@ impl Default for PasswordsConfig {
             passes: cost.passes,
             lanes: cost.lanes,
             at_once: 4,
+            // At 20 ms each and two cores, the last of them waits for about a second.
+            waiting: 128,
         }
     }
 }
@@ -241,6 +248,11 @@ impl Check for PasswordsConfig {
             &format!("{path}at_once"),
             self.at_once > 0,
             "must be at least 1",
+        );
+        problems.check(
+            &format!("{path}waiting"),
+            self.waiting <= MAX_WAITING,
+            format_args!("must be at most {MAX_WAITING}"),
         );
         if let Err(error) = self.cost().check() {
             problems.add(path.trim_end_matches('.'), error);

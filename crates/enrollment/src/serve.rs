@@ -17,7 +17,7 @@ use latchkey_service_kit::database::{self, DatabaseError};
 use latchkey_service_kit::identity::{
     Caller, IdentityError, KeyPairError, Role, SignerOptions, TokenSigner, TokenVerifier,
 };
-use latchkey_service_kit::ids::{RandomIds, os_random};
+use latchkey_service_kit::ids::RandomIds;
 use latchkey_service_kit::limited;
 use latchkey_service_kit::metrics::{describe, watch_pool};
 use latchkey_service_kit::refusals::{self, Keeping};
@@ -31,7 +31,7 @@ use crate::app::compare::Comparison;
 use crate::app::desk::Desk;
 use crate::app::keep_refusals::RefusalTrail;
 use crate::app::metrics::METRICS;
-use crate::app::{Passwords, Services, Wake, compare_in_time, sweep};
+use crate::app::{Passwords, Services, Wake, compare_in_time, learn_costs, sweep};
 use crate::clients::keys::Keys;
 use crate::config::Config;
 use crate::domain::password::{BadCost, PasswordHasher};
@@ -99,6 +99,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the enrollment service listens");
     }
+    tokio::spawn(learn_costs::learn_costs(Arc::clone(&services)));
     // Ends with the service, not with the signal: what the last calls owe is told as soon as they have ended.
     let sweeping = CancellationToken::new();
     let comparing = compare_in_time::run(Arc::clone(&services), sweeping.clone());
@@ -192,7 +193,7 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
     let private_key = own.private_key_file.private_key()?;
     let signer = TokenSigner::new(&private_key, options, clock.clone())?;
     let channel = ServiceChannel::new("keys", &config.keys, Arc::new(signer))?;
-    let hasher = PasswordHasher::new(config.passwords.cost(), &mut os_random())?;
+    let hasher = PasswordHasher::new(config.passwords.cost())?;
     Ok(Services {
         pool,
         patience: config.database.patience(),
@@ -206,7 +207,7 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
         itself,
         ids: Arc::new(RandomIds::new(clock.clone())),
         clock,
-        passwords: Passwords::new(hasher, config.passwords.at_once),
+        passwords: Passwords::new(hasher, config.passwords.at_once, config.passwords.waiting),
         wake: Wake::default(),
         fingerprint_key: config.fingerprint_key_file.fingerprint_key()?,
     })

@@ -1,16 +1,21 @@
 //! Checking an e-mail address and password.
 
+use latchkey_service_kit::database::begin;
+use latchkey_service_kit::faults::crash_point;
+use latchkey_service_kit::telemetry::Chain;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{Call, Error, Services};
+use super::{Call, Error, Services, metrics};
 use crate::domain::email::fold;
 use crate::domain::refusal::Refusal;
 use crate::domain::student::Student;
 use crate::store;
 
 /// The active account of the organization with this e-mail address and password, if it is within reach. Any mismatch is
-/// the same refusal and takes as long.
+/// the same refusal and takes as long. `Overloaded` if too many passwords wait.
+///
+/// A password that fits a hash of another cost than a new one is hashed anew.
 pub async fn authenticate(
     services: &Services,
     call: &Call,
@@ -31,9 +36,40 @@ pub async fn authenticate(
         ),
         None => (None, None),
     };
-    let fits = services.passwords.verify(password, hash).await?;
+    let checked = services
+        .passwords
+        .verify(password.clone(), hash.clone())
+        .await?;
     // Read whoever it is, so that every answer takes the same statements.
     let student = store::students::find(&services.pool, account.unwrap_or(Uuid::nil())).await?;
-    let student = student.filter(|student| fits && student.active);
-    Ok(student.ok_or(Refusal::CredentialsInvalid)?)
+    let student = student.filter(|student| checked.fits && student.active);
+    let student = student.ok_or(Refusal::CredentialsInvalid)?;
+    if let Some(old) = hash
+        && checked.cost != Some(services.passwords.cost())
+    {
+        // Who has come in is in, whatever becomes of it: it is tried again the next time.
+        if let Err(error) = hash_anew(services, student.id, &old, password).await {
+            tracing::warn!(error = %Chain(&error), "a password was not hashed anew");
+        }
+    }
+    Ok(student)
+}
+
+/// Puts a hash of the present cost in the place of `old`, unless that is not there any more.
+async fn hash_anew(
+    services: &Services,
+    student_id: Uuid,
+    old: &str,
+    password: SecretString,
+) -> Result<(), Error> {
+    let new = services.passwords.hash(password).await?;
+    crash_point("authenticate::hashed_anew");
+    let mut transaction = begin(&services.pool).await?;
+    if store::students::replace_hash(&mut *transaction, student_id, old, &new).await? {
+        transaction.commit().await?;
+        metrics::password_hashed_anew();
+    } else {
+        transaction.rollback().await?;
+    }
+    Ok(())
 }

@@ -56,6 +56,12 @@ pub const METRICS: &[Description] = &[
     ),
     (
         Kind::Counter,
+        "latchkey_passwords_hashed_anew_total",
+        Unit::Count,
+        "Passwords hashed anew because hashes cost something else now",
+    ),
+    (
+        Kind::Counter,
         "latchkey_sweeps_total",
         Unit::Count,
         "Whole sweeps",
@@ -158,4 +164,9 @@ impl Stage {
 /// A batch is decided afresh.
 pub(super) fn decided_afresh() {
     counter!("latchkey_decide_retries_total").increment(1);
+}
+
+/// A password has a hash of the present cost now.
+pub(super) fn password_hashed_anew() {
+    counter!("latchkey_passwords_hashed_anew_total").increment(1);
 }

@@ -300,3 +300,33 @@ pub async fn credentials(
     .fetch_optional(executor)
     .await
 }
+
+/// Puts a new hash in the place of `old`; false if the password is another one by now.
+pub async fn replace_hash(
+    executor: impl PgExecutor<'_>,
+    student_id: Uuid,
+    old: &str,
+    new: &str,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE enrollment.students SET password_hash = $3 WHERE student_id = $1 AND password_hash = $2",
+        student_id,
+        old,
+        new,
+    )
+    .execute(executor)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The parameters of the hashes there are, as they stand in their PHC strings, each once. Reads every account.
+pub async fn hash_parameters(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"
+        SELECT DISTINCT split_part(password_hash, '$', 4) AS "parameters!" FROM enrollment.students
+        WHERE password_hash IS NOT NULL
+        "#
+    )
+    .fetch_all(executor)
+    .await
+}
