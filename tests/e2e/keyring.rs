@@ -266,14 +266,10 @@ async fn a_key_is_not_current_before_every_process_has_it_and_who_lacks_it_says_
     })
     .await;
     let student = organization.student().await;
-    let redeemed = stack.platform().on(1).redemptions().redeem_key(redemption(
-        &new_id(),
-        &student.student_id,
-        &new[0].code,
-    ));
-    redeemed
-        .await
-        .expect("in by the process that has read it now");
+    let request = redemption(&new_id(), &student.student_id, &new[0].code);
+    let mut redemptions = stack.platform().on(1).redemptions();
+    let redeemed = redemptions.redeem_key(request).await;
+    redeemed.expect("in by the process that has read it now");
     stack.finish().await;
 }
 

@@ -27,7 +27,8 @@ async fn watched(more: &str) -> (Stack, SocketAddr, SocketAddr) {
     (Stack::with(options).await, keys, enrollment)
 }
 
-async fn scrape(address: SocketAddr) -> String {
+/// What a service shows to Prometheus.
+pub(crate) async fn scrape(address: SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("asked");

@@ -102,6 +102,12 @@ caught! {
     the_fingerprint_is_not_compared: "bug::fingerprint_not_compared=return"
         by "replays::an_id_with_other_content_is_refused_and_changes_nothing"
         saying "REQUEST_ID_REUSED, was answered";
+    a_code_is_logged_where_nobody_looks: "bug::code_logged=return"
+        by "secrets_stay_secret::nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away"
+        saying "stands in a log";
+    a_code_is_stored_in_an_audit_row: "bug::code_stored=return"
+        by "secrets_stay_secret::nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away"
+        saying "stands in the table keys.audit_events";
     the_beginning_of_a_transaction_is_dropped: "bug::begin_of_the_library=return;bug::transactions_not_rolled_back_on_release=return"
         by "cancellation::a_handler_stopped_at_any_poll_leaves_nothing_behind"
         saying "is left in a transaction";
