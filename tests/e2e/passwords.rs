@@ -130,7 +130,7 @@ async fn a_password_that_was_changed_meanwhile_is_not_hashed_over() {
     let old = hash_of(&stack, &student).await;
     let changed = async {
         // It has begun, and sleeps with its answer.
-        tokio::time::sleep(Duration::from_millis(1000)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let theirs = hash_of(&stack, &other).await;
         let set = sqlx::query("UPDATE enrollment.students SET password_hash = $2 WHERE email = $1");
         set.bind(&student.email)

@@ -100,7 +100,9 @@ impl Secrets {
             .keys()
             .map(|bytes| {
                 let mut text = String::new();
-                bytes.iter().for_each(|one| byte(&mut text, one));
+                for one in *bytes {
+                    byte(&mut text, one);
+                }
                 text
             })
             .collect();
