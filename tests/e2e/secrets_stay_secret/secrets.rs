@@ -100,7 +100,7 @@ impl Secrets {
             .keys()
             .map(|bytes| {
                 let mut text = String::new();
-                for one in *bytes {
+                for one in bytes.iter() {
                     byte(&mut text, one);
                 }
                 text
