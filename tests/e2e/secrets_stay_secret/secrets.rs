@@ -100,7 +100,7 @@ impl Secrets {
             .keys()
             .map(|bytes| {
                 let mut text = String::new();
-                for one in bytes.iter() {
+                for one in bytes {
                     byte(&mut text, one);
                 }
                 text
