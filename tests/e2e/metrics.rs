@@ -53,7 +53,7 @@ async fn shows(address: SocketAddr, series: &[&str]) {
 
 #[tokio::test]
 async fn metrics_agree_with_what_was_done_and_give_nothing_away() {
-    let (stack, keys, enrollment) = watched("").await;
+    let (stack, keys, enrollment) = watched("[guessing]\nstudent_burst = 1").await;
     let organization = Organization::new(&stack).await;
     let (_, code) = organization.event_class(ClassDraft::new().maximum(2)).await;
     let mut students = Vec::new();
@@ -78,6 +78,8 @@ async fn metrics_agree_with_what_was_done_and_give_nothing_away() {
     refused(full, ErrorReason::ClassFull);
     let unknown = redeem(&stack, &third.student_id, "opens-nothing-here").await;
     refused(unknown, ErrorReason::KeyNotFound);
+    let another = redeem(&stack, &third.student_id, &code).await;
+    refused(another, ErrorReason::TooManyAttempts);
 
     shows(
         enrollment,
@@ -88,11 +90,14 @@ async fn metrics_agree_with_what_was_done_and_give_nothing_away() {
             r#"latchkey_redemptions_total{outcome="refused",reason="CLASS_FULL",replayed="false"} 1"#,
             r#"latchkey_redemptions_total{outcome="refused",reason="KEY_NOT_FOUND",replayed="false"} 1"#,
             "latchkey_seats_refused_total 1",
+            r#"latchkey_wrong_codes_total{service="RedemptionService",method="RedeemKey",reason="KEY_NOT_FOUND"} 1"#,
+            r#"latchkey_attempts_limited_total{service="RedemptionService",method="RedeemKey",limit="student"} 1"#,
             r#"latchkey_calls_total{service="RedemptionService",method="RedeemKey",code="OK",reason=""} 4"#,
             r#"latchkey_calls_total{service="RedemptionService",method="RedeemKey",code="FAILED_PRECONDITION",reason="CLASS_FULL"} 1"#,
-            r#"latchkey_call_duration_seconds_count{service="RedemptionService",method="RedeemKey"} 6"#,
-            // One at a time: each was a batch of its own. The second was recalled, and went no further.
-            r#"latchkey_batch_items_bucket{stage="recall",le="1"} 6"#,
+            r#"latchkey_call_duration_seconds_count{service="RedemptionService",method="RedeemKey"} 7"#,
+            // One at a time: each was a batch of its own. The second was recalled, the last was one too many: they went no
+            // further.
+            r#"latchkey_batch_items_bucket{stage="recall",le="1"} 7"#,
             r#"latchkey_batch_items_count{stage="decide"} 5"#,
             r#"latchkey_dependency_calls_total{dependency="keys",method="ResolveCodes",code="OK"} 5"#,
             "latchkey_pool_max_connections 6",

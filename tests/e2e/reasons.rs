@@ -108,10 +108,11 @@ fn section(how: &str, reason: ErrorReason, refusal: &Status) -> String {
     }
     if let Some(retry) = details.retry_info() {
         let delay = retry.retry_delay.expect("a delay").as_millis();
-        // Each is half of a round figure to one and a half of it.
+        // Each is half of a round figure to one and a half of it, or as long as it takes.
         let about = match delay {
             100..=300 => "200 ms",
             500..=1_500 => "1 s",
+            3_500_000..=3_600_000 => "1 h",
             other => panic!("{other} ms"),
         };
         writeln!(text, "  retry after about {about}").expect("text");
@@ -124,6 +125,7 @@ async fn every_reason_of_the_contract_is_provoked_with_its_code_words_and_detail
     let mut provoked = Provoked::default();
     faults::provoke(&mut provoked).await;
     faults::provoke_in_a_tight_place(&mut provoked).await;
+    faults::provoke_by_guessing(&mut provoked).await;
     classes::provoke(&mut provoked).await;
     keys::provoke(&mut provoked).await;
     students::provoke(&mut provoked).await;

@@ -42,6 +42,7 @@ pub mod compare_in_time;
 mod decide;
 pub mod deliver;
 pub mod desk;
+pub mod guesses;
 mod intake;
 mod purge;
 pub mod read_redemptions;

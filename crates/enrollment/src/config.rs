@@ -1,8 +1,11 @@
 //! What the service is told when it starts.
 
+mod guessing;
+
 use std::path::Path;
 use std::time::Duration;
 
+use guessing::GuessingConfig;
 use latchkey_service_kit::command::Observation;
 use latchkey_service_kit::config::{
     Check, ClientConfig, ConfigError, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig,
@@ -46,6 +49,9 @@ pub struct Config {
     /// How long it remembers.
     #[serde(default)]
     pub retention: RetentionConfig,
+    /// How many wrong guesses are too many.
+    #[serde(default)]
+    pub guessing: GuessingConfig,
     /// How often it sees to what keys is owed.
     #[serde(default)]
     pub sweeper: SweeperConfig,
@@ -121,12 +127,13 @@ pub struct SweeperConfig {
 }
 
 impl SweeperConfig {
-    /// The same as durations.
-    pub fn pace(&self) -> Pace {
+    /// The same as durations, with how often replicas tell each other of wrong guesses.
+    pub fn pace(&self, exchange: Duration) -> Pace {
         Pace {
             look: Duration::from_millis(self.look_interval_ms),
             sweep: Duration::from_millis(self.sweep_interval_ms),
             comparison: Duration::from_secs(self.comparison_interval_s),
+            exchange,
         }
     }
 }
@@ -199,6 +206,7 @@ impl Check for Config {
             (1..=3_650).contains(&self.retention.answers_days),
             "must be 1 to 3650",
         );
+        self.guessing.check(&format!("{path}guessing."), problems);
         self.sweeper.check(&format!("{path}sweeper."), problems);
         self.log.check(&format!("{path}log."), problems);
         self.traces.check(&format!("{path}traces."), problems);

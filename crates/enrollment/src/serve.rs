@@ -11,6 +11,7 @@ use latchkey_proto::enrollment::v1::enrollment_service_server::EnrollmentService
 use latchkey_proto::enrollment::v1::organization_service_server::OrganizationServiceServer;
 use latchkey_proto::enrollment::v1::redemption_service_server::RedemptionServiceServer;
 use latchkey_proto::enrollment::v1::student_service_server::StudentServiceServer;
+use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::client::{ClientError, ServiceChannel};
 use latchkey_service_kit::clock::SystemClock;
 use latchkey_service_kit::database::{self, DatabaseError};
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app;
 use crate::app::compare::Comparison;
 use crate::app::desk::Desk;
+use crate::app::guesses::{self, PLACES};
 use crate::app::keep_refusals::RefusalTrail;
 use crate::app::metrics::METRICS;
 use crate::app::{Passwords, Services, Wake, compare_in_time, learn_costs, sweep};
@@ -103,8 +105,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     // Ends with the service, not with the signal: what the last calls owe is told as soon as they have ended.
     let sweeping = CancellationToken::new();
     let comparing = compare_in_time::run(Arc::clone(&services), sweeping.clone());
+    let sharing = guesses::share(Arc::clone(&services), sweeping.clone());
     let sweeper = sweep::run(services, sweeping.clone());
-    let sweeper = tokio::spawn(async { tokio::join!(sweeper, comparing) });
+    let sweeper = tokio::spawn(async { tokio::join!(sweeper, comparing, sharing) });
     let outcome = server.serve(listener, shutdown).await;
     keeping.finish(CLOSE_TIMEOUT).await;
     sweeping.cancel();
@@ -197,7 +200,7 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
     Ok(Services {
         pool,
         patience: config.database.patience(),
-        pace: config.sweeper.pace(),
+        pace: config.sweeper.pace(config.guessing.exchange_interval()),
         answers_kept_days: config.retention.answers_days,
         keys: Keys::new(
             channel,
@@ -209,6 +212,7 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
         clock,
         passwords: Passwords::new(hasher, config.passwords.at_once, config.passwords.waiting),
         wake: Wake::default(),
+        guesses: Limits::new(config.guessing.allowances(), PLACES),
         fingerprint_key: config.fingerprint_key_file.fingerprint_key()?,
     })
 }

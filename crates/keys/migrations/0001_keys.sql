@@ -119,6 +119,19 @@ CREATE TABLE keys.keyring_holders (
     seen_at    timestamptz NOT NULL
 );
 
+-- By when those have paid who guessed wrong: what all replicas together hold against a student, an organization, a caller
+-- (docs/decisions/0015). Written after wrong guesses only. The subject is an id, or a digest of what identifies somebody.
+CREATE TABLE keys.attempts (
+    limit_name text NOT NULL,
+    subject    uuid NOT NULL,
+    cost       interval NOT NULL,         -- of the failures that were added last
+    paid_at    timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL,
+    PRIMARY KEY (limit_name, subject)
+);
+CREATE INDEX attempts_changed ON keys.attempts (changed_at);
+CREATE INDEX attempts_paid ON keys.attempts (paid_at);
+
 -- Inserted, never changed. A deed is written in its own transaction; a refused call a moment after its answer, and calls
 -- that repeat within a minute as one row.
 CREATE TABLE keys.audit_events (

@@ -1,7 +1,10 @@
 //! What the service is told when it starts.
 
+mod guessing;
+
 use std::path::Path;
 
+use guessing::GuessingConfig;
 use latchkey_service_kit::command::Observation;
 use latchkey_service_kit::config::{
     Check, ConfigError, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig, LogConfig,
@@ -26,6 +29,9 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// The file with the keys that protect the codes. Nobody but its owner may be able to read it.
     pub keyring_file: KeyringFile,
+    /// How many wrong guesses are too many.
+    #[serde(default)]
+    pub guessing: GuessingConfig,
     /// What it logs.
     #[serde(default)]
     pub log: LogConfig,
@@ -67,6 +73,7 @@ impl Check for Config {
         self.listen.check(&format!("{path}listen."), problems);
         self.database.check(&format!("{path}database."), problems);
         self.identity.check(&format!("{path}identity."), problems);
+        self.guessing.check(&format!("{path}guessing."), problems);
         self.log.check(&format!("{path}log."), problems);
         self.traces.check(&format!("{path}traces."), problems);
         self.limits.check(&format!("{path}limits."), problems);

@@ -7,18 +7,20 @@ use latchkey_proto::FILE_DESCRIPTOR_SET;
 use latchkey_proto::audit::v1::audit_service_server::AuditServiceServer;
 use latchkey_proto::keys::v1::key_usage_service_server::KeyUsageServiceServer;
 use latchkey_proto::keys::v1::training_key_service_server::TrainingKeyServiceServer;
+use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::clock::SystemClock;
 use latchkey_service_kit::database::{self, DatabaseError};
 use latchkey_service_kit::identity::{IdentityError, TokenVerifier};
 use latchkey_service_kit::ids::RandomIds;
 use latchkey_service_kit::limited;
-use latchkey_service_kit::metrics::watch_pool;
+use latchkey_service_kit::metrics::{describe, watch_pool};
 use latchkey_service_kit::refusals::{self, Keeping};
 use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
 use latchkey_service_kit::tls::{ServerTls, TlsError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::guesses::{self, METRICS, PLACES};
 use crate::app::keep_refusals::RefusalTrail;
 use crate::app::watch_keyring::watch_keyring;
 use crate::app::{App, HeldKeyring};
@@ -64,6 +66,12 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     tracing::info!(%address, "the keys service listens");
     tokio::spawn(watch_pool(pool.clone()));
     let ended = CancellationToken::new();
+    let sharing = tokio::spawn({
+        let (app, stop) = (app.clone(), ended.clone());
+        let every = config.guessing.exchange_interval();
+        let patience = config.database.patience();
+        async move { guesses::share(&app.guesses, &app.pool, every, patience, stop).await }
+    });
     let watching = tokio::spawn(watch_keyring(
         app,
         config.keyring_file.clone(),
@@ -73,6 +81,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     let outcome = server.serve(listener, shutdown).await;
     keeping.finish(CLOSE_TIMEOUT).await;
     ended.cancel();
+    if tokio::time::timeout(CLOSE_TIMEOUT, sharing).await.is_err() {
+        tracing::warn!("the service ends before other replicas heard of its last wrong guesses");
+    }
     // Whether or not the others hear that this process has ended: it counts as running for a while longer at most.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, watching).await;
     if tokio::time::timeout(CLOSE_TIMEOUT, pool.close())
@@ -84,8 +95,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     Ok(outcome?)
 }
 
-/// The server that [`serve`] runs, the pool that it works on, which is the caller's to close, and the task that keeps
-/// refused calls in the trail.
+/// The server that [`serve`] runs, what its handlers work with (the pool in it is the caller's to close), and the task that
+/// keeps refused calls in the trail.
 ///
 /// Needs a tokio runtime.
 ///
@@ -105,6 +116,7 @@ fn assembled(config: &Config) -> Result<(GrpcServer, App, Keeping), ServeError> 
         pool: pool.clone(),
         keyring: Arc::new(HeldKeyring::new(keyring)),
         ids: ids.clone(),
+        guesses: Arc::new(Limits::new(config.guessing.allowances(), PLACES)),
     };
     let limits = &config.limits;
     let (left, refused) = refusals::queue();

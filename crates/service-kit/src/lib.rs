@@ -9,6 +9,7 @@
 //! - [`tls`]: how both ends keep a call to themselves; [`reload`]: files that are read again when they change.
 //! - [`command`], [`config`], [`telemetry`], [`lifecycle`], [`database`]: the process around it.
 //! - [`metrics`]: what operators watch.
+//! - [`attempts`]: bounds on attempts that fail.
 //! - [`refusals`]: refused calls on their way to the audit trail.
 //! - [`backoff`]: pauses before something is tried again.
 //! - [`faults`]: crashes and bugs brought about by tests; nothing of it is in what is shipped.
@@ -16,6 +17,7 @@
 //! - [`rows`]: rows as CSV or JSON Lines.
 
 pub mod access;
+pub mod attempts;
 pub mod backoff;
 mod body;
 pub mod client;

@@ -154,6 +154,7 @@ pub fn serve(config: &MetricsConfig) -> Result<(), MetricsError> {
         .map_err(failed)?;
     metrics::set_global_recorder(recorder).map_err(|_| MetricsError::Installed)?;
     describe(DESCRIPTIONS);
+    describe(crate::attempts::METRICS);
     tokio::spawn(async move {
         if exporter.await.is_err() {
             tracing::error!("metrics are served no more");

@@ -11,8 +11,9 @@ use tonic::{Response, Status};
 
 use super::Provoked;
 use crate::harness::dynamic::call_raw;
+use crate::harness::scene::NO_KEYS_CODE;
 use crate::harness::world::{mask, redeem};
-use crate::harness::{ClassDraft, Options, Organization, Stack, eventually};
+use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, refused};
 
 /// The faults that this file provokes on purpose, as the logs count them.
 const INNER_FAULTS: usize = 1;
@@ -242,5 +243,21 @@ pub(super) async fn provoke_in_a_tight_place(provoked: &mut Provoked) {
             .map_err(|refusal: Status| refusal.to_string())
     })
     .await;
+    stack.finish().await;
+}
+
+/// A service that takes one wrong code.
+pub(super) async fn provoke_by_guessing(provoked: &mut Provoked) {
+    let options = Options {
+        enrollment: "[guessing]\nstudent_burst = 1\nstudent_refill_ms = 3600000",
+        ..Options::default()
+    };
+    let stack = Stack::with(options).await;
+    let organization = Organization::new(&stack).await;
+    let student = organization.student().await.student_id;
+    let guess = redeem(&stack, &student, NO_KEYS_CODE).await;
+    refused(guess, ErrorReason::KeyNotFound);
+    let guess = redeem(&stack, &student, NO_KEYS_CODE).await;
+    provoked.keep("guess once more", ErrorReason::TooManyAttempts, guess);
     stack.finish().await;
 }

@@ -6,6 +6,7 @@ use latchkey_service_kit::telemetry::Chain;
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use super::guesses::Guess;
 use super::{Call, Error, Services, metrics};
 use crate::domain::email::fold;
 use crate::domain::refusal::Refusal;
@@ -13,7 +14,8 @@ use crate::domain::student::Student;
 use crate::store;
 
 /// The active account of the organization with this e-mail address and password, if it is within reach. Any mismatch is
-/// the same refusal and takes as long. `Overloaded` if too many passwords wait.
+/// the same refusal and takes as long. `Overloaded` if too many passwords wait. After too many refusals nothing is checked
+/// for a while, whether or not there is such an account.
 ///
 /// A password that fits a hash of another cost than a new one is hashed anew.
 pub async fn authenticate(
@@ -24,7 +26,20 @@ pub async fn authenticate(
     password: SecretString,
 ) -> Result<Student, Error> {
     let folded = fold(email);
-    let found = store::students::credentials(&services.pool, organization_id, &folded).await?;
+    let guess = Guess::at_password(services, call, organization_id, &folded).await?;
+    let found = check(services, call, organization_id, &folded, password).await;
+    guess.settle(&found);
+    found
+}
+
+async fn check(
+    services: &Services,
+    call: &Call,
+    organization_id: Uuid,
+    folded: &str,
+    password: SecretString,
+) -> Result<Student, Error> {
+    let found = store::students::credentials(&services.pool, organization_id, folded).await?;
     let within = found.filter(|account| {
         call.scope
             .covers_organization(organization_id, &account.ancestors)

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use latchkey_code::parse;
+use latchkey_code::{CanonicalCode, Malformed, parse};
 use latchkey_group_commit::{Batch, BatchError};
 
 use super::desk::{Desk, Item, within_reach};
-use super::intake::batch_error;
+use super::guesses::{Guess, of_redemption};
+use super::intake::{Recalled, batch_error};
 use super::{Call, Error, Services};
 use crate::domain::class::Class;
 use crate::domain::decision::{Applicant, Decision, Wish, decide};
@@ -46,7 +47,7 @@ pub async fn check_key(
     typed: &str,
 ) -> Result<CheckedKey, Error> {
     let code = parse(typed);
-    let mut item = Item {
+    let item = Item {
         wish: Wish {
             redemption_id: None,
             fingerprint: Vec::new(),
@@ -57,10 +58,28 @@ pub async fn check_key(
         call: call.clone(),
         registration: None,
     };
-    if let Some(answer) = desk.recall(item.clone()).await? {
-        // Without an id nothing can have been decided before: this is a refusal.
-        answer?;
-    }
+    let organization = match desk.recall(item.clone()).await? {
+        Recalled::Answered(answer) => {
+            // Without an id nothing can have been decided before: this is a refusal.
+            (*answer)?;
+            None
+        }
+        Recalled::Open(organization) => organization,
+    };
+    let applicant = item.wish.applicant.clone();
+    let method = of_redemption("CheckKey");
+    let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
+    let checked = check(desk, call, item, code).await;
+    guess.settle(&checked);
+    checked
+}
+
+async fn check(
+    desk: &Desk,
+    call: &Call,
+    mut item: Item,
+    code: Result<CanonicalCode, Malformed>,
+) -> Result<CheckedKey, Error> {
     if let Ok(code) = code {
         item.wish.key = desk.resolve(code, call.deadline).await?;
     }

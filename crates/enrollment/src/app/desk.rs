@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::admission::Answer;
 use super::check_key::{self, Judged};
 use super::decide::{self, Decided, Locking};
+use super::intake::Recalled;
 use super::metrics::Stage;
 use super::{Call, Error, Services, intake};
 use crate::clients::keys::MAX_ITEMS;
@@ -65,7 +66,7 @@ pub(super) struct Sought {
 /// decided.
 pub struct Desk {
     services: Arc<Services>,
-    recalls: Batcher<Item, Option<Answer>, Error>,
+    recalls: Batcher<Item, Recalled, Error>,
     resolutions: Batcher<Sought, Option<ResolvedKey>, Error>,
     decisions: Batcher<Item, Decided, Error>,
     judgements: Batcher<Item, Judged, Error>,
@@ -157,8 +158,8 @@ impl Desk {
         &self.services
     }
 
-    /// The answer to `item` that stands before its key is known; `None` if the key has to be asked for.
-    pub(super) async fn recall(&self, item: Item) -> Result<Option<Answer>, Error> {
+    /// What is known of `item` before its key is.
+    pub(super) async fn recall(&self, item: Item) -> Result<Recalled, Error> {
         let deadline = item.call.deadline;
         submit(&self.recalls, item, deadline).await
     }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::Duration;
 
 use latchkey_service_kit::database::{Fault, classify};
 
@@ -38,6 +39,12 @@ pub enum Error {
     /// Others kept changing the same rows. Nothing was done.
     #[error("conflict")]
     Conflict,
+    /// Too many guesses were wrong. Nothing was looked at.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// After how long one may try again.
+        retry_after: Duration,
+    },
     /// Too many calls are waiting. Nothing was done.
     #[error("overloaded")]
     Overloaded,
@@ -85,6 +92,7 @@ impl From<KeysError> for Error {
     fn from(error: KeysError) -> Self {
         match error {
             KeysError::CodeTaken => Self::Refused(Refusal::CodeTaken),
+            KeysError::TooManyAttempts { retry_after } => Self::TooManyAttempts { retry_after },
             KeysError::Unavailable(_) => Self::unavailable(error),
             KeysError::RequestIdReused
             | KeysError::ClassCancelled

@@ -2,6 +2,7 @@
 
 use latchkey_group_commit::{Batch, BatchError};
 use latchkey_service_kit::database::begin;
+use uuid::Uuid;
 
 use super::admission::{Answer, Found, answers};
 use super::desk::{Item, Sought, within_reach};
@@ -11,15 +12,24 @@ use crate::domain::decision::{Applicant, Decision, Wish};
 use crate::domain::key::ResolvedKey;
 use crate::store;
 
-/// For each item the answer that stands before its key is known, if there is one: one reading for the whole batch.
+/// What is known of an item before its key is.
+#[derive(Debug, Clone)]
+pub(super) enum Recalled {
+    /// The answer.
+    Answered(Box<Answer>),
+    /// Its key has to be known. The applicant belongs to this organization, if they exist.
+    Open(Option<Uuid>),
+}
+
+/// For each item what is known before its key is: one reading for the whole batch.
 pub(super) async fn recall(
     services: &Services,
     batch: &Batch<Item>,
-) -> Result<Vec<Option<Answer>>, BatchError<Error>> {
+) -> Result<Vec<Recalled>, BatchError<Error>> {
     recall_all(services, batch).await.map_err(batch_error)
 }
 
-async fn recall_all(services: &Services, items: &[Item]) -> Result<Vec<Option<Answer>>, Error> {
+async fn recall_all(services: &Services, items: &[Item]) -> Result<Vec<Recalled>, Error> {
     let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
     let mut connection = services.pool.acquire().await?;
     let mut ledger = store::facts::read(&mut connection, &wishes).await?;
@@ -46,14 +56,19 @@ async fn recall_all(services: &Services, items: &[Item]) -> Result<Vec<Option<An
         })
         .collect();
     let mut repeated = repeat(services, &found).await?.into_iter();
-    Ok(early
-        .into_iter()
-        .map(|decision| match decision {
+    let recalled = |(item, decision): (&Item, Option<Decision>)| {
+        let answer = match decision {
             Some(Decision::Repeat(_)) => repeated.next(),
             Some(Decision::Refuse(refusal)) => Some(Err(refusal)),
             _ => None,
-        })
-        .collect())
+        };
+        let home = || ledger.home(&item.wish.applicant);
+        answer.map_or_else(
+            || Recalled::Open(home().map(|home| home.organization_id)),
+            |answer| Recalled::Answered(Box::new(answer)),
+        )
+    };
+    Ok(items.iter().zip(early).map(recalled).collect())
 }
 
 /// The answers to what was decided before. They rest on commits of others, and are given once those are as safe as a

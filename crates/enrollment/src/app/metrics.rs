@@ -50,6 +50,12 @@ pub const METRICS: &[Description] = &[
     ),
     (
         Kind::Counter,
+        "latchkey_wrong_codes_total",
+        Unit::Count,
+        "Codes that no key has, or that are for others",
+    ),
+    (
+        Kind::Counter,
         "latchkey_seats_refused_total",
         Unit::Count,
         "Students refused because the class is full",

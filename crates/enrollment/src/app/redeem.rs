@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 use super::admission::Admitted;
 use super::desk::{Desk, Item};
+use super::guesses::{Guess, of_redemption};
+use super::intake::Recalled;
 use super::{Call, Error};
 use crate::domain::decision::{Applicant, Wish};
 use crate::domain::fingerprint::Fingerprint;
@@ -27,7 +29,7 @@ pub async fn redeem(
     let fingerprint = with_code(begun, code.as_ref(), typed)
         .bytes(student_id.as_bytes())
         .finish();
-    let mut item = Item {
+    let item = Item {
         wish: Wish {
             redemption_id: Some(redemption_id),
             fingerprint,
@@ -38,9 +40,24 @@ pub async fn redeem(
         call: call.clone(),
         registration: None,
     };
-    if let Some(answer) = desk.recall(item.clone()).await? {
-        return Ok(answer?);
-    }
+    let organization = match desk.recall(item.clone()).await? {
+        Recalled::Answered(answer) => return Ok((*answer)?),
+        Recalled::Open(organization) => organization,
+    };
+    let applicant = item.wish.applicant.clone();
+    let method = of_redemption("RedeemKey");
+    let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
+    let decided = decide(desk, call, item, code).await;
+    guess.settle(&decided);
+    decided
+}
+
+async fn decide(
+    desk: &Desk,
+    call: &Call,
+    mut item: Item,
+    code: Result<CanonicalCode, Malformed>,
+) -> Result<Admitted, Error> {
     if let Ok(code) = code {
         item.wish.key = desk.resolve(code, call.deadline).await?;
     }

@@ -1,13 +1,15 @@
 //! Registering somebody with a code: account and enrollment appear together, or neither does.
 
 use chrono::DateTime;
-use latchkey_code::parse;
+use latchkey_code::{CanonicalCode, Malformed, parse};
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::admission::Admitted;
 use super::create_student::Credential;
 use super::desk::{Desk, Item, Registration};
+use super::guesses::{Guess, of_redemption};
+use super::intake::Recalled;
 use super::redeem::{NothingToHash, with_code};
 use super::{Call, Error};
 use crate::domain::decision::{Applicant, Decision, NewAccount, Wish};
@@ -52,14 +54,30 @@ pub async fn register(
         .optional(identity.as_ref().map(|identity| identity.issuer.as_str()))
         .optional(identity.as_ref().map(|identity| identity.subject.as_str()))
         .finish();
-    let mut password = match &newcomer.credential {
+    let password = match &newcomer.credential {
         Credential::Password(text) => Some(text.clone()),
         Credential::ExternalIdentity(_) => None,
     };
-    let mut item = item(call, newcomer, fingerprint, code.is_ok());
-    if let Some(answer) = desk.recall(item.clone()).await? {
-        return Ok(answer?);
-    }
+    let item = item(call, newcomer, fingerprint, code.is_ok());
+    let organization = match desk.recall(item.clone()).await? {
+        Recalled::Answered(answer) => return Ok((*answer)?),
+        Recalled::Open(organization) => organization,
+    };
+    let applicant = item.wish.applicant.clone();
+    let method = of_redemption("RegisterWithKey");
+    let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
+    let decided = decide(desk, call, item, code, password).await;
+    guess.settle(&decided);
+    decided
+}
+
+async fn decide(
+    desk: &Desk,
+    call: &Call,
+    mut item: Item,
+    code: Result<CanonicalCode, Malformed>,
+    mut password: Option<SecretString>,
+) -> Result<Admitted, Error> {
     if let Ok(code) = code {
         item.wish.key = desk.resolve(code, call.deadline).await?;
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::clock::Clock;
 use latchkey_service_kit::identity::Caller;
 use latchkey_service_kit::ids::Ids;
@@ -22,6 +23,8 @@ pub struct Pace {
     pub sweep: Duration,
     /// Compares both services as a whole, in one replica: the least time between the end of one and the next.
     pub comparison: Duration,
+    /// Tells other replicas of wrong guesses.
+    pub exchange: Duration,
 }
 
 /// The service's means: one set a process, shared by all calls (`Arc<Services>`).
@@ -48,6 +51,8 @@ pub struct Services {
     /// The bell for what is owed to the keys service: rung after each commit that changed an enrollment, or a class or
     /// organization whose copy could not be pushed.
     pub wake: Wake,
+    /// Who has guessed wrong too often.
+    pub guesses: Limits,
     /// The key of fingerprints.
     pub fingerprint_key: FingerprintKey,
 }

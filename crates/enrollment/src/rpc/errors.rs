@@ -30,6 +30,7 @@ pub fn api_error(error: Error) -> ApiError {
         Error::NotAllowed => ApiError::not_allowed("None of your roles may do this."),
         Error::DependencyUnavailable(source) => ApiError::unavailable(Kept(source)),
         Error::Conflict => ApiError::conflict(),
+        Error::TooManyAttempts { retry_after } => ApiError::too_many_attempts(retry_after),
         Error::Overloaded => ApiError::overloaded(),
         Error::DeadlineExceeded => ApiError::deadline_exceeded(),
         Error::Internal(source) => ApiError::internal(Kept(source)),

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::Duration;
 
 use latchkey_service_kit::database::{Fault, classify};
 
@@ -20,6 +21,12 @@ pub enum Error {
     /// The database cannot be reached. The outcome may be unknown.
     #[error("the database is unavailable")]
     DependencyUnavailable(#[source] Source),
+    /// Too many guesses were wrong. Nothing was looked at.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// After how long one may try again.
+        retry_after: Duration,
+    },
     /// Others were changing the same rows. Nothing was done.
     #[error("conflict")]
     Conflict,

@@ -1,10 +1,12 @@
 //! Finding a key by its code: for the student on the phone.
 
 use chrono::{DateTime, Utc};
+use latchkey_code::CanonicalCode;
 use latchkey_service_kit::database::begin;
 use latchkey_service_kit::faults::planted;
 use serde_json::json;
 
+use super::guesses::LOOK_UP;
 use super::held_keyring::nothing_was_overlooked;
 use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
@@ -24,11 +26,18 @@ pub struct LookedUp {
 }
 
 /// The key that `typed` belongs to, whatever its state; leaves an audit row. Refused with `KeyMalformed` or
-/// `CodeNotFound`.
+/// `CodeNotFound`, and with neither after too many wrong guesses.
 pub async fn look_up_key(app: &App, call: &Call, typed: &str) -> Result<LookedUp, Error> {
     let code = latchkey_code::parse(typed).map_err(|_| Refusal::KeyMalformed)?;
+    app.may_guess(call, LOOK_UP)?;
+    let found = look_up(app, call, &code).await;
+    app.settle_guess(call, LOOK_UP, &found);
+    found
+}
+
+async fn look_up(app: &App, call: &Call, code: &CanonicalCode) -> Result<LookedUp, Error> {
     let keyring = app.keyring.present();
-    let hashes: Vec<_> = keyring.hashes(&code).map(|code| code.hash).collect();
+    let hashes: Vec<_> = keyring.hashes(code).map(|code| code.hash).collect();
     let Some(found) = codes::find(&app.pool, &hashes, &call.scope).await? else {
         nothing_was_overlooked(&app.pool, &keyring).await?;
         return Err(Refusal::CodeNotFound.into());

@@ -9,6 +9,7 @@ pub mod count_keys;
 pub mod generate_keys;
 pub mod get_event_key;
 pub mod get_key;
+pub mod guesses;
 pub mod keep_refusals;
 pub mod keyring_status;
 pub mod keyring_work;
@@ -33,6 +34,7 @@ pub mod watch_keyring;
 use std::sync::Arc;
 
 use latchkey_service_kit::access::Scope;
+use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::ids::Ids;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -54,6 +56,8 @@ pub struct App {
     pub keyring: Arc<HeldKeyring>,
     /// Where ids of new rows come from.
     pub ids: Arc<dyn Ids>,
+    /// Who has guessed wrong too often.
+    pub guesses: Arc<Limits>,
 }
 
 impl App {

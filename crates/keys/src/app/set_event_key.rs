@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_code::{CanonicalCode, Kind, OwnCode, generate};
+use latchkey_service_kit::attempts::Method;
 use latchkey_service_kit::database::begin;
 use latchkey_service_kit::ids::os_random;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::guesses::{PUT_EVENT_KEY, SET_EVENT_KEY};
 use super::held_keyring::Issuing;
 use super::{App, Call, Error, Once, settled};
 use crate::domain::audit::{Action, Deed};
@@ -65,7 +67,9 @@ pub async fn set_event_key(
     command: &SetEventKey,
 ) -> Result<ChangedEventKey, Error> {
     let admission = Admission::Within(&call.scope);
-    settled(|| attempt(app, call, command, "SetEventKey", admission)).await
+    let set = settled(|| attempt(app, call, command, SET_EVENT_KEY, admission)).await;
+    app.settle_guess(call, SET_EVENT_KEY, &set);
+    set
 }
 
 /// Changes the event key of any class, one that is being created included: the enrollment service has admitted the
@@ -75,21 +79,23 @@ pub async fn put_event_key(
     call: &Call,
     command: &SetEventKey,
 ) -> Result<ChangedEventKey, Error> {
-    settled(|| attempt(app, call, command, "PutEventKey", Admission::Every)).await
+    let put = settled(|| attempt(app, call, command, PUT_EVENT_KEY, Admission::Every)).await;
+    app.settle_guess(call, PUT_EVENT_KEY, &put);
+    put
 }
 
 async fn attempt(
     app: &App,
     call: &Call,
     command: &SetEventKey,
-    method: &'static str,
+    method: Method,
     admission: Admission<'_>,
 ) -> Result<ChangedEventKey, Error> {
     let class_id = command.class_id;
     let asked = Asked::of(&command.change);
     let once = Once {
         request_id: command.request_id,
-        method,
+        method: method.name,
         class_id,
         content: &[asked.kind.as_bytes(), asked.text.as_bytes(), &asked.grace],
     };
@@ -106,6 +112,9 @@ async fn attempt(
     command.seen.check(class_id, present.as_ref())?;
 
     let own = command.change.own_code();
+    if own.is_some() {
+        app.may_guess(call, method)?;
+    }
     let hashes = own.map_or_else(Vec::new, |code| {
         all_hashes(issuing.keyring(), code.canonical())
     });

@@ -20,6 +20,7 @@ pub fn api_error(error: Error) -> ApiError {
     match error {
         Error::Refused(refusal) => refused(&refusal),
         Error::DependencyUnavailable(source) => ApiError::unavailable(Kept(source)),
+        Error::TooManyAttempts { retry_after } => ApiError::too_many_attempts(retry_after),
         Error::Conflict => ApiError::conflict(),
         Error::Internal(source) => ApiError::internal(Kept(source)),
     }

@@ -37,7 +37,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::IdentityTaken
         | ErrorReason::CodeTaken => Code::AlreadyExists,
         ErrorReason::EtagMismatch | ErrorReason::Conflict => Code::Aborted,
-        ErrorReason::Overloaded => Code::ResourceExhausted,
+        ErrorReason::Overloaded | ErrorReason::TooManyAttempts => Code::ResourceExhausted,
         ErrorReason::DependencyUnavailable => Code::Unavailable,
         ErrorReason::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorReason::MethodUnknown => Code::Unimplemented,

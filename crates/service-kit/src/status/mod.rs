@@ -204,6 +204,16 @@ impl ApiError {
         .with_retry_after(about(RETRY_SOON))
     }
 
+    /// `TOO_MANY_ATTEMPTS`: too many of them were wrong. Nothing was looked at, and so nothing is said of this one;
+    /// `retry_after` is exact, because there is nobody to spread.
+    pub fn too_many_attempts(retry_after: Duration) -> Self {
+        Self::new(
+            ErrorReason::TooManyAttempts,
+            "Too many attempts were wrong: this one was not looked at. Wait as long as is said here, then try again.",
+        )
+        .with_retry_after(retry_after)
+    }
+
     /// `DEPENDENCY_UNAVAILABLE`: what the answer depends on cannot be reached; the outcome may be unknown.
     pub fn unavailable(source: impl Error + Send + Sync + 'static) -> Self {
         Self::new(

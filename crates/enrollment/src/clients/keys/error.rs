@@ -1,6 +1,8 @@
 //! How a call to the keys service fails.
 
-use latchkey_service_kit::status::{ErrorReason, reason_of};
+use std::time::Duration;
+
+use latchkey_service_kit::status::{ErrorReason, reason_of, retry_after_of};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -13,6 +15,12 @@ pub enum KeysError {
     /// Another key has the code.
     #[error("the code is taken")]
     CodeTaken,
+    /// Too many codes that the caller chose were those of other keys.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// After how long one may try again.
+        retry_after: Duration,
+    },
     /// The request id was used before with other content.
     #[error("the request id was used before")]
     RequestIdReused,
@@ -45,6 +53,10 @@ impl From<Status> for KeysError {
     fn from(status: Status) -> Self {
         match reason_of(&status) {
             Some(ErrorReason::CodeTaken) => return Self::CodeTaken,
+            Some(ErrorReason::TooManyAttempts) => {
+                let retry_after = retry_after_of(&status).unwrap_or_default();
+                return Self::TooManyAttempts { retry_after };
+            }
             Some(ErrorReason::RequestIdReused) => return Self::RequestIdReused,
             Some(ErrorReason::ClassCancelled) => return Self::ClassCancelled,
             Some(ErrorReason::FieldInvalid) => {

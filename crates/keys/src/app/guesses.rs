@@ -1,0 +1,110 @@
+//! Wrong guesses, and who has made too many.
+//!
+//! A wrong guess is a code that is looked up and no key has, or one's own text for an event key that another key has. It
+//! counts for the caller and for the organization the caller belongs to. Once there is room for no more, nothing is looked at,
+//! right or wrong; what was decided before is answered all the same, because that comes first.
+
+use std::time::Duration;
+
+use latchkey_service_kit::attempts::{Counted, Limits, Method, Owed, Subject, TooMany};
+use latchkey_service_kit::database::answered;
+use latchkey_service_kit::metrics::{Description, Kind};
+use metrics::{Unit, counter};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::{App, Call, Error};
+use crate::domain::refusal::Refusal;
+use crate::store;
+
+/// The limit of one caller.
+pub const CALLER: &str = "caller";
+/// The limit of all callers of an organization.
+pub const ORGANIZATION: &str = "organization";
+
+/// The most subjects of each limit that are remembered. Some hundred bytes each.
+pub const PLACES: usize = 50_000;
+
+/// The metrics of guesses.
+pub const METRICS: &[Description] = &[(
+    Kind::Counter,
+    "latchkey_wrong_codes_total",
+    Unit::Count,
+    "Codes that no key has, or that another has already",
+)];
+
+/// `LookUpTrainingKey`.
+pub(crate) const LOOK_UP: Method = Method {
+    service: "TrainingKeyService",
+    name: "LookUpTrainingKey",
+};
+/// `SetEventKey`.
+pub(crate) const SET_EVENT_KEY: Method = Method {
+    service: "TrainingKeyService",
+    name: "SetEventKey",
+};
+/// `PutEventKey`: a class is created with its event key.
+pub(crate) const PUT_EVENT_KEY: Method = Method {
+    service: "KeyUsageService",
+    name: "PutEventKey",
+};
+
+impl App {
+    /// Refuses a guess by `method` when there is no room for it to be wrong.
+    pub(crate) fn may_guess(&self, call: &Call, method: Method) -> Result<(), Error> {
+        Ok(self.guesses.check(method, &counted(call))?)
+    }
+
+    /// Counts a guess by `method` that was wrong.
+    pub(crate) fn settle_guess<T>(&self, call: &Call, method: Method, outcome: &Result<T, Error>) {
+        let reason = match outcome {
+            Err(Error::Refused(Refusal::CodeNotFound)) => "KEY_NOT_FOUND",
+            Err(Error::Refused(Refusal::CodeTaken)) => "CODE_TAKEN",
+            _ => return,
+        };
+        counter!(
+            "latchkey_wrong_codes_total",
+            "service" => method.service,
+            "method" => method.name,
+            "reason" => reason,
+        )
+        .increment(1);
+        self.guesses.failed(&counted(call));
+    }
+}
+
+fn counted(call: &Call) -> Vec<Counted> {
+    let actor = &call.actor;
+    let caller = (CALLER, Subject::caller(&actor.issuer, &actor.subject));
+    let organization = actor.organization_id;
+    let organization = organization.map(|id| (ORGANIZATION, Subject::id(id)));
+    [caller].into_iter().chain(organization).collect()
+}
+
+impl From<TooMany> for Error {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooManyAttempts {
+            retry_after: too_many.retry_after,
+        }
+    }
+}
+
+/// Tells other replicas of wrong guesses, `every` so long, and hears of theirs, until `stop` and once after it. An exchange
+/// may take as long as `patience`.
+pub async fn share(
+    limits: &Limits,
+    pool: &PgPool,
+    every: Duration,
+    patience: Duration,
+    stop: CancellationToken,
+) {
+    let exchange = async |owed: Vec<Owed>, unheard| {
+        let exchange = store::attempts::exchange(pool, &owed, unheard);
+        let silent = |silence| Error::DependencyUnavailable(std::sync::Arc::new(silence));
+        answered(patience, exchange)
+            .await
+            .map_err(silent)?
+            .map_err(Error::from)
+    };
+    limits.share(every, stop, exchange).await;
+}

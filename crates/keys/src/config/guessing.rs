@@ -1,0 +1,77 @@
+//! How many wrong guesses are too many.
+
+use std::time::Duration;
+
+use latchkey_service_kit::attempts::Allowance;
+use latchkey_service_kit::config::{Check, Problems};
+use serde::{Deserialize, Serialize};
+
+use crate::app::guesses::{CALLER, ORGANIZATION};
+
+/// Bounds on wrong codes: how many may be wrong at once (0: any number), and after how many milliseconds one more may.
+/// All replicas must have the same. The defaults and their reasons stand in `deploy/keys.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GuessingConfig {
+    /// Wrong codes of one caller.
+    pub caller_burst: u32,
+    /// After how long one more.
+    pub caller_refill_ms: u64,
+    /// Wrong codes of all callers of one organization.
+    pub organization_burst: u32,
+    /// After how long one more.
+    pub organization_refill_ms: u64,
+    /// How often replicas tell each other of wrong guesses, in milliseconds.
+    pub exchange_interval_ms: u64,
+}
+
+impl Default for GuessingConfig {
+    fn default() -> Self {
+        Self {
+            caller_burst: 100,
+            caller_refill_ms: 10_000,
+            organization_burst: 500,
+            organization_refill_ms: 5_000,
+            exchange_interval_ms: 1_000,
+        }
+    }
+}
+
+impl GuessingConfig {
+    /// How often replicas tell each other of wrong guesses.
+    pub fn exchange_interval(&self) -> Duration {
+        Duration::from_millis(self.exchange_interval_ms)
+    }
+
+    /// The allowance of each limit; `None` of one that is off.
+    pub fn allowances(&self) -> [(&'static str, Option<Allowance>); 2] {
+        let of = |burst: u32, refill_ms: u64| {
+            let refill = Duration::from_millis(refill_ms);
+            (burst > 0).then_some(Allowance { burst, refill })
+        };
+        [
+            (CALLER, of(self.caller_burst, self.caller_refill_ms)),
+            (
+                ORGANIZATION,
+                of(self.organization_burst, self.organization_refill_ms),
+            ),
+        ]
+    }
+}
+
+impl Check for GuessingConfig {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        for (name, allowance) in self.allowances() {
+            problems.check(
+                &format!("{path}{name}_refill_ms"),
+                allowance.is_none_or(|allowance| allowance.is_sound()),
+                "must be 1 to 86400000, and as often as the burst at most thirty days",
+            );
+        }
+        problems.check(
+            &format!("{path}exchange_interval_ms"),
+            (1..=60_000).contains(&self.exchange_interval_ms),
+            "must be 1 to 60000",
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! Several processes together.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use latchkey::stack::Service;
+use latchkey_proto::errors::v1::ErrorReason;
+
+use super::{check, wait_of};
+use crate::harness::scene::NO_KEYS_CODE;
+use crate::harness::world::redemption;
+use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, new_id, reason_of};
+
+/// How many wrong codes of one student a process takes at once.
+const BURST: usize = 4;
+/// After how long one more.
+const REFILL: Duration = Duration::from_secs(3_600);
+const SETTINGS: &str =
+    "[guessing]\nstudent_burst = 4\nstudent_refill_ms = 3600000\nexchange_interval_ms = 100";
+
+/// Guesses with many calls at once at each process; how many were looked at.
+async fn attack(stack: &Stack, student: &str, replicas: usize) -> usize {
+    let guesses = (0..60).map(|number| {
+        let platform = stack.platform().on(number % replicas);
+        let request = redemption(&new_id(), student, NO_KEYS_CODE);
+        async move { platform.redemptions().redeem_key(request).await }
+    });
+    let answers = join_all(guesses).await;
+    let looked_at = answers.into_iter().filter(|answer| {
+        let refusal = answer.as_ref().expect_err("a wrong code");
+        match reason_of(refusal) {
+            ErrorReason::KeyNotFound => true,
+            ErrorReason::TooManyAttempts => false,
+            other => panic!("{other:?}"),
+        }
+    });
+    looked_at.count()
+}
+
+/// Waits until each process asks the student to wait as if it had seen all of `owed` wrong codes.
+async fn all_have_heard(stack: &Stack, student: &str, code: &str, owed: usize, replicas: usize) {
+    for replica in 0..replicas {
+        let platform = stack.platform().on(replica);
+        eventually("heard of", async || {
+            let answer = check(&platform, student, code).await;
+            let Err(refusal) = answer else {
+                return Err("it looks".to_owned());
+            };
+            let wait = wait_of::<()>(Err(refusal));
+            // Of the last one, some time has passed.
+            let least = REFILL * u32::try_from(owed - BURST).expect("few");
+            (wait >= least)
+                .then_some(())
+                .ok_or_else(|| format!("{wait:?} for {owed}"))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn replicas_together_let_in_what_is_stated_and_it_is_paid_back_and_outlives_them() {
+    let options = Options {
+        replicas: 2,
+        enrollment: SETTINGS,
+        ..Options::default()
+    };
+    let mut stack = Stack::with(options).await;
+    let (student, code) = {
+        let organization = Organization::new(&stack).await;
+        let (_, code) = organization.event_class(ClassDraft::new()).await;
+        (organization.student().await.student_id, code)
+    };
+    let looked_at = attack(&stack, &student, 2).await;
+    assert!((BURST..=2 * BURST).contains(&looked_at), "{looked_at}");
+    all_have_heard(&stack, &student, &code, looked_at, 2).await;
+    assert_eq!(attack(&stack, &student, 2).await, 0);
+
+    // One that died and one that was stopped in good order forget nothing of it.
+    stack.replica(Service::Enrollment, 0).kill().await;
+    stack.replica(Service::Enrollment, 0).run().await;
+    stack.replica(Service::Enrollment, 1).stop().await;
+    stack.replica(Service::Enrollment, 1).run().await;
+    all_have_heard(&stack, &student, &code, looked_at, 2).await;
+    stack.finish().await;
+}
