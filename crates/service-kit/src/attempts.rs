@@ -25,10 +25,10 @@ pub use share::{Heard, Owed};
 pub use subject::Subject;
 
 /// The longest that one failure may weigh. Longer than makes sense, and short enough that no arithmetic of times overflows.
-const LONGEST_REFILL: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_REFILL: Duration = Duration::from_hours(24);
 
 /// The longest that an allowance may take to come back as a whole, and the most that replicas believe one another.
-const LONGEST_DEBT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const LONGEST_DEBT: Duration = Duration::from_hours(30 * 24);
 
 /// The metrics of limits.
 pub(crate) const METRICS: &[Description] = &[(

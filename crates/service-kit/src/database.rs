@@ -152,6 +152,17 @@ pub enum MigrateFailure {
     Migrate(#[source] MigrateError),
 }
 
+/// How often it is looked whether the database was reached.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Returns once `pool` has reached the database, by whoever's connection, or is closed. For what has time at the start of a
+/// process: connecting is slow on a busy machine, and slower for each who does it at the same time.
+pub async fn reached(pool: &PgPool) {
+    while pool.num_idle() == 0 && !pool.is_closed() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// Whether the database answers within a second. For readiness.
 pub async fn is_alive(pool: &PgPool) -> bool {
     // Never around `begin`: dropping an `acquire` or a statement here loses nothing but the connection.

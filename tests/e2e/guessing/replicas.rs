@@ -14,7 +14,7 @@ use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, new_i
 /// How many wrong codes of one student a process takes at once.
 const BURST: usize = 4;
 /// After how long one more.
-const REFILL: Duration = Duration::from_secs(3_600);
+const REFILL: Duration = Duration::from_hours(1);
 const SETTINGS: &str =
     "[guessing]\nstudent_burst = 4\nstudent_refill_ms = 3600000\nexchange_interval_ms = 100";
 

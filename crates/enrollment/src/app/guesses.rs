@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use latchkey_service_kit::attempts::{Counted, Limits, Method, Owed, Subject, TooMany, Turn};
-use latchkey_service_kit::database::{Silence, answered};
+use latchkey_service_kit::database::{Silence, answered, reached};
 use latchkey_service_kit::identity::Role;
 use metrics::counter;
 use tokio::time::timeout_at;
@@ -35,7 +35,7 @@ pub const PLATFORM: &str = "platform";
 /// The limit of one account, for passwords.
 pub const ACCOUNT: &str = "account";
 
-/// The most subjects of each limit that are remembered. Some hundred bytes each.
+/// The most subjects of each limit that are remembered: less than a hundred bytes each.
 pub const PLACES: usize = 50_000;
 
 /// A method that codes are tried with.
@@ -196,6 +196,10 @@ pub async fn share(services: Arc<Services>, stop: CancellationToken) {
                 .map_err(Error::from)
         }
     };
+    tokio::select! {
+        () = reached(&services.pool) => {}
+        () = stop.cancelled() => {}
+    }
     services
         .guesses
         .share(services.pace.exchange, stop, exchange)

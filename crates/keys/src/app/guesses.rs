@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use latchkey_service_kit::attempts::{Counted, Limits, Method, Owed, Subject, TooMany};
-use latchkey_service_kit::database::answered;
+use latchkey_service_kit::database::{answered, reached};
 use latchkey_service_kit::metrics::{Description, Kind};
 use metrics::{Unit, counter};
 use sqlx::PgPool;
@@ -22,7 +22,7 @@ pub const CALLER: &str = "caller";
 /// The limit of all callers of an organization.
 pub const ORGANIZATION: &str = "organization";
 
-/// The most subjects of each limit that are remembered. Some hundred bytes each.
+/// The most subjects of each limit that are remembered: less than a hundred bytes each.
 pub const PLACES: usize = 50_000;
 
 /// The metrics of guesses.
@@ -106,5 +106,9 @@ pub async fn share(
             .map_err(silent)?
             .map_err(Error::from)
     };
+    tokio::select! {
+        () = reached(pool) => {}
+        () = stop.cancelled() => {}
+    }
     limits.share(every, stop, exchange).await;
 }
