@@ -19,7 +19,9 @@ use crate::harness::dynamic::{methods, path_of};
 use crate::harness::{Caller, Options, Scene, Stack};
 
 /// Nothing that the enrollment process does by itself comes in between.
-const STILL: &str = "[sweeper]\nlook_interval_ms = 3600000\nsweep_interval_ms = 3600000";
+const STILL: &str = "[sweeper]\nlook_interval_ms = 3600000\nsweep_interval_ms = 3600000\n[guessing]\nexchange_interval_ms = 60000";
+/// Nor the keys process.
+const STILL_TOO: &str = "[guessing]\nexchange_interval_ms = 60000";
 
 /// How often two lists of statements that differ are made again: a connection that sees a type for the first time asks
 /// the catalog about it, and the first time that a caller goes beyond their reach is audited, a moment after the answer.
@@ -117,6 +119,7 @@ async fn answer(
 async fn what_is_beyond_reach_looks_like_what_does_not_exist() {
     let mut stack = Stack::with(Options {
         enrollment: STILL,
+        keys: STILL_TOO,
         ..Options::default()
     })
     .await;
