@@ -61,6 +61,7 @@ pub enum ServeError {
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
     let (server, app, keeping) = assembled(&config)?;
     let pool = app.pool.clone();
+    describe(METRICS);
     let listener = server::bind(config.listen.address).await?;
     let address = listener.local_addr().unwrap_or(config.listen.address);
     tracing::info!(%address, "the keys service listens");
