@@ -54,7 +54,7 @@ async fn look_up(app: &App, call: &Call, code: &CanonicalCode) -> Result<LookedU
         details: json!({ "class_id": found.class_id, "generation": found.generation }),
     };
     if planted("bug::code_stored") {
-        deed.details["typed"] = json!(typed);
+        deed.details["typed"] = json!(code.expose());
     }
     audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
     transaction.commit().await?;
