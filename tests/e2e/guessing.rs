@@ -140,9 +140,8 @@ async fn who_waits_as_long_as_was_said_is_let_in() {
     // On a busy machine one is given back meanwhile.
     let wait = loop {
         let guess = redeem(&stack, &student, NO_KEYS_CODE).await;
-        match refused_either(guess) {
-            Some(wait) => break wait,
-            None => {}
+        if let Some(wait) = refused_either(guess) {
+            break wait;
         }
     };
     assert!(wait <= Duration::from_secs(2), "{wait:?}");
