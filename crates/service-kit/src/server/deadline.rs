@@ -1,5 +1,6 @@
 //! When a call's answer must be there.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use http::Request;
@@ -15,10 +16,13 @@ use crate::status::ApiError;
 const MARGIN: Duration = Duration::from_millis(2);
 
 /// The deadlines a server gives.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Deadlines {
     default: Duration,
     maximum: Duration,
+    /// Of the methods whose answers are streams, by path: the default and the maximum at once, because how long a stream
+    /// lasts is up to how fast it is read.
+    streams: HashMap<&'static str, Duration>,
 }
 
 impl Deadlines {
@@ -26,7 +30,13 @@ impl Deadlines {
         Self {
             default: Duration::from_millis(limits.default_deadline_ms),
             maximum: Duration::from_millis(limits.max_deadline_ms),
+            streams: HashMap::new(),
         }
+    }
+
+    /// The same, with how long the answers of these methods may go on.
+    pub(super) fn with_streams(self, streams: HashMap<&'static str, Duration>) -> Self {
+        Self { streams, ..self }
     }
 
     /// The deadline of a `request` that arrived at `arrival`: what it asks for, within the maximum, else the default.
@@ -35,8 +45,9 @@ impl Deadlines {
         request: &Request<B>,
         arrival: Instant,
     ) -> Result<Instant, ApiError> {
+        let stream = self.streams.get(request.uri().path()).copied();
         let given = match request.headers().get(NAME) {
-            None => self.default,
+            None => stream.unwrap_or(self.default),
             Some(value) => value
                 .to_str()
                 .ok()
@@ -49,7 +60,7 @@ impl Deadlines {
                 })?
                 .saturating_sub(MARGIN),
         };
-        Ok(arrival + given.min(self.maximum))
+        Ok(arrival + given.min(stream.unwrap_or(self.maximum)))
     }
 }
 
@@ -58,11 +69,17 @@ mod tests {
     use super::*;
 
     fn of(header: Option<&str>) -> Result<Duration, String> {
+        of_method("/test.v1.Test/Get", header)
+    }
+
+    fn of_method(path: &'static str, header: Option<&str>) -> Result<Duration, String> {
         let deadlines = Deadlines {
             default: Duration::from_secs(10),
             maximum: Duration::from_mins(1),
+            streams: HashMap::from([("/test.v1.Test/Export", Duration::from_mins(10))]),
         };
         let mut request = Request::new(());
+        *request.uri_mut() = path.parse().unwrap();
         if let Some(header) = header {
             request.headers_mut().insert(NAME, header.parse().unwrap());
         }
@@ -86,5 +103,14 @@ mod tests {
                 "{bad:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_stream_may_go_on_for_its_own_time_and_no_longer() {
+        let of = |header| of_method("/test.v1.Test/Export", header);
+        assert_eq!(of(None), Ok(Duration::from_mins(10)));
+        assert_eq!(of(Some("5M")), Ok(Duration::from_millis(299_998)));
+        assert_eq!(of(Some("500m")), Ok(Duration::from_millis(498)));
+        assert_eq!(of(Some("1H")), Ok(Duration::from_mins(10)));
     }
 }

@@ -1,6 +1,7 @@
 //! The gate that every call passes. The order of its steps, and the reasons, stand at [`super::GrpcServer::serve`].
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -23,6 +24,7 @@ use super::call_log::CallLog;
 use super::call_metrics::CallMetrics;
 use super::deadline::Deadlines;
 use super::foreign;
+use super::outlet::Stay;
 use super::shedding::Shedding;
 use crate::access::AccessTable;
 use crate::body::DeadlineBody;
@@ -38,7 +40,7 @@ use crate::telemetry::traces;
 
 /// How much longer than its deadline a handler may go on. What it waits for by then does not answer any more: every
 /// statement and every call has bounds of its own that are shorter.
-const OVERTIME: Duration = Duration::from_secs(10);
+pub(super) const OVERTIME: Duration = Duration::from_secs(10);
 
 /// What all calls of a server share.
 pub(super) struct Shared {
@@ -77,6 +79,12 @@ impl Shared {
             deadlines: Deadlines::new(limits),
             tasks: TaskTracker::new(),
         }
+    }
+
+    /// The same, for a server with methods whose answers are streams: each with how long it may go on.
+    pub(super) fn with_streams(mut self, streams: HashMap<&'static str, Duration>) -> Self {
+        self.deadlines = self.deadlines.with_streams(streams);
+        self
     }
 }
 
@@ -211,6 +219,11 @@ where
         let deadline = self.shared.deadlines.of(&request, arrival)?;
         let context = admitted.into_context(&request, id.clone(), deadline);
         request.extensions_mut().insert(context);
+        let permit = Arc::new(permit);
+        request.extensions_mut().insert(Stay {
+            permit: Arc::clone(&permit),
+            tasks: self.shared.tasks.clone(),
+        });
         let span = traces::incoming(&request, id);
         log.spans(&span);
         let request = request.map(|body| DeadlineBody::wrap(body, deadline));
@@ -226,12 +239,13 @@ where
         }
     }
 
-    /// Step 6: the handler, in a task of its own. The permit is given back when it ends, not when its caller leaves.
+    /// Step 6: the handler, in a task of its own. The permit is given back when it ends, and what it has begun to stream;
+    /// not when its caller leaves.
     async fn detached(
         self,
         request: Request<Body>,
         id: RequestId,
-        permit: OwnedSemaphorePermit,
+        permit: Arc<OwnedSemaphorePermit>,
         deadline: Instant,
         span: Span,
     ) -> Result<Response<Body>, JoinError> {
@@ -285,7 +299,8 @@ where
     }
 }
 
-fn task_failure(error: JoinError) -> ApiError {
+/// The failure of a call whose task did not come to its end.
+pub(super) fn task_failure(error: JoinError) -> ApiError {
     match error.try_into_panic() {
         Ok(panic) => ApiError::bug(format!(
             "the handler panicked: {}",

@@ -8,6 +8,7 @@ mod foreign;
 mod gate;
 mod health;
 mod incoming;
+mod outlet;
 mod refused;
 mod service;
 mod shedding;
@@ -15,6 +16,7 @@ pub(crate) mod timeout_header;
 
 pub(crate) use foreign::status_code;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -32,6 +34,7 @@ use tower::Service;
 
 use self::gate::Gate;
 use self::health::Health;
+pub use self::outlet::{NotTaken, Outlet, Streamed, streamed};
 pub use self::service::GrpcService;
 use crate::access::AccessTable;
 use crate::config::{LimitsConfig, ShutdownConfig};
@@ -130,6 +133,7 @@ pub struct GrpcServer {
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
     readiness: health::Check,
+    streams: HashMap<&'static str, Duration>,
 }
 
 impl std::fmt::Debug for GrpcServer {
@@ -150,6 +154,7 @@ impl GrpcServer {
             names: Vec::new(),
             descriptors: Vec::new(),
             readiness: Box::new(|| Box::pin(async { true })),
+            streams: HashMap::new(),
         }
     }
 
@@ -178,6 +183,14 @@ impl GrpcServer {
         F: Future<Output = bool> + Send + 'static,
     {
         self.readiness = Box::new(move || Box::pin(check()));
+        self
+    }
+
+    /// Says that the answer of the method at `path` is a stream ([`streamed`]) that may go on for `longest`: the usual
+    /// deadlines, of calls that are answered at once, do not hold for it.
+    #[must_use]
+    pub fn stream(mut self, path: &'static str, longest: Duration) -> Self {
+        self.streams.insert(path, longest);
         self
     }
 
@@ -278,6 +291,7 @@ impl GrpcServer {
             names,
             descriptors,
             readiness,
+            streams,
         } = self;
         let ServerOptions {
             access,
@@ -296,7 +310,8 @@ impl GrpcServer {
         Ok(Assembly {
             gate: Gate::new(
                 routes.routes().prepare(),
-                gate::Shared::new(access, Arc::clone(&verifier), ids, refusals, &limits),
+                gate::Shared::new(access, Arc::clone(&verifier), ids, refusals, &limits)
+                    .with_streams(streams),
             ),
             health,
             readiness,
