@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".latchkey.keys.v1.ResolveCodesRequest",
             ".latchkey.keys.v1.LookUpTrainingKeyRequest",
             ".latchkey.keys.v1.RevealedCode",
+            ".latchkey.keys.v1.ExportTrainingKeysResponse",
             ".latchkey.keys.v1.EventKeyOwnCode",
         ])
         .compile_fds(compiler.file_descriptor_set())?;

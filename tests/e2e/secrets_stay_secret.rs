@@ -16,7 +16,8 @@ use latchkey_proto::enrollment::v1::{
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    ListTrainingKeysRequest, LookUpTrainingKeyRequest, SetEventKeyRequest,
+    ExportFormat, ExportTrainingKeysRequest, ListTrainingKeysRequest, LookUpTrainingKeyRequest,
+    SetEventKeyRequest,
 };
 use latchkey_service_kit::identity::Role;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -127,6 +128,7 @@ impl<'s> Play<'s> {
         self.refused(replaced, ErrorReason::CodeReplaced);
         come_in(stack, &students[2], &OWN_CODE.to_uppercase()).await;
         self.look_at(&students[1], &codes[1]).await;
+        self.export(&class_id, &codes).await;
         self.fail_with_codes(&students[1], &codes[2]).await;
         self.organization
             .set_event_key(&class_id, generated())
@@ -149,6 +151,25 @@ impl<'s> Play<'s> {
         let found = keys.look_up_training_key(LookUpTrainingKeyRequest { code });
         let key = found.await.expect("found").into_inner().key.expect("a key");
         self.organization.revoke(&[&key.key_id]).await;
+    }
+
+    /// Exports the class, in which these codes are.
+    async fn export(&self, class_id: &str, codes: &[String]) {
+        let request = ExportTrainingKeysRequest {
+            class_id: class_id.to_owned(),
+            format: ExportFormat::Csv.into(),
+            reason: "hand-out".to_owned(),
+            ..ExportTrainingKeysRequest::default()
+        };
+        let mut keys = self.organization.manager().training_keys();
+        let answer = keys.export_training_keys(request).await;
+        let mut stream = answer.expect("it begins").into_inner();
+        let mut text = Vec::new();
+        while let Some(part) = stream.message().await.expect("it goes on") {
+            text.extend_from_slice(&part.rows);
+        }
+        let text = String::from_utf8(text).expect("text");
+        assert!(codes.iter().all(|code| text.contains(code)));
     }
 
     /// Codes that are unknown, mistyped, taken, or come with a bad token or from far away.

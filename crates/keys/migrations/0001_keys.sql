@@ -50,7 +50,7 @@ CREATE INDEX training_keys_class ON keys.training_keys (class_id, key_id);
 CREATE INDEX training_keys_organization ON keys.training_keys (organization_id, key_id);
 CREATE INDEX training_keys_batch ON keys.training_keys (batch_id, key_id);
 
--- Every code ever issued, one row each. Only reveal reads `sealed_code`.
+-- Every code ever issued, one row each. Only reveal and export read `sealed_code`.
 CREATE TABLE keys.codes (
     key_id          uuid NOT NULL REFERENCES keys.training_keys,
     generation      integer NOT NULL,

@@ -1,5 +1,6 @@
 //! What the service is told when it starts.
 
+mod export;
 mod guessing;
 
 use std::path::Path;
@@ -13,6 +14,7 @@ use latchkey_service_kit::config::{
 use latchkey_service_kit::telemetry::Chain;
 use serde::{Deserialize, Serialize};
 
+pub use self::export::ExportConfig;
 use crate::keyring_file::KeyringFile;
 
 /// What the names of environment variables that override the configuration begin with.
@@ -44,6 +46,9 @@ pub struct Config {
     /// Bounds on what callers can make it do.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// Bounds on exports.
+    #[serde(default)]
+    pub export: ExportConfig,
     /// How it ends.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
@@ -77,6 +82,7 @@ impl Check for Config {
         self.log.check(&format!("{path}log."), problems);
         self.traces.check(&format!("{path}traces."), problems);
         self.limits.check(&format!("{path}limits."), problems);
+        self.export.check(&format!("{path}export."), problems);
         if let Err(error) = self.keyring_file.read() {
             problems.add(&format!("{path}keyring_file"), Chain(&error));
         }

@@ -23,5 +23,6 @@ redacted!(
     keys::ResolveCodesRequest,
     keys::LookUpTrainingKeyRequest,
     keys::RevealedCode,
+    keys::ExportTrainingKeysResponse,
     keys::EventKeyOwnCode,
 );

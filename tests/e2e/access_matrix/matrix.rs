@@ -78,6 +78,7 @@ const MATRIX: &str = "
 /latchkey.keys.v1.TrainingKeyService/ListTrainingKeys             - - o o - - -   (empty)
 /latchkey.keys.v1.TrainingKeyService/GetTrainingKey               - - o o - - -   KEY_NOT_FOUND
 /latchkey.keys.v1.TrainingKeyService/RevealTrainingKeys           - - - o - - -   KEY_NOT_FOUND
+/latchkey.keys.v1.TrainingKeyService/ExportTrainingKeys           - - - o - - -   CLASS_NOT_FOUND
 /latchkey.keys.v1.TrainingKeyService/LookUpTrainingKey            - - - o - - -   KEY_NOT_FOUND
 /latchkey.keys.v1.TrainingKeyService/RevokeTrainingKeys           - - - o - - -   KEY_NOT_FOUND
 /latchkey.keys.v1.TrainingKeyService/SetEventKey                  - - o o - - -   CLASS_NOT_FOUND

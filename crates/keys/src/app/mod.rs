@@ -6,6 +6,7 @@ mod held_keyring;
 mod once;
 
 pub mod count_keys;
+pub mod export_keys;
 pub mod generate_keys;
 pub mod get_event_key;
 pub mod get_key;

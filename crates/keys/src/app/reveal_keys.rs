@@ -32,23 +32,28 @@ impl fmt::Debug for RevealedCode {
     }
 }
 
+/// A stored code does not open: for the log, which must name the row.
+#[derive(Debug, thiserror::Error)]
+#[error("the code of the key {}, generation {}, cannot be opened", .place.key_id, .place.generation)]
+struct Unopened {
+    place: CodePlace,
+    #[source]
+    source: Unsealable,
+}
+
 impl RevealedCode {
     /// Opens what is stored.
     pub(super) fn open(sealed: &Sealed, keyring: &Keyring) -> Result<Self, Error> {
-        let text =
-            keyring
-                .unseal(sealed.place, &sealed.code)
-                .map_err(|unsealable| match unsealable {
-                    Unsealable::NoSuchVersion(version) => Error::from(Lacking(KeyVersion {
-                        purpose: Purpose::Seal,
-                        version,
-                    })),
-                    Unsealable::Damaged => Error::internal(unsealable),
-                })?;
-        Ok(Self {
-            place: sealed.place,
-            text,
-        })
+        let place = sealed.place;
+        let opened = keyring.unseal(place, &sealed.code);
+        let text = opened.map_err(|source| match source {
+            Unsealable::NoSuchVersion(version) => Error::from(Lacking(KeyVersion {
+                purpose: Purpose::Seal,
+                version,
+            })),
+            Unsealable::Damaged => Error::internal(Unopened { place, source }),
+        })?;
+        Ok(Self { place, text })
     }
 }
 

@@ -26,6 +26,11 @@ pub enum Action {
     Generate,
     /// A code of an enrollment key was shown: one event per key.
     Reveal,
+    /// An export of the keys of a class or an organization began: one event per call, before the first code leaves. The
+    /// resource is the class or the organization.
+    Export,
+    /// That export ended: how many keys it gave away, and whether they were all. Without this event it may have been any.
+    ExportEnd,
     /// A key was found by its code.
     LookUp,
     /// An enrollment key was revoked: one event per key.
@@ -46,9 +51,11 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Generate,
         Self::Reveal,
+        Self::Export,
+        Self::ExportEnd,
         Self::LookUp,
         Self::Revoke,
         Self::SetEventKey,
@@ -64,6 +71,8 @@ impl Action {
         match self {
             Self::Generate => "training_key.generate",
             Self::Reveal => "training_key.reveal",
+            Self::Export => "training_key.export",
+            Self::ExportEnd => "training_key.export_end",
             Self::LookUp => "training_key.look_up",
             Self::Revoke => "training_key.revoke",
             Self::SetEventKey => "event_key.set",
@@ -76,9 +85,9 @@ impl Action {
     }
 
     /// The type of what it is done to.
-    pub fn resource_type(self) -> &'static str {
+    fn resource_type(self) -> &'static str {
         match self {
-            Self::Generate => "class",
+            Self::Generate | Self::Export | Self::ExportEnd => "class",
             Self::Reveal | Self::LookUp | Self::Revoke => "training_key",
             Self::SetEventKey | Self::RevealEventKey | Self::RetireEventKey => "event_key",
             Self::MakeKeyCurrent | Self::CompleteRotation | Self::TakeKeyOut => "keyring",
@@ -134,10 +143,22 @@ pub struct Deed {
     pub action: Action,
     /// The organization that owns the resource; the nil id for the keyring, which is the deployment's.
     pub organization_id: Uuid,
-    /// The resource: the nil id for the keyring, a class for [`Action::Generate`], else a key.
+    /// The resource: the nil id for the keyring, a class for [`Action::Generate`], a class or the organization for an export,
+    /// else a key.
     pub resource_id: Uuid,
     /// What changed, as a JSON object; never a code.
     pub details: Value,
+}
+
+impl Deed {
+    /// The type of the resource.
+    pub fn resource_type(&self) -> &'static str {
+        let of_organization = self.resource_id == self.organization_id;
+        match self.action {
+            Action::Export | Action::ExportEnd if of_organization => "organization",
+            action => action.resource_type(),
+        }
+    }
 }
 
 /// One row of the trail.
@@ -191,10 +212,28 @@ mod tests {
         assert_eq!(names.len(), Action::ALL.len());
         for action in Action::ALL {
             let (kind, _) = action.name().split_once('.').unwrap();
+            let of_many = [Action::Generate, Action::Export, Action::ExportEnd];
             assert!(
-                kind == action.resource_type() || action == Action::Generate,
+                kind == action.resource_type() || of_many.contains(&action),
                 "{action}"
             );
         }
+    }
+
+    #[test]
+    fn an_export_is_of_a_class_or_of_an_organization() {
+        let of = |action, resource| {
+            let deed = Deed {
+                action,
+                organization_id: Uuid::from_u128(1),
+                resource_id: Uuid::from_u128(resource),
+                details: Value::Null,
+            };
+            deed.resource_type()
+        };
+        assert_eq!(of(Action::Export, 1), "organization");
+        assert_eq!(of(Action::ExportEnd, 1), "organization");
+        assert_eq!(of(Action::Export, 2), "class");
+        assert_eq!(of(Action::Revoke, 2), "training_key");
     }
 }

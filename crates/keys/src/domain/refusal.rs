@@ -31,6 +31,12 @@ pub enum Refusal {
         /// The class.
         class_id: Uuid,
     },
+    /// No organization has this id, or not for this caller.
+    #[error("no organization has the id {organization_id}")]
+    OrganizationNotFound {
+        /// The id as it was given.
+        organization_id: Uuid,
+    },
     /// No class has this id, or not for this caller.
     #[error("no class has the id {class_id}")]
     ClassNotFound {

@@ -45,6 +45,10 @@ pub const TABLE: &[Row] = &[
         OPERATIONS_MANAGERS,
     ),
     row(
+        "/latchkey.keys.v1.TrainingKeyService/ExportTrainingKeys",
+        OPERATIONS_MANAGERS,
+    ),
+    row(
         "/latchkey.keys.v1.TrainingKeyService/LookUpTrainingKey",
         OPERATIONS_MANAGERS,
     ),

@@ -43,6 +43,11 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::ClassCancelled { .. }
         | Refusal::WindowClosed { .. }
         | Refusal::KeyLimitExceeded { .. } => of_class(refusal),
+        Refusal::OrganizationNotFound { organization_id } => ApiError::not_found(
+            ErrorReason::OrganizationNotFound,
+            "organization",
+            organization_id,
+        ),
         Refusal::RequestIdReused { request_id } => ApiError::new(
             ErrorReason::RequestIdReused,
             format!(

@@ -6,6 +6,7 @@ mod call;
 mod convert;
 pub mod errors;
 mod event_key;
+mod export;
 mod key_usage;
 mod training_keys;
 
@@ -14,3 +15,4 @@ pub use key_usage::KeyUsage;
 pub use training_keys::TrainingKeys;
 
 pub(crate) use call::call_of;
+pub(crate) use export::METHOD as EXPORT_METHOD;

@@ -3,6 +3,7 @@
 use latchkey_proto::keys::v1 as proto;
 use latchkey_proto::keys::v1::training_key_service_server::TrainingKeyService;
 use latchkey_service_kit::paging::{Page, PageRequest};
+use latchkey_service_kit::server::{Streamed, streamed};
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -10,7 +11,9 @@ use uuid::Uuid;
 use super::call_of;
 use super::convert::{kind_filter, number, stamp, state_filter, training_key, warnings};
 use super::event_key::{change, event_key, seen};
+use super::export::{Exports, hand_over, wish};
 use crate::app::App;
+use crate::app::export_keys::export_keys;
 use crate::app::generate_keys::{GenerateKeys, generate_keys};
 use crate::app::get_event_key::get_event_key;
 use crate::app::get_key::get_key;
@@ -20,17 +23,20 @@ use crate::app::reveal_event_key::reveal_event_key;
 use crate::app::reveal_keys::{RevealedCode, reveal_keys};
 use crate::app::revoke_keys::revoke_keys;
 use crate::app::set_event_key::{SetEventKey, set_event_key};
+use crate::config::ExportConfig;
 
 /// Serves training keys to people.
 #[derive(Debug, Clone)]
 pub struct TrainingKeys {
     app: App,
+    exports: Exports,
 }
 
 impl TrainingKeys {
-    /// The keys in `app`'s database.
-    pub fn new(app: App) -> Self {
-        Self { app }
+    /// The keys in `app`'s database, exported within these bounds.
+    pub fn new(app: App, exports: &ExportConfig) -> Self {
+        let exports = Exports::new(exports);
+        Self { app, exports }
     }
 }
 
@@ -126,6 +132,20 @@ impl TrainingKeyService for TrainingKeys {
         Ok(Response::new(proto::RevealTrainingKeysResponse {
             codes: codes.iter().map(revealed).collect(),
         }))
+    }
+
+    type ExportTrainingKeysStream = Streamed<proto::ExportTrainingKeysResponse>;
+
+    async fn export_training_keys(
+        &self,
+        request: Request<proto::ExportTrainingKeysRequest>,
+    ) -> Result<Response<Self::ExportTrainingKeysStream>, Status> {
+        let call = call_of(&request)?;
+        let wanted = wish(request.get_ref())?;
+        let place = self.exports.enter()?;
+        let export = export_keys(&self.app, &call, wanted).await?;
+        let rows = streamed(&request, |outlet| hand_over(export, outlet, place))?;
+        Ok(Response::new(rows))
     }
 
     async fn look_up_training_key(

@@ -33,10 +33,7 @@ pub async fn insert(
     let event_ids: Vec<Uuid> = deeds.iter().map(|(id, _)| *id).collect();
     let organization_ids: Vec<Uuid> = deeds.iter().map(|(_, deed)| deed.organization_id).collect();
     let actions: Vec<&str> = deeds.iter().map(|(_, deed)| deed.action.name()).collect();
-    let resource_types: Vec<&str> = deeds
-        .iter()
-        .map(|(_, deed)| deed.action.resource_type())
-        .collect();
+    let resource_types: Vec<&str> = deeds.iter().map(|(_, deed)| deed.resource_type()).collect();
     let resource_ids: Vec<Uuid> = deeds.iter().map(|(_, deed)| deed.resource_id).collect();
     let details: Vec<&Value> = deeds.iter().map(|(_, deed)| &deed.details).collect();
     sqlx::query!(

@@ -200,6 +200,29 @@ pub enum Admission<'s> {
     Every,
 }
 
+/// The organization that owns a class; `None` if there is no such class, or not for this caller.
+pub async fn owner(
+    pool: &PgPool,
+    class_id: Uuid,
+    scope: &Scope,
+) -> Result<Option<Uuid>, StoreError> {
+    let owner = sqlx::query_scalar!(
+        r#"
+        SELECT g.organization_id
+        FROM keys.grants g
+        LEFT JOIN keys.organizations o ON o.organization_id = g.organization_id
+        WHERE g.class_id = $1 AND g.status <> 'creating'
+          AND ($2 OR g.organization_id = $3 OR $3 = ANY (o.ancestor_ids))
+        "#,
+        class_id,
+        scope.everything,
+        scope.organization,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(owner)
+}
+
 /// Locks the grant of a class against every other change, and returns it as it is under the lock. `None` if there is
 /// none, or not for this caller.
 pub async fn lock(

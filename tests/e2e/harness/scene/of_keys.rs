@@ -30,6 +30,13 @@ impl Scene<'_> {
                 purpose: String::new(),
             }
             .encode_to_vec(),
+            "ExportTrainingKeys" => keys::ExportTrainingKeysRequest {
+                class_id,
+                format: keys::ExportFormat::Csv.into(),
+                reason: "hand-out".to_owned(),
+                ..keys::ExportTrainingKeysRequest::default()
+            }
+            .encode_to_vec(),
             "LookUpTrainingKey" => keys::LookUpTrainingKeyRequest {
                 code: self.key.code.clone(),
             }

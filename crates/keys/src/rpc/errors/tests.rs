@@ -39,6 +39,10 @@ fn refusals_about_keys_have_their_reasons_and_codes() {
     is_told(Refusal::CodeTaken, Reason::CodeTaken, Code::AlreadyExists);
     let reused = Refusal::RequestIdReused { request_id: ID };
     is_told(reused, Reason::RequestIdReused, Code::AlreadyExists);
+    let missing = Refusal::OrganizationNotFound {
+        organization_id: ID,
+    };
+    is_told(missing, Reason::OrganizationNotFound, Code::NotFound);
     let stale = Refusal::EtagMismatch { class_id: ID };
     is_told(stale, Reason::EtagMismatch, Code::Aborted);
 }

@@ -1,0 +1,395 @@
+//! Exporting keys with their codes: all keys of a class or an organization as the content of one file, in pieces.
+//!
+//! The rows are read page by page, each page by short statements of their own, so that a slow reader holds no
+//! transaction. The audit trail hears of it twice: before the first code leaves, and when it is over.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::SecondsFormat;
+use latchkey_service_kit::database::{answered, begin};
+use latchkey_service_kit::rows::{Contents, RowFormat, RowWriter};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::list_keys::Filter;
+use super::reveal_keys::RevealedCode;
+use super::{App, Call, Error};
+use crate::domain::audit::{Action, Deed};
+use crate::domain::key::{KeyKind, KeyState, TrainingKey};
+use crate::domain::keyring::{CodePlace, SealedCode};
+use crate::domain::refusal::Refusal;
+use crate::store::codes::{self, Sealed};
+use crate::store::{StoreError, audit, grants, listing, organizations};
+
+/// The columns of the file, as the contract states them.
+const COLUMNS: &[&str] = &[
+    "code",
+    "kind",
+    "class_id",
+    "class_name",
+    "status",
+    "redeemed_by",
+    "redeemed_at",
+];
+
+/// How many keys are read at once: an export of no more is of one instant, and the contract says so. Some megabytes of
+/// memory, and far within the time a statement may take.
+const PAGE: usize = 2_000;
+
+/// How long reading a page may take before the database is taken for gone: its own bounds on statements are shorter.
+const PAGE_WITHIN: Duration = Duration::from_secs(15);
+
+/// From how many bytes on a piece is handed over. With the row that brought it there it stays below 64 KiB: a row is
+/// its code, the name of its class (200 characters, each up to 4 bytes or escaped) and some hundred bytes.
+const PIECE_BYTES: usize = 60 * 1024;
+
+/// Of what the keys are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Of this class.
+    Class(Uuid),
+    /// Of this organization, not of its descendants.
+    Organization(Uuid),
+}
+
+/// Asks for an export.
+#[derive(Debug, Clone)]
+pub struct ExportKeys {
+    /// Of what.
+    pub extent: Extent,
+    /// Further filters. Its organizations and its class are put in by the use case.
+    pub filter: Filter,
+    /// The form of the file.
+    pub format: RowFormat,
+    /// Why.
+    pub reason: String,
+}
+
+/// A part of an export.
+pub enum Part {
+    /// The next bytes of the file: whole rows.
+    Rows(Vec<u8>),
+    /// The export is whole, and this is what it consists of.
+    Summary(Contents),
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(rows) => write!(f, "Rows({} bytes, [redacted])", rows.len()),
+            Self::Summary(contents) => f.debug_tuple("Summary").field(contents).finish(),
+        }
+    }
+}
+
+/// Why an export broke off; the audit trail names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenOff {
+    /// Its reader is not there any more.
+    ReaderGone,
+    /// Its reader did not take it in time.
+    TooSlow,
+    /// The service could not go on.
+    Failed,
+}
+
+impl BrokenOff {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ReaderGone => "reader_gone",
+            Self::TooSlow => "too_slow",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// An export that has begun: its first audit row is committed. Whoever reads it takes [`Export::next`] until that gives
+/// nothing more, or says why it ends before ([`Export::break_off`]).
+#[derive(Debug)]
+pub struct Export {
+    app: App,
+    call: Call,
+    filter: Filter,
+    /// The class or the organization.
+    resource_id: Uuid,
+    /// The id of the audit row that tells of the beginning.
+    id: Uuid,
+    writer: RowWriter,
+    /// Keys that were read and not yet written.
+    ahead: VecDeque<(TrainingKey, SealedCode)>,
+    /// The last key that was read; `None` when there are no more.
+    after: Option<Uuid>,
+    /// What was handed over.
+    contents: Contents,
+    /// Whether the audit trail was told of the end, or could not be.
+    ended: bool,
+}
+
+/// Begins an export of keys with their codes. Its audit row, `training_key.export`, is committed when this returns.
+///
+/// Refused with `ClassNotFound` or `OrganizationNotFound`.
+pub async fn export_keys(app: &App, call: &Call, wanted: ExportKeys) -> Result<Export, Error> {
+    let (organization_id, resource_id, class_id) = match wanted.extent {
+        Extent::Class(class_id) => {
+            let owner = grants::owner(&app.pool, class_id, &call.scope).await?;
+            let owner = owner.ok_or(Refusal::ClassNotFound { class_id })?;
+            (owner, class_id, Some(class_id))
+        }
+        Extent::Organization(organization_id) => {
+            let within = organizations::within(&app.pool, &call.scope).await?;
+            if within.is_some_and(|ids| !ids.contains(&organization_id)) {
+                return Err(Refusal::OrganizationNotFound { organization_id }.into());
+            }
+            (organization_id, organization_id, None)
+        }
+    };
+    let filter = Filter {
+        organization_ids: vec![organization_id],
+        class_id,
+        ..wanted.filter
+    };
+    let first = page(app, &filter, None).await?;
+    let mut export = Export {
+        app: app.clone(),
+        call: call.clone(),
+        filter,
+        resource_id,
+        id: app.ids.new_id(),
+        writer: RowWriter::new(wanted.format, COLUMNS),
+        ahead: VecDeque::new(),
+        after: None,
+        contents: Contents::default(),
+        ended: false,
+    };
+    let details = beginning(&export.filter, wanted.format, &wanted.reason, first.len());
+    export.record(Action::Export, export.id, details).await?;
+    export.take_in(first);
+    Ok(export)
+}
+
+/// What the audit row of the beginning says: what was asked for and why, and how many keys that is, exactly when they
+/// are few.
+fn beginning(filter: &Filter, format: RowFormat, reason: &str, first: usize) -> Value {
+    let count = if first < PAGE {
+        "keys"
+    } else {
+        "keys_at_least"
+    };
+    let all = json!({
+        "reason": reason,
+        "format": format.name(),
+        "student_id": filter.student_id,
+        "batch_id": filter.batch_id,
+        "kind": filter.kind.map(KeyKind::as_text),
+        "state": filter.state.map(KeyState::as_text),
+        count: first,
+    });
+    let Value::Object(mut fields) = all else {
+        return all;
+    };
+    fields.retain(|_, value| !value.is_null());
+    Value::Object(fields)
+}
+
+/// The next keys with their codes, newest first, older than the key `after`.
+async fn page(
+    app: &App,
+    filter: &Filter,
+    after: Option<Uuid>,
+) -> Result<Vec<(TrainingKey, SealedCode)>, Error> {
+    let read = async {
+        let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
+        let keys = listing::page(&app.pool, filter, after, limit).await?;
+        let places: Vec<CodePlace> = keys.iter().map(place).collect();
+        // Read by a statement of its own: which code a generation of a key has never changes.
+        let codes = codes::sealed_at(&app.pool, &places).await?;
+        with_codes(keys, codes)
+    };
+    let read = answered(PAGE_WITHIN, read).await;
+    read.map_err(|silence| Error::DependencyUnavailable(Arc::new(silence)))?
+}
+
+fn place(key: &TrainingKey) -> CodePlace {
+    CodePlace {
+        key_id: key.key_id,
+        generation: key.generation,
+    }
+}
+
+fn with_codes(
+    keys: Vec<TrainingKey>,
+    mut codes: HashMap<Uuid, SealedCode>,
+) -> Result<Vec<(TrainingKey, SealedCode)>, Error> {
+    keys.into_iter()
+        .map(|key| match codes.remove(&key.key_id) {
+            Some(code) => Ok((key, code)),
+            None => Err(StoreError::bad_row("keys.training_keys", "generation", key.key_id).into()),
+        })
+        .collect()
+}
+
+impl Export {
+    /// The next part; `None` after the summary. The audit row of the end is committed before the summary is given.
+    ///
+    /// Fails when the database cannot be reached, or a code does not open: then the export has ended, and the audit trail
+    /// was told so if it could be.
+    pub async fn next(&mut self) -> Result<Option<Part>, Error> {
+        let part = self.part().await;
+        if part.is_err() {
+            self.break_off(BrokenOff::Failed).await;
+        }
+        part
+    }
+
+    /// Ends the export before it is whole, and tells the audit trail, which is worth a warning when it cannot be told:
+    /// an export without an end is taken for one that gave all keys away.
+    pub async fn break_off(&mut self, why: BrokenOff) {
+        if self.ended {
+            return;
+        }
+        if let Err(error) = self.end(Some(why)).await {
+            tracing::warn!(
+                export.id = %self.id,
+                error = %error,
+                "the audit trail could not be told that an export broke off"
+            );
+        }
+    }
+
+    async fn part(&mut self) -> Result<Option<Part>, Error> {
+        let mut rows = 0;
+        while self.writer.len() < PIECE_BYTES {
+            if let Some((key, code)) = self.ahead.pop_front() {
+                self.write(&key, &code)?;
+                rows += 1;
+            } else if let Some(after) = self.after {
+                let next = page(&self.app, &self.filter, Some(after)).await?;
+                self.take_in(next);
+            } else {
+                break;
+            }
+        }
+        if !self.writer.is_empty() {
+            let piece = self.writer.take();
+            self.contents.add(&piece, rows);
+            return Ok(Some(Part::Rows(piece)));
+        }
+        if self.ended {
+            return Ok(None);
+        }
+        self.end(None).await?;
+        Ok(Some(Part::Summary(self.contents.clone())))
+    }
+
+    fn take_in(&mut self, page: Vec<(TrainingKey, SealedCode)>) {
+        let full = page.len() == PAGE;
+        self.after = page.last().filter(|_| full).map(|(key, _)| key.key_id);
+        self.ahead.extend(page);
+    }
+
+    fn write(&mut self, key: &TrainingKey, code: &SealedCode) -> Result<(), Error> {
+        let sealed = Sealed {
+            place: place(key),
+            class_id: key.class_id,
+            organization_id: key.organization_id,
+            code: code.clone(),
+        };
+        let code = RevealedCode::open(&sealed, &self.app.keyring)?;
+        let class_id = key.class_id.to_string();
+        let by = key.key_use.map(|used| used.student_id.to_string());
+        let at = key.key_use.map(|used| {
+            used.redeemed_at
+                .to_rfc3339_opts(SecondsFormat::Micros, true)
+        });
+        self.writer.write(&[
+            Some(code.text.as_str()),
+            Some(key.kind.as_text()),
+            Some(&class_id),
+            Some(&key.class_name),
+            Some(key.state.as_text()),
+            by.as_deref(),
+            at.as_deref(),
+        ]);
+        Ok(())
+    }
+
+    async fn end(&mut self, broken_off: Option<BrokenOff>) -> Result<(), Error> {
+        // Once: what a failed attempt to say so has come to is not known.
+        self.ended = true;
+        let details = json!({
+            "export_id": self.id,
+            "complete": broken_off.is_none(),
+            "because": broken_off.map(BrokenOff::name),
+            "keys": self.contents.rows(),
+            "bytes": self.contents.bytes(),
+            "sha256": self.contents.sha256(),
+        });
+        self.record(Action::ExportEnd, self.app.ids.new_id(), details)
+            .await
+    }
+
+    async fn record(&self, action: Action, event_id: Uuid, details: Value) -> Result<(), Error> {
+        let deed = Deed {
+            action,
+            organization_id: self.filter.organization_ids[0],
+            resource_id: self.resource_id,
+            details,
+        };
+        let mut transaction = begin(&self.app.pool).await?;
+        audit::insert(&mut transaction, self.call.author(), &[(event_id, deed)]).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trail_is_told_what_was_asked_for_and_nothing_that_was_not() {
+        let filter = Filter {
+            state: Some(KeyState::Available),
+            batch_id: Some(Uuid::from_u128(7)),
+            ..Filter::default()
+        };
+        assert_eq!(
+            beginning(&filter, RowFormat::Csv, "printing", 3),
+            json!({
+                "reason": "printing",
+                "format": "csv",
+                "state": "available",
+                "batch_id": Uuid::from_u128(7),
+                "keys": 3,
+            })
+        );
+        let many = beginning(&Filter::default(), RowFormat::JsonLines, "audit", PAGE);
+        assert_eq!(
+            many,
+            json!({ "reason": "audit", "format": "jsonl", "keys_at_least": PAGE })
+        );
+    }
+
+    #[test]
+    fn rows_do_not_show_in_debug() {
+        let part = Part::Rows(b"hunter2".to_vec());
+        assert_eq!(format!("{part:?}"), "Rows(7 bytes, [redacted])");
+    }
+
+    #[test]
+    fn a_key_without_its_code_fails_the_export() {
+        assert!(with_codes(Vec::new(), HashMap::new()).unwrap().is_empty());
+        let key = crate::domain::key::sample::key();
+        let refused = with_codes(vec![key.clone()], HashMap::new()).unwrap_err();
+        assert!(matches!(refused, Error::Internal(_)), "{refused:?}");
+        let code = SealedCode {
+            bytes: Vec::new(),
+            version: 1,
+        };
+        let codes = HashMap::from([(key.key_id, code)]);
+        assert_eq!(with_codes(vec![key], codes).unwrap().len(), 1);
+    }
+}

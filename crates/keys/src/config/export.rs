@@ -1,0 +1,49 @@
+//! Bounds on exports.
+
+use std::time::Duration;
+
+use latchkey_service_kit::config::{Check, Problems};
+use serde::{Deserialize, Serialize};
+
+/// How much exports may take of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExportConfig {
+    /// The most exports at once in this process; beyond, callers are asked to come back. Each keeps some megabytes of
+    /// memory, whatever its length.
+    pub max_at_once: usize,
+    /// How long one may go on, in milliseconds: the longest deadline that is honoured, and that of a call which brings
+    /// none. It is for slow readers.
+    pub max_duration_ms: u64,
+}
+
+impl Default for ExportConfig {
+    fn default() -> Self {
+        Self {
+            max_at_once: 4,
+            max_duration_ms: 600_000,
+        }
+    }
+}
+
+impl ExportConfig {
+    /// How long an export may go on.
+    pub fn max_duration(&self) -> Duration {
+        Duration::from_millis(self.max_duration_ms)
+    }
+}
+
+impl Check for ExportConfig {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        problems.check(
+            &format!("{path}max_at_once"),
+            self.max_at_once > 0,
+            "must be at least 1",
+        );
+        problems.check(
+            &format!("{path}max_duration_ms"),
+            self.max_duration_ms > 0,
+            "must be at least 1",
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! Messages of an export, and how they are streamed.
+
+use std::sync::Arc;
+
+use latchkey_proto::keys::v1 as proto;
+use latchkey_service_kit::rows::{Contents, RowFormat};
+use latchkey_service_kit::server::{NotTaken, Outlet};
+use latchkey_service_kit::status::ApiError;
+use latchkey_service_kit::validation::Violations;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::convert::{kind_filter, state_filter};
+use super::errors::api_error;
+use crate::app::export_keys::{BrokenOff, Export, ExportKeys, Extent, Part};
+use crate::app::list_keys::Filter;
+use crate::config::ExportConfig;
+
+/// The path of the method.
+pub(crate) const METHOD: &str = "/latchkey.keys.v1.TrainingKeyService/ExportTrainingKeys";
+
+/// The exports that may be at work at once.
+#[derive(Debug, Clone)]
+pub(super) struct Exports(Arc<Semaphore>);
+
+/// The place of one export among them.
+pub(super) type Place = OwnedSemaphorePermit;
+
+impl Exports {
+    pub(super) fn new(config: &ExportConfig) -> Self {
+        Self(Arc::new(Semaphore::new(
+            config.max_at_once.min(Semaphore::MAX_PERMITS),
+        )))
+    }
+
+    /// A place, or OVERLOADED.
+    pub(super) fn enter(&self) -> Result<Place, ApiError> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        permit.map_err(|_| ApiError::overloaded())
+    }
+}
+
+/// What a request asks for.
+pub(super) fn wish(request: &proto::ExportTrainingKeysRequest) -> Result<ExportKeys, ApiError> {
+    let mut violations = Violations::of(request);
+    let organization_id = violations.optional_uuid("organization_id", &request.organization_id);
+    let class_id = violations.optional_uuid("class_id", &request.class_id);
+    let extent = match (organization_id, class_id) {
+        (None, Some(class_id)) => Some(Extent::Class(class_id)),
+        (Some(organization_id), None) => Some(Extent::Organization(organization_id)),
+        _ => None,
+    };
+    if extent.is_none() {
+        for field in ["organization_id", "class_id"] {
+            let only = "exactly one of organization_id and class_id must be set";
+            if !violations.has(field) {
+                violations.add(field, only);
+            }
+        }
+    }
+    let filter = Filter {
+        organization_ids: Vec::new(),
+        class_id: None,
+        student_id: violations.optional_uuid("student_id", &request.student_id),
+        batch_id: violations.optional_uuid("batch_id", &request.batch_id),
+        kind: kind_filter(request.kind()),
+        state: state_filter(request.state()),
+    };
+    let reason = violations.line("reason", &request.reason).to_owned();
+    violations.check(
+        "reason",
+        request.reason.is_empty() || !reason.trim().is_empty(),
+        "must say why",
+    );
+    violations.finish()?;
+    let (Some(extent), Some(format)) = (extent, row_format(request.format())) else {
+        return Err(ApiError::bug("the rules of the contract were not applied"));
+    };
+    Ok(ExportKeys {
+        extent,
+        filter,
+        format,
+        reason,
+    })
+}
+
+/// The format of the rows; the contract's rules refuse the unspecified one.
+fn row_format(format: proto::ExportFormat) -> Option<RowFormat> {
+    match format {
+        proto::ExportFormat::Unspecified => None,
+        proto::ExportFormat::Csv => Some(RowFormat::Csv),
+        proto::ExportFormat::JsonLines => Some(RowFormat::JsonLines),
+    }
+}
+
+/// Hands over all of an export, or as much as is taken.
+pub(super) async fn hand_over(
+    mut export: Export,
+    outlet: Outlet<proto::ExportTrainingKeysResponse>,
+    place: Place,
+) -> Result<(), ApiError> {
+    while let Some(part) = export.next().await.map_err(api_error)? {
+        if let Err(not_taken) = outlet.send(message(part)).await {
+            let why = match not_taken {
+                NotTaken::Gone => BrokenOff::ReaderGone,
+                NotTaken::Late => BrokenOff::TooSlow,
+            };
+            export.break_off(why).await;
+            return Err(not_taken.into());
+        }
+    }
+    drop(place);
+    Ok(())
+}
+
+fn message(part: Part) -> proto::ExportTrainingKeysResponse {
+    match part {
+        Part::Rows(rows) => proto::ExportTrainingKeysResponse {
+            rows: rows.into(),
+            summary: None,
+        },
+        Part::Summary(contents) => proto::ExportTrainingKeysResponse {
+            rows: Vec::new().into(),
+            summary: Some(summary(&contents)),
+        },
+    }
+}
+
+fn summary(contents: &Contents) -> proto::ExportSummary {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    proto::ExportSummary {
+        row_count: number(contents.rows()),
+        byte_count: number(contents.bytes()),
+        sha256: contents.sha256(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latchkey_service_kit::status::ErrorReason;
+
+    use super::*;
+
+    const ID: &str = "0190a0b0-c0d0-7000-8000-000000000001";
+
+    fn request() -> proto::ExportTrainingKeysRequest {
+        proto::ExportTrainingKeysRequest {
+            class_id: ID.to_owned(),
+            format: proto::ExportFormat::Csv.into(),
+            reason: "printing".to_owned(),
+            ..proto::ExportTrainingKeysRequest::default()
+        }
+    }
+
+    #[track_caller]
+    fn at_fault(request: &proto::ExportTrainingKeysRequest, fields: &[&str]) {
+        let refused = wish(request).unwrap_err();
+        let mut named: Vec<&str> = refused
+            .violations()
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        assert_eq!(named, fields);
+    }
+
+    #[test]
+    fn a_good_request_is_understood() {
+        let wanted = wish(&request()).unwrap();
+        assert_eq!(wanted.extent, Extent::Class(ID.parse().unwrap()));
+        assert_eq!(wanted.format, RowFormat::Csv);
+        let of_organization = proto::ExportTrainingKeysRequest {
+            class_id: String::new(),
+            organization_id: ID.to_owned(),
+            format: proto::ExportFormat::JsonLines.into(),
+            ..request()
+        };
+        let wanted = wish(&of_organization).unwrap();
+        assert_eq!(wanted.extent, Extent::Organization(ID.parse().unwrap()));
+        assert_eq!(wanted.format, RowFormat::JsonLines);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_named_at_once() {
+        at_fault(
+            &proto::ExportTrainingKeysRequest::default(),
+            &["class_id", "format", "organization_id", "reason"],
+        );
+        let both = proto::ExportTrainingKeysRequest {
+            organization_id: ID.to_owned(),
+            ..request()
+        };
+        at_fault(&both, &["class_id", "organization_id"]);
+        for reason in ["  ", "a\nb", &"x".repeat(501)] {
+            let request = proto::ExportTrainingKeysRequest {
+                reason: reason.to_owned(),
+                ..request()
+            };
+            at_fault(&request, &["reason"]);
+        }
+    }
+
+    #[test]
+    fn so_many_exports_are_at_work_and_no_more() {
+        let config = ExportConfig {
+            max_at_once: 2,
+            ..ExportConfig::default()
+        };
+        let exports = Exports::new(&config);
+        let (first, _second) = (exports.enter().unwrap(), exports.enter().unwrap());
+        let refused = exports.clone().enter().unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::Overloaded);
+        drop(first);
+        let _third = exports.enter().unwrap();
+    }
+}
