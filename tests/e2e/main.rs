@@ -20,6 +20,7 @@ mod direct_enrollment;
 mod enrollment_keys;
 mod erasing;
 mod event_keys;
+mod export;
 mod guessing;
 mod harness;
 mod health;

@@ -3,11 +3,13 @@
 //! - [`postgres`] finds or downloads Postgres and runs a private cluster of it.
 //! - [`stack`] makes secrets, databases and configuration, and runs both services on them.
 //! - [`verify`] tells whether what both services store holds together.
+//! - [`export`] writes the keys of a class into a file.
 //! - [`demo`] plays the main job on a stack and checks that it went as the rules say.
 //!
 //! End-to-end tests stand on the first three.
 
 pub mod demo;
+pub mod export;
 pub mod postgres;
 pub mod progress;
 pub mod stack;

@@ -375,6 +375,11 @@ impl Replica {
         links.map_or(self.address, |links| links.callers.address())
     }
 
+    /// The authority whose certificate it shows.
+    pub(crate) fn ca_file(&self) -> &Path {
+        &self.ca_file
+    }
+
     /// A connection of a caller's, made when it is used.
     pub(crate) fn channel(&self) -> Channel {
         let door = format!("https://{}", self.door());

@@ -297,7 +297,7 @@ impl Export {
             organization_id: key.organization_id,
             code: code.clone(),
         };
-        let code = RevealedCode::open(&sealed, &self.app.keyring)?;
+        let code = RevealedCode::open(&sealed, &self.app.keyring.present())?;
         let class_id = key.class_id.to_string();
         let by = key.key_use.map(|used| used.student_id.to_string());
         let at = key.key_use.map(|used| {

@@ -5,6 +5,7 @@ mod describe;
 mod dev;
 mod health;
 mod keyring;
+mod keys;
 mod migrate;
 mod secrets;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     /// Waits until what keys is owed has arrived there, then names the table and the id of everything that is broken.
     /// The exit status is 1 if anything is.
     Verify(verify::Verify),
+    /// Work on training keys: export them.
+    Keys(keys::Keys),
     /// Print another token for a development stack.
     Token(token::Token),
     /// Print what a client must know of a development stack, as JSON.
@@ -69,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Dev(dev) => on_runtime(dev::run(&dev)),
         Command::Demo => on_runtime(demo::run()),
         Command::Verify(options) => on_runtime(verify::run(&options)),
+        Command::Keys(keys) => on_runtime(keys::run(&keys)),
         Command::Token(token) => token::run(&token),
         Command::Describe(describe) => describe::run(&describe),
         Command::Migrate(migrate) => on_runtime(migrate::run(&migrate)),
