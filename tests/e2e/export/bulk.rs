@@ -1,6 +1,6 @@
 //! More keys than anybody generates by calls.
 
-use latchkey_keys::domain::keyring::CodePlace;
+use latchkey_keys::domain::keyring::{CodePlace, InUse, Versions};
 use latchkey_service_kit::ids::os_random;
 use uuid::Uuid;
 
@@ -33,6 +33,17 @@ pub(super) async fn fill(organization: &Organization<'_>, bulk: &Bulk) -> String
     let config = latchkey_keys::Config::load(Some(stack.site().keys[0].config_file()));
     let keyring = config.expect("a configuration").keyring_file.read();
     let keyring = keyring.expect("a keyring");
+    let first = || Versions {
+        current: 1,
+        all: vec![1],
+        rotated: true,
+    };
+    let in_use = InUse {
+        seal: first(),
+        look_up: first(),
+        fingerprint: first(),
+    };
+    let keyring = keyring.current(&in_use).expect("it is new");
     let ids: Vec<Uuid> = (0..bulk.keys)
         .map(|_| new_id().parse().expect("an id"))
         .collect();
