@@ -8,6 +8,7 @@ use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use latchkey::stack::description::Description;
+use latchkey::stack::process::channel;
 use latchkey::stack::sample::authorized;
 use latchkey_proto::enrollment::v1::GetOrganizationRequest;
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
@@ -16,6 +17,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
+use tonic::transport::Endpoint;
 
 /// More than anything here takes on a busy machine; a Postgres may have to be fetched.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -207,12 +209,8 @@ async fn tokens_are_believed(dev: &Dev, data_dir: &str) {
     let sample = dev.description.sample.expect("a sample");
     let minted = run(&["token", "--data-dir", data_dir, "--role", "administrator"]).await;
     assert!(minted.status.success(), "{}", text(&minted.stderr));
-    let channel = tonic::transport::Endpoint::from_shared(dev.description.enrollment.url.clone());
-    let channel = channel
-        .expect("a URL")
-        .connect()
-        .await
-        .expect("a connection");
+    let endpoint = Endpoint::from_shared(dev.description.enrollment.url.clone());
+    let channel = channel(&endpoint.expect("a URL"), &dev.description.ca_file).expect("a channel");
     let request = GetOrganizationRequest {
         organization_id: sample.organization_id.to_string(),
     };
