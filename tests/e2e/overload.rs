@@ -20,12 +20,34 @@ use crate::harness::memory::peak_kib;
 use crate::harness::world::{come_in, redemption};
 use crate::harness::{Caller, ClassDraft, Options, Organization, Stack, new_id};
 
-/// What the enrollment process lets in at once. Enough for large batches: between refusals a batch gets its turns less often, and
-/// what it takes longer, more redemptions in it must make up for (with 256, a third of the goodput was left).
-const LIMITS: &str = "[limits]\nmax_calls = 2048\nmax_request_bytes = 131072";
+/// How large it is tried.
+struct Scale {
+    /// What the enrollment process lets in at once.
+    limits: &'static str,
+    /// How many redeem in a closed loop: enough to fill batches, few enough that nobody is refused.
+    closed: usize,
+    /// For how long.
+    span: Duration,
+    /// Whether clients take no more than the services leave.
+    clients_step_back: bool,
+}
 
-/// How many redeem in a closed loop: enough to fill every batch, few enough that nobody is refused.
-const CLOSED: usize = 512;
+/// What a debug build on a busy machine answers in time.
+const SMALL: Scale = Scale {
+    limits: "[limits]\nmax_calls = 256\nmax_request_bytes = 131072",
+    closed: 128,
+    span: Duration::from_secs(3),
+    clients_step_back: false,
+};
+
+/// Room for large batches: between refusals a batch gets its turns less often, and what it takes longer, more redemptions in
+/// it must make up for (with 256 calls, a third of the goodput was left).
+const FULL: Scale = Scale {
+    limits: "[limits]\nmax_calls = 2048\nmax_request_bytes = 131072",
+    closed: 512,
+    span: Duration::from_secs(15),
+    clients_step_back: true,
+};
 
 /// How many times the rate of the closed loop the open one brings.
 const TIMES: f64 = 4.0;
@@ -131,10 +153,10 @@ impl Crowd {
     }
 
     /// Answers a second of a closed loop that goes on for `span`.
-    async fn closed(self: &Arc<Self>, span: Duration) -> f64 {
+    async fn closed(self: &Arc<Self>, workers_at_once: usize, span: Duration) -> f64 {
         let began = Instant::now();
         let mut workers = JoinSet::new();
-        for number in 0..CLOSED {
+        for number in 0..workers_at_once {
             let crowd = Arc::clone(self);
             workers.spawn(async move {
                 let mut tally = Tally::default();
@@ -204,19 +226,19 @@ fn step_back() {
 }
 
 /// The share of peak goodput that is left, and the time to be as before.
-async fn overload(span: Duration, clients_step_back: bool) -> (f64, Duration) {
+async fn overload(scale: &Scale) -> (f64, Duration) {
     let stack = Stack::with(Options {
-        enrollment: LIMITS,
+        enrollment: scale.limits,
         ..Options::default()
     })
     .await;
     let crowd = Arc::new(Crowd::of(&stack).await);
-    if clients_step_back {
+    if scale.clients_step_back {
         step_back();
     }
-    crowd.closed(span / 4).await;
-    let peak = crowd.closed(span).await;
-    let (tally, took) = crowd.open(peak * TIMES, span).await;
+    crowd.closed(scale.closed, scale.span / 4).await;
+    let peak = crowd.closed(scale.closed, scale.span).await;
+    let (tally, took) = crowd.open(peak * TIMES, scale.span).await;
     let recovered = crowd.recovery().await;
     let goodput = f64::from(tally.answered) / took.as_secs_f64();
     let memory = peak_kib(&stack.site().enrollment[0]);
@@ -240,13 +262,13 @@ async fn overload(span: Duration, clients_step_back: bool) -> (f64, Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overload_is_refused_in_time_and_answered_truly() {
-    overload(Duration::from_secs(3), false).await;
+    overload(&SMALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "figures of a release build on a quiet machine"]
 async fn overload_leaves_most_of_the_goodput_and_is_soon_over() {
-    let (share, recovered) = overload(Duration::from_secs(15), true).await;
+    let (share, recovered) = overload(&FULL).await;
     assert!(share >= LEAST_SHARE, "{share:.2} of the peak");
     assert!(recovered < RECOVERED_WITHIN, "{recovered:?}");
 }

@@ -20,7 +20,7 @@ use crate::harness::{Entrance, Options, Stack};
 /// Connections that do nothing are ended soon, so that the test need not wait for it.
 const IMPATIENT: &str = "
 [limits]
-handshake_timeout_ms = 1000
+handshake_timeout_ms = 4000
 keepalive_interval_ms = 1000
 keepalive_timeout_ms = 5000
 default_deadline_ms = 5000";
