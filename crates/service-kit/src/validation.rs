@@ -227,7 +227,7 @@ mod tests {
         let request = ListAuditEventsRequest {
             organization_id: "not a uuid".into(),
             page_size: -1,
-            action: "x".repeat(65),
+            action: "x".repeat(129),
             ..Default::default()
         };
         let mut violations = Violations::of(&request);
