@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use metrics::{Unit, counter};
 
+use crate::config::Problems;
 use crate::metrics::{Description, Kind};
 
 use limiter::Limiter;
@@ -48,6 +49,12 @@ pub struct Allowance {
 }
 
 impl Allowance {
+    /// The allowance that two settings make; `None` of one that is off, with a `burst` of 0.
+    pub fn of(burst: u32, refill_ms: u64) -> Option<Self> {
+        let refill = Duration::from_millis(refill_ms);
+        (burst > 0).then_some(Self { burst, refill })
+    }
+
     /// Whether it makes sense: at least one failure, each back within a day, and all of them within thirty.
     pub fn is_sound(&self) -> bool {
         let whole = self.refill.checked_mul(self.burst);
@@ -55,6 +62,27 @@ impl Allowance {
             && (Duration::from_millis(1)..=LONGEST_REFILL).contains(&self.refill)
             && whole.is_some_and(|whole| whole <= LONGEST_DEBT)
     }
+}
+
+/// Checks the settings of limits, `NAME_burst` and `NAME_refill_ms` of each, and how often replicas exchange failures.
+pub fn check_settings(
+    allowances: &[(&str, Option<Allowance>)],
+    exchange_interval_ms: u64,
+    path: &str,
+    problems: &mut Problems,
+) {
+    for (name, allowance) in allowances {
+        problems.check(
+            &format!("{path}{name}_refill_ms"),
+            allowance.is_none_or(|allowance| allowance.is_sound()),
+            "must be 1 to 86400000, and as often as the burst at most thirty days",
+        );
+    }
+    problems.check(
+        &format!("{path}exchange_interval_ms"),
+        (1..=60_000).contains(&exchange_interval_ms),
+        "must be 1 to 60000",
+    );
 }
 
 /// Too many attempts failed. Nothing was looked at.

@@ -138,7 +138,7 @@ impl ServiceChannel {
 }
 
 /// A channel to an endpoint, with `tls` where its address begins with `https`; connects when it is first used.
-pub fn channel(endpoint: &Endpoint, tls: Option<&ClientTls>) -> Channel {
+fn channel(endpoint: &Endpoint, tls: Option<&ClientTls>) -> Channel {
     match tls {
         Some(tls) if endpoint.uri().scheme() == Some(&Scheme::HTTPS) => tls.channel(endpoint),
         _ => endpoint.connect_lazy(),

@@ -84,8 +84,7 @@ async fn keep<T, E: Error + Send + 'static>(
     read: Arc<impl Fn() -> Result<Contents, E> + Send + Sync + 'static>,
     make: impl Fn(&Contents) -> Result<T, E>,
 ) {
-    // The same failure is told once, not every two seconds.
-    let mut told = String::new();
+    let mut account = Account::of(what);
     loop {
         sleep(LOOK_INTERVAL).await;
         if place.strong_count() == 0 {
@@ -101,26 +100,55 @@ async fn keep<T, E: Error + Send + 'static>(
             Ok(changed.then_some((make(&contents)?, found)))
         });
         match outcome {
-            Ok(None) => told.clear(),
+            Ok(None) => account.read(false),
             Ok(Some((anew, found))) => {
                 let Some(place) = place.upgrade() else { return };
                 *place.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(anew);
                 made_of = found;
-                told.clear();
-                counter!("latchkey_reloads_total", "what" => what, "outcome" => "changed")
-                    .increment(1);
-                tracing::info!(what, "reloaded: the files have changed");
+                account.read(true);
             }
-            Err(error) => {
-                counter!("latchkey_reloads_total", "what" => what, "outcome" => "failed")
-                    .increment(1);
-                let text = Chain(&error).to_string();
-                if text != told {
-                    tracing::error!(what, error = %text, "not reloaded: what was there stays in force");
-                    told = text;
-                }
-            }
+            Err(error) => account.failed(&error),
         }
+    }
+}
+
+/// Counts what was read anew, and tells of it: of each change, and of a failure once, not at every look.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    what: &'static str,
+    told: String,
+}
+
+impl Account {
+    /// Of `what`, as people and metrics call it.
+    pub(crate) fn of(what: &'static str) -> Self {
+        Self {
+            what,
+            told: String::new(),
+        }
+    }
+
+    /// It could be read, and had `changed` or not.
+    pub(crate) fn read(&mut self, changed: bool) {
+        self.told.clear();
+        if changed {
+            self.count("changed");
+            tracing::info!(what = self.what, "reloaded: what is in force has changed");
+        }
+    }
+
+    /// It could not be read, or not be used.
+    pub(crate) fn failed(&mut self, error: &(dyn Error + 'static)) {
+        self.count("failed");
+        let text = Chain(error).to_string();
+        if text != self.told {
+            tracing::error!(what = self.what, error = %text, "not reloaded: what was there stays in force");
+            self.told = text;
+        }
+    }
+
+    fn count(&self, outcome: &'static str) {
+        counter!("latchkey_reloads_total", "what" => self.what, "outcome" => outcome).increment(1);
     }
 }
 

@@ -36,6 +36,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// The database cannot be reached, or says nothing in time.
+    pub fn unavailable(source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::DependencyUnavailable(Arc::new(source))
+    }
+
     /// A fault of ours.
     pub fn internal(source: impl StdError + Send + Sync + 'static) -> Self {
         Self::Internal(Arc::new(source))
@@ -52,7 +57,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match classify(&error) {
             Fault::Conflict => Self::Conflict,
-            Fault::Unavailable => Self::DependencyUnavailable(Arc::new(error)),
+            Fault::Unavailable => Self::unavailable(error),
             Fault::Data | Fault::Other => Self::internal(error),
         }
     }

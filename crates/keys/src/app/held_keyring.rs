@@ -91,7 +91,7 @@ impl Issuing {
 /// Another replica, or this one in a moment, has what is lacking.
 impl From<Lacking> for Error {
     fn from(lacking: Lacking) -> Self {
-        Self::DependencyUnavailable(Arc::new(lacking))
+        Self::unavailable(lacking)
     }
 }
 

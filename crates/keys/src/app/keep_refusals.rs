@@ -1,6 +1,5 @@
 //! Keeping refused calls in the audit trail.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_service_kit::database::{answered, begin};
@@ -41,17 +40,12 @@ impl Trail for RefusalTrail {
 
     async fn owners(&self, resources: &[Resource]) -> Result<Vec<(Resource, Owner)>, Error> {
         let found = answered(self.patience, refusals::owners(&self.app.pool, resources));
-        Ok(found.await.map_err(unavailable)??)
+        Ok(found.await.map_err(Error::unavailable)??)
     }
 
     async fn write(&self, rows: &[Entry]) -> Result<(), Error> {
         answered(self.patience, self.insert(rows))
             .await
-            .map_err(unavailable)?
+            .map_err(Error::unavailable)?
     }
-}
-
-/// The database said nothing in time.
-fn unavailable(silence: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::DependencyUnavailable(Arc::new(silence))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_service_kit::database::begin;
+use latchkey_service_kit::reload::LOOK_INTERVAL;
 use latchkey_service_kit::telemetry::Chain;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,9 +15,6 @@ use crate::domain::keyring::{InUse, KeyVersion, Keyring};
 use crate::keyring_file::KeyringFile;
 use crate::store::keyring_holders::{self, Holder};
 use crate::store::keyring_versions;
-
-/// How often the file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often a process says what it holds when nothing has changed.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -60,7 +58,7 @@ pub async fn watch_keyring(
             watch.complaint = complaint;
         }
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(LOOK_INTERVAL) => {}
             () = shutdown.cancelled() => {}
         }
     }

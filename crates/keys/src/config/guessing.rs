@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey_service_kit::attempts::Allowance;
+use latchkey_service_kit::attempts::{Allowance, check_settings};
 use latchkey_service_kit::config::{Check, Problems};
 use serde::{Deserialize, Serialize};
 
@@ -45,10 +45,7 @@ impl GuessingConfig {
 
     /// The allowance of each limit; `None` of one that is off.
     pub fn allowances(&self) -> [(&'static str, Option<Allowance>); 2] {
-        let of = |burst: u32, refill_ms: u64| {
-            let refill = Duration::from_millis(refill_ms);
-            (burst > 0).then_some(Allowance { burst, refill })
-        };
+        let of = Allowance::of;
         [
             (CALLER, of(self.caller_burst, self.caller_refill_ms)),
             (
@@ -61,17 +58,7 @@ impl GuessingConfig {
 
 impl Check for GuessingConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
-        for (name, allowance) in self.allowances() {
-            problems.check(
-                &format!("{path}{name}_refill_ms"),
-                allowance.is_none_or(|allowance| allowance.is_sound()),
-                "must be 1 to 86400000, and as often as the burst at most thirty days",
-            );
-        }
-        problems.check(
-            &format!("{path}exchange_interval_ms"),
-            (1..=60_000).contains(&self.exchange_interval_ms),
-            "must be 1 to 60000",
-        );
+        let interval_ms = self.exchange_interval_ms;
+        check_settings(&self.allowances(), interval_ms, path, problems);
     }
 }

@@ -1,12 +1,11 @@
 //! The way to a service: of a development stack as `dev.json` describes it, or of a deployment.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use latchkey_service_kit::config::ClientTlsConfig;
+use latchkey_service_kit::config::{ClientTlsConfig, is_confidential};
 use latchkey_service_kit::tls::ClientTls;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Channel, Endpoint};
 
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -39,20 +38,10 @@ pub async fn connect(place: &Place) -> anyhow::Result<Channel> {
     let connected = match (endpoint.uri().scheme_str(), &place.tls) {
         (Some("https"), Some(tls)) => ClientTls::load(tls)?.connect(&endpoint).await,
         (Some("https"), None) => bail!("whom to believe at {url}? Give --ca-file"),
-        _ if stays_here(endpoint.uri()) => endpoint.connect().await,
+        _ if is_confidential(url) => endpoint.connect().await,
         _ => bail!("{url} is not on this machine: codes do not travel there in the open"),
     };
     connected.with_context(|| format!("nobody answers at {url} who can be believed"))
-}
-
-/// Whether the host is this machine by its loopback address.
-fn stays_here(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -84,7 +73,7 @@ mod tests {
             "http://[::1]:7401",
             "http://localhost:7401",
         ] {
-            assert!(stays_here(&url.parse().expect("a URL")), "{url}");
+            assert!(is_confidential(url), "{url}");
         }
     }
 }

@@ -17,6 +17,7 @@ pub use secret::{SecretFile, SecretFileError};
 pub use sections::{DatabaseConfig, LimitsConfig, ShutdownConfig};
 pub use transport::{
     ClientCertificates, ClientConfig, ClientTlsConfig, ListenConfig, ServerTlsConfig,
+    is_confidential,
 };
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ fn scheme_of(url: &str) -> Option<&'static str> {
 }
 
 /// Whether nobody can listen on the way to `url`: it begins with https, or leads to this very machine.
-pub(super) fn is_confidential(url: &str) -> bool {
+pub fn is_confidential(url: &str) -> bool {
     match scheme_of(url) {
         Some("https") => true,
         Some(_) => is_loopback(url),

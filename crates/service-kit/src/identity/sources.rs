@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use metrics::counter;
 use tokio::time::Instant;
 
 use super::Trusts;
@@ -11,7 +10,7 @@ use super::keyset::JwksError;
 use super::published::{FetchError, fetch};
 use crate::backoff::Backoff;
 use crate::config::IdentityConfig;
-use crate::telemetry::Chain;
+use crate::reload::Account;
 
 /// How soon after a fetch a token with an unknown key may cause the next one: whoever makes tokens up shall not make us a
 /// nuisance to the issuer.
@@ -63,8 +62,7 @@ pub(super) struct KeySources {
     services: Option<Source>,
     /// Whether something was found that is not believed yet.
     changed: bool,
-    /// The failure that was told last: the same one is not told again every time.
-    told: String,
+    account: Account,
 }
 
 /// One key set.
@@ -88,13 +86,17 @@ impl Source {
     fn of(file: Option<&PathBuf>, url: Option<&String>) -> Option<Self> {
         let file = file.cloned().map(Place::File);
         let place = file.or_else(|| url.cloned().map(Place::Url))?;
-        Some(Self {
+        Some(Self::at(place))
+    }
+
+    fn at(place: Place) -> Self {
+        Self {
             place,
             document: None,
             due: Instant::now(),
             fetched: None,
             failures: 0,
-        })
+        }
     }
 
     /// Its document as it is now, if it is time to look and it is another than before.
@@ -156,16 +158,10 @@ impl KeySources {
         Self {
             config: config.clone(),
             // A configuration without either does not pass its check; an empty path is then told as unreadable.
-            people: people.unwrap_or(Source {
-                place: Place::File(PathBuf::new()),
-                document: None,
-                due: Instant::now(),
-                fetched: None,
-                failures: 0,
-            }),
+            people: people.unwrap_or_else(|| Source::at(Place::File(PathBuf::new()))),
             services,
             changed: false,
-            told: String::new(),
+            account: Account::of("identity"),
         }
     }
 
@@ -181,20 +177,14 @@ impl KeySources {
     /// Looks at what is due; whom to believe from now on, if that has changed. `missed`: a token named an unknown key.
     pub(super) async fn look(&mut self, missed: bool) -> Option<Trusts> {
         match self.try_look(missed).await {
+            // Often nothing was due: that does not end a failure.
             Ok(None) => None,
             Ok(Some(trusts)) => {
-                self.told.clear();
-                count("changed");
-                tracing::info!(?trusts, "reloaded: the issuers' keys have changed");
+                self.account.read(true);
                 Some(trusts)
             }
             Err(error) => {
-                count("failed");
-                let text = Chain(&error).to_string();
-                if text != self.told {
-                    tracing::error!(error = %text, "the issuers' keys stay as they were");
-                    self.told = text;
-                }
+                self.account.failed(&error);
                 None
             }
         }
@@ -237,10 +227,6 @@ impl KeySources {
             }
         }
     }
-}
-
-fn count(outcome: &'static str) {
-    counter!("latchkey_reloads_total", "what" => "identity", "outcome" => outcome).increment(1);
 }
 
 fn read(path: &Path) -> Result<String, IdentityError> {

@@ -11,7 +11,7 @@ use crate::access::Scope;
 use crate::context::RequestId;
 use crate::identity::Caller;
 use crate::refusals::{Refusals, RefusedCall, Resource, Verdict};
-use crate::status::{ErrorReason, code, name};
+use crate::status::{ErrorReason, code};
 
 /// What the trail must know of a call, should it be refused.
 pub(super) struct Watched {
@@ -66,9 +66,9 @@ impl Watched {
 /// What a refusal means for the trail, if anything. That something exists beyond reach is found out later: here it is only
 /// possible.
 fn verdict(reason: ErrorReason, scope: &Scope) -> Option<Verdict> {
-    match name(reason) {
-        "NOT_ALLOWED" => Some(Verdict::Refused),
-        "TOO_MANY_ATTEMPTS" => Some(Verdict::Limited),
+    match reason {
+        ErrorReason::NotAllowed => Some(Verdict::Refused),
+        ErrorReason::TooManyAttempts => Some(Verdict::Limited),
         _ if code(reason) == Code::NotFound && !scope.everything => Some(Verdict::BeyondReach),
         _ => None,
     }
@@ -101,6 +101,11 @@ mod tests {
                 ErrorReason::NotAllowed,
                 Some(Verdict::Refused),
                 Some(Verdict::Refused),
+            ),
+            (
+                ErrorReason::TooManyAttempts,
+                Some(Verdict::Limited),
+                Some(Verdict::Limited),
             ),
             (ErrorReason::ClassNotFound, Some(Verdict::BeyondReach), None),
             (ErrorReason::Overloaded, None, None),
