@@ -1,6 +1,7 @@
 //! Erasing an account: its personal data is gone, what was decided and billed stays, and so it is for good.
 
 mod places;
+mod racing;
 
 use latchkey_proto::audit::v1::ListAuditEventsRequest;
 use latchkey_proto::enrollment::v1::{

@@ -1,6 +1,7 @@
 //! Health of both services: asked without a token, for the server and for each of its services, tied to the database.
 
 use latchkey::stack::Service;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tonic::Code;
 use tonic::transport::Channel;
@@ -78,49 +79,58 @@ async fn without_its_database_a_service_says_that_it_does_not_serve_and_with_it_
 {
     let stack = Stack::own().await;
     let name = stack.site().database.name.clone();
-    let mut server =
-        PgConnection::connect_with(&stack.site().database.admin.clone().database("postgres"))
-            .await
-            .expect("a connection");
+    let server = stack.site().database.admin.clone().database("postgres");
     let mut clients = Vec::new();
     for (service, names) in SERVICES {
         clients.push((client(&stack, service), names));
     }
 
     run(
-        &mut server,
+        &server,
         &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
     )
     .await;
-    run(
-        &mut server,
-        &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
-    )
-    .await;
     for (client, names) in &mut clients {
-        all_are(client, names, ServingStatus::NotServing).await;
+        // Anew at each look: who was just being let in when the database was closed is let in still.
+        all_are(client, names, ServingStatus::NotServing, async || {
+            run(
+                &server,
+                &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+            )
+            .await;
+        })
+        .await;
     }
     run(
-        &mut server,
+        &server,
         &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
     )
     .await;
     for (client, names) in &mut clients {
-        all_are(client, names, ServingStatus::Serving).await;
+        all_are(client, names, ServingStatus::Serving, async || {}).await;
     }
     stack.finish().await;
 }
 
-async fn run(server: &mut PgConnection, statement: &str) {
+async fn run(server: &PgConnectOptions, statement: &str) {
+    let mut server = PgConnection::connect_with(server)
+        .await
+        .expect("a connection");
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
-        .execute(server)
+        .execute(&mut server)
         .await
         .expect(statement);
 }
 
-async fn all_are(client: &HealthClient<Channel>, names: &[&str], expected: ServingStatus) {
+async fn all_are(
+    client: &HealthClient<Channel>,
+    names: &[&str],
+    expected: ServingStatus,
+    before: impl AsyncFn(),
+) {
     for name in names {
         eventually("as healthy as the database", async || {
+            before().await;
             match status(&mut client.clone(), name).await {
                 Ok(found) if found == expected => Ok(()),
                 other => Err(format!("{name}: {other:?}")),

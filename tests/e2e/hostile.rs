@@ -14,6 +14,7 @@ mod headers;
 mod material;
 mod tokens;
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use latchkey::stack::Service;
@@ -76,14 +77,15 @@ impl<'s> GoodClient<'s> {
     }
 }
 
-/// Calls until there is an answer, as the contract says: what was refused for the time being is sent again.
+/// Calls until there is an answer, as the contract says: what was refused for the time being is sent again, and so is what
+/// the connection ended under (only such a status has a source).
 async fn insist<T>(call: impl AsyncFn() -> Result<Response<T>, Status>) {
     while let Err(refusal) = call().await {
         let again = matches!(
             refusal.code(),
             Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Cancelled
-        );
-        assert!(again, "a good client: {refusal}");
+        ) || refusal.source().is_some();
+        assert!(again, "a good client: {refusal:?}");
         sleep(Duration::from_millis(100)).await;
     }
 }

@@ -9,9 +9,14 @@ use latchkey_proto::keys::v1::{GetTrainingKeyRequest, RevealTrainingKeysRequest}
 use latchkey_service_kit::identity::Role;
 use tonic::Request;
 
-use crate::harness::{Caller, ClassDraft, Organization, Stack, eventually, new_id, refused};
+use crate::harness::scene::NO_KEYS_CODE;
+use crate::harness::world::redemption;
+use crate::harness::{
+    Caller, ClassDraft, Options, Organization, Stack, eventually, new_id, refused,
+};
 
 const REVEAL: &str = "latchkey.keys.v1.TrainingKeyService/RevealTrainingKeys";
+const REDEEM_KEY: &str = "latchkey.enrollment.v1.RedemptionService/RedeemKey";
 const GET_CLASS: &str = "latchkey.enrollment.v1.ClassService/GetClass";
 
 async fn keys_trail(caller: &Caller, request: ListAuditEventsRequest) -> Vec<AuditEvent> {
@@ -207,5 +212,35 @@ async fn a_flood_of_refusals_is_no_flood_of_events() {
     .expect("rows");
     assert_eq!(calls, [1, 499]);
     stack.replica(Service::Keys, 0).run().await;
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn who_trips_a_limit_leaves_an_event_in_their_own_organization() {
+    let stack = Stack::with(Options {
+        enrollment: "[guessing]\nstudent_burst = 1\nstudent_refill_ms = 3600000",
+        ..Options::default()
+    })
+    .await;
+    let organization = Organization::new(&stack).await;
+    let student = organization.student().await.student_id;
+    let admin = organization.admin();
+    let guess = async || {
+        let request = redemption(&new_id(), &student, NO_KEYS_CODE);
+        admin.redemptions().redeem_key(request).await
+    };
+    refused(guess().await, ErrorReason::KeyNotFound);
+    // A wrong guess is not worth an event.
+    let limited = || of(AuditOutcome::Limited);
+    let manager = organization.manager();
+    assert_eq!(enrollment_trail(&manager, limited()).await, []);
+    refused(guess().await, ErrorReason::TooManyAttempts);
+    let event = eventually_one(async || enrollment_trail(&manager, limited()).await).await;
+    assert_eq!(
+        (event.action.as_str(), event.reason.as_str()),
+        (REDEEM_KEY, "TOO_MANY_ATTEMPTS")
+    );
+    assert_eq!(event.organization_id, organization.id);
+    assert_eq!(event.actor.expect("an actor").subject, "ada-admin");
     stack.finish().await;
 }

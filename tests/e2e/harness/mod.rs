@@ -4,6 +4,7 @@
 pub(crate) mod callers;
 pub(crate) mod cluster;
 pub(crate) mod collector;
+pub(crate) mod cores;
 pub(crate) mod dynamic;
 pub(crate) mod invariants;
 pub(crate) mod logs;

@@ -19,7 +19,7 @@ use super::reveal_keys::RevealedCode;
 use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::key::{KeyKind, KeyState, TrainingKey};
-use crate::domain::keyring::{CodePlace, SealedCode};
+use crate::domain::keyring::{CodePlace, Keyring, SealedCode};
 use crate::domain::refusal::Refusal;
 use crate::store::codes::{self, Sealed};
 use crate::store::{StoreError, audit, grants, listing, organizations};
@@ -120,6 +120,9 @@ pub struct Export {
     writer: RowWriter,
     /// Keys that were read and not yet written.
     ahead: VecDeque<(TrainingKey, SealedCode)>,
+    /// The keyring of the moment when they were read: a slow reader's codes open with it even if they were sealed anew
+    /// meanwhile, and the key they had been sealed with was taken out of use.
+    keyring: Arc<Keyring>,
     /// The last key that was read; `None` when there are no more.
     after: Option<Uuid>,
     /// What was handed over.
@@ -160,11 +163,17 @@ pub async fn export_keys(app: &App, call: &Call, wanted: ExportKeys) -> Result<E
         id: app.ids.new_id(),
         writer: RowWriter::new(wanted.format, COLUMNS),
         ahead: VecDeque::new(),
+        keyring: Arc::clone(&first.keyring),
         after: None,
         contents: Contents::default(),
         ended: false,
     };
-    let details = beginning(&export.filter, wanted.format, &wanted.reason, first.len());
+    let details = beginning(
+        &export.filter,
+        wanted.format,
+        &wanted.reason,
+        first.keys.len(),
+    );
     export.record(Action::Export, export.id, details).await?;
     export.take_in(first);
     Ok(export)
@@ -194,19 +203,26 @@ fn beginning(filter: &Filter, format: RowFormat, reason: &str, first: usize) -> 
     Value::Object(fields)
 }
 
+/// Keys that were read together.
+struct Page {
+    /// They, with their sealed codes.
+    keys: Vec<(TrainingKey, SealedCode)>,
+    /// What opens those.
+    keyring: Arc<Keyring>,
+}
+
 /// The next keys with their codes, newest first, older than the key `after`.
-async fn page(
-    app: &App,
-    filter: &Filter,
-    after: Option<Uuid>,
-) -> Result<Vec<(TrainingKey, SealedCode)>, Error> {
+async fn page(app: &App, filter: &Filter, after: Option<Uuid>) -> Result<Page, Error> {
     let read = async {
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let keys = listing::page(&app.pool, filter, after, limit).await?;
         let places: Vec<CodePlace> = keys.iter().map(place).collect();
         // Read by a statement of its own: which code a generation of a key has never changes.
         let codes = codes::sealed_at(&app.pool, &places).await?;
-        with_codes(keys, codes)
+        Ok(Page {
+            keys: with_codes(keys, codes)?,
+            keyring: app.keyring.present(),
+        })
     };
     let read = answered(PAGE_WITHIN, read).await;
     read.map_err(|silence| Error::DependencyUnavailable(Arc::new(silence)))?
@@ -284,10 +300,12 @@ impl Export {
         Ok(Some(Part::Summary(self.contents.clone())))
     }
 
-    fn take_in(&mut self, page: Vec<(TrainingKey, SealedCode)>) {
-        let full = page.len() == PAGE;
-        self.after = page.last().filter(|_| full).map(|(key, _)| key.key_id);
-        self.ahead.extend(page);
+    fn take_in(&mut self, page: Page) {
+        let Page { keys, keyring } = page;
+        let full = keys.len() == PAGE;
+        self.after = keys.last().filter(|_| full).map(|(key, _)| key.key_id);
+        self.ahead.extend(keys);
+        self.keyring = keyring;
     }
 
     fn write(&mut self, key: &TrainingKey, code: &SealedCode) -> Result<(), Error> {
@@ -297,7 +315,7 @@ impl Export {
             organization_id: key.organization_id,
             code: code.clone(),
         };
-        let code = RevealedCode::open(&sealed, &self.app.keyring.present())?;
+        let code = RevealedCode::open(&sealed, &self.keyring)?;
         let class_id = key.class_id.to_string();
         let by = key.key_use.map(|used| used.student_id.to_string());
         let at = key.key_use.map(|used| {
