@@ -8,6 +8,7 @@
 //!
 //! End-to-end tests stand on the first three.
 
+pub mod bench;
 pub mod demo;
 pub mod export;
 pub mod postgres;

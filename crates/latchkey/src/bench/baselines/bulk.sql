@@ -1,0 +1,53 @@
+-- What the bulk baselines write and read: keys and their codes as the keys service stores them, with the same indexes,
+-- checks and references.
+
+CREATE SCHEMA bulk;
+
+CREATE TABLE bulk.grants (
+    class_id        uuid PRIMARY KEY,
+    organization_id uuid NOT NULL,
+    name            text NOT NULL
+);
+
+CREATE TABLE bulk.training_keys (
+    key_id          uuid PRIMARY KEY,
+    kind            text NOT NULL CHECK (kind IN ('enrollment', 'event')),
+    organization_id uuid NOT NULL,
+    class_id        uuid NOT NULL REFERENCES bulk.grants,
+    batch_id        uuid NOT NULL,
+    generation      integer NOT NULL CHECK (generation >= 1),
+    masked_code     text NOT NULL,
+    own_code        boolean NOT NULL DEFAULT false,
+    created_at      timestamptz NOT NULL,
+    created_by      text NOT NULL,
+    revoked_at      timestamptz,
+    revoked_by      text,
+    revoke_reason   text,
+    version         bigint NOT NULL DEFAULT 1 CHECK (version >= 1),
+    CHECK (kind = 'event' OR (generation = 1 AND NOT own_code)),
+    CHECK ((revoked_at IS NULL) = (revoked_by IS NULL))
+);
+CREATE UNIQUE INDEX training_keys_event ON bulk.training_keys (class_id) WHERE kind = 'event';
+CREATE INDEX training_keys_class ON bulk.training_keys (class_id, key_id);
+CREATE INDEX training_keys_organization ON bulk.training_keys (organization_id, key_id);
+CREATE INDEX training_keys_batch ON bulk.training_keys (batch_id, key_id);
+
+CREATE TABLE bulk.codes (
+    key_id          uuid NOT NULL REFERENCES bulk.training_keys,
+    generation      integer NOT NULL,
+    organization_id uuid NOT NULL,
+    hash            bytea NOT NULL CHECK (octet_length(hash) = 32),
+    hash_version    smallint NOT NULL,
+    sealed_code     bytea NOT NULL,
+    seal_version    smallint NOT NULL,
+    issued_at       timestamptz NOT NULL,
+    valid_until     timestamptz,
+    retired_at      timestamptz,
+    PRIMARY KEY (key_id, generation)
+);
+CREATE UNIQUE INDEX codes_unretired_hash ON bulk.codes (hash) WHERE retired_at IS NULL;
+CREATE INDEX codes_retired_hash ON bulk.codes (hash, issued_at) WHERE retired_at IS NOT NULL;
+
+-- A class has at most 10000 keys, and a request makes at most 1000.
+INSERT INTO bulk.grants (class_id, organization_id, name)
+SELECT md5('class ' || n)::uuid, md5('organization')::uuid, 'Class ' || n FROM generate_series(0, :keys / 10000) n;
