@@ -15,7 +15,7 @@ use super::injury::{self, Injury, REPLICAS};
 use super::watch::Watch;
 use super::wish::{Answer, Wish, cancel};
 use crate::harness::world::{enrolled, redemption};
-use crate::harness::{Caller, ClassDraft, Organization, Stack, invariants, new_id};
+use crate::harness::{Caller, ClassDraft, Organization, Stack, eventually, invariants, new_id};
 use crate::registration::{registration, with_identity};
 
 /// How many redeem the event key, for so many seats.
@@ -207,7 +207,12 @@ impl Arena {
         }
         let mut on_rosters = BTreeSet::new();
         for room in rooms {
-            on_rosters.extend(enrolled(&self.organization().roster(&room.class_id).await));
+            // Who meets a connection that was ended meanwhile is asked to come again.
+            let roster = eventually("a roster", async || {
+                let read = self.organization().try_roster(&room.class_id).await;
+                read.map_err(|refusal| refusal.to_string())
+            });
+            on_rosters.extend(enrolled(&roster.await));
         }
         assert_eq!(on_rosters, seated, "the rosters are not what was answered");
         invariants::hold(&self.stack).await;

@@ -227,15 +227,15 @@ impl<'s> Organization<'s> {
     }
 
     pub(crate) async fn roster(&self, class_id: &str) -> GetRosterResponse {
+        self.try_roster(class_id).await.expect("the roster")
+    }
+
+    pub(crate) async fn try_roster(&self, class_id: &str) -> Result<GetRosterResponse, Status> {
         let request = GetRosterRequest {
             class_id: class_id.to_owned(),
         };
-        self.admin()
-            .enrollments()
-            .get_roster(request)
-            .await
-            .expect("the roster")
-            .into_inner()
+        let answer = self.admin().enrollments().get_roster(request).await?;
+        Ok(answer.into_inner())
     }
 
     /// Cancels a class.

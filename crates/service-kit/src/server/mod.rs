@@ -4,6 +4,7 @@ mod admission;
 mod call_log;
 mod call_metrics;
 mod deadline;
+mod dispatch;
 mod foreign;
 mod gate;
 mod health;
@@ -29,9 +30,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::service::{Routes, RoutesBuilder};
 use tower::Service;
 
+use self::dispatch::Dispatch;
 use self::gate::Gate;
 use self::health::Health;
 pub use self::outlet::{NotTaken, Outlet, Streamed, streamed};
@@ -129,7 +130,7 @@ pub struct ServerOptions {
 /// A gRPC server: services behind one gate (see [`GrpcServer::serve`]), health and reflection.
 pub struct GrpcServer {
     options: ServerOptions,
-    routes: RoutesBuilder,
+    dispatch: Dispatch,
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
     readiness: health::Check,
@@ -150,7 +151,7 @@ impl GrpcServer {
     pub fn new(options: ServerOptions) -> Self {
         Self {
             options,
-            routes: Routes::builder(),
+            dispatch: Dispatch::default(),
             names: Vec::new(),
             descriptors: Vec::new(),
             readiness: Box::new(|| Box::pin(async { true })),
@@ -170,7 +171,7 @@ impl GrpcServer {
             + 'static,
         S::Future: Send + 'static,
     {
-        self.routes.add_service(service);
+        self.dispatch = self.dispatch.with(service);
         self.names.push(S::NAME);
         self
     }
@@ -287,7 +288,7 @@ impl GrpcServer {
     fn assemble(self) -> Result<Assembly, ServeError> {
         let Self {
             options,
-            mut routes,
+            mut dispatch,
             names,
             descriptors,
             readiness,
@@ -303,13 +304,14 @@ impl GrpcServer {
             shutdown: ending,
         } = options;
         let health = Health::new(names.iter().copied());
-        routes.add_service(health.server());
+        dispatch = dispatch.with(health.server());
         if !descriptors.is_empty() {
-            add_reflection(&mut routes, &names, &descriptors).map_err(ServeError::Reflection)?;
+            dispatch = with_reflection(dispatch, &names, &descriptors)
+                .map_err(ServeError::Reflection)?;
         }
         Ok(Assembly {
             gate: Gate::new(
-                routes.routes().prepare(),
+                dispatch,
                 gate::Shared::new(access, Arc::clone(&verifier), ids, refusals, &limits)
                     .with_streams(streams),
             ),
@@ -325,7 +327,7 @@ impl GrpcServer {
 
 /// A server that only lacks its connections.
 struct Assembly {
-    gate: Gate<Routes>,
+    gate: Gate<Dispatch>,
     health: Health,
     readiness: health::Check,
     verifier: Arc<TokenVerifier>,
@@ -344,11 +346,11 @@ fn transport(limits: &LimitsConfig) -> tonic::transport::Server {
         .initial_connection_window_size(CONNECTION_WINDOW)
 }
 
-fn add_reflection(
-    routes: &mut RoutesBuilder,
+fn with_reflection(
+    dispatch: Dispatch,
     names: &[&'static str],
     descriptors: &[&'static [u8]],
-) -> Result<(), tonic_reflection::server::Error> {
+) -> Result<Dispatch, tonic_reflection::server::Error> {
     let builder = || {
         let mut builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -360,7 +362,7 @@ fn add_reflection(
             .iter()
             .fold(builder, |builder, name| builder.with_service_name(*name))
     };
-    routes.add_service(builder().build_v1()?);
-    routes.add_service(builder().build_v1alpha()?);
-    Ok(())
+    Ok(dispatch
+        .with(builder().build_v1()?)
+        .with(builder().build_v1alpha()?))
 }

@@ -6,17 +6,17 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use tonic::body::Body;
-use tonic::service::Routes;
 use tower::Service;
 
+use super::dispatch::Dispatch;
 use super::gate::Gate;
 
-/// All routes of a server behind its gate, to be called in the same process. Clones are the same service.
+/// All services of a server behind its gate, to be called in the same process. Clones are the same service.
 ///
 /// Made by [`super::GrpcServer::into_service`]. Needs a tokio runtime when it is called.
 #[derive(Clone)]
 pub struct GrpcService {
-    gate: Gate<Routes>,
+    gate: Gate<Dispatch>,
 }
 
 impl std::fmt::Debug for GrpcService {
@@ -28,7 +28,7 @@ impl std::fmt::Debug for GrpcService {
 }
 
 impl GrpcService {
-    pub(super) fn new(gate: Gate<Routes>) -> Self {
+    pub(super) fn new(gate: Gate<Dispatch>) -> Self {
         Self { gate }
     }
 
