@@ -4,6 +4,7 @@
 //! - [`stack`] makes secrets, databases and configuration, and runs both services on them.
 //! - [`verify`] tells whether what both services store holds together.
 //! - [`export`] writes the keys of a class into a file.
+//! - [`load`] calls the redemption endpoint as often as asked, and measures and judges the answers.
 //! - [`demo`] plays the main job on a stack and checks that it went as the rules say.
 //!
 //! End-to-end tests stand on the first three.
@@ -11,6 +12,7 @@
 pub mod bench;
 pub mod demo;
 pub mod export;
+pub mod load;
 pub mod postgres;
 pub mod progress;
 pub mod stack;

@@ -67,9 +67,21 @@ impl ClientTls {
     /// # Errors
     /// When nobody answers there, or nobody who can be believed.
     pub async fn open(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+        self.open_as(address, &address.ip().to_string()).await
+    }
+
+    /// The same to the server at `address` that is known as `host`, a name or an address, for which its certificate must be.
+    ///
+    /// # Errors
+    /// When nobody answers there, or nobody who can be believed.
+    pub async fn open_as(
+        &self,
+        address: SocketAddr,
+        host: &str,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let name = ServerName::from(address.ip());
         TlsConnector::from(self.0.current())
             .connect(name, stream)
             .await

@@ -1,0 +1,200 @@
+//! When calls are made, and when it is enough.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Who says when the next call is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// Each worker makes the next call when it has the answer to the last one.
+    Closed,
+    /// Calls are made at a constant rate, whether or not answers come. At most as many are on their way as there are
+    /// workers; those that have to wait for a worker count that as part of their latency, which is measured from the moment
+    /// at which they should have been made.
+    Open {
+        /// How many calls a second.
+        per_second: f64,
+    },
+}
+
+/// When a run ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// After this time, the ramp included.
+    After(Duration),
+    /// After so many calls.
+    Count(u64),
+}
+
+/// The timer rings at whole milliseconds. What it is late by that is no fault of the service.
+const TIMER: Duration = Duration::from_millis(2);
+
+/// The calls of one run, over all threads.
+pub(super) struct Schedule<'s> {
+    pace: Pace,
+    until: Until,
+    ramp: Duration,
+    workers: usize,
+    issued: AtomicU64,
+    over: AtomicBool,
+    stop: &'s AtomicBool,
+}
+
+impl<'s> Schedule<'s> {
+    /// The schedule of a run of `workers` that `stop` ends early.
+    pub(super) fn new(
+        pace: Pace,
+        until: Until,
+        ramp: Duration,
+        workers: usize,
+        stop: &'s AtomicBool,
+    ) -> Self {
+        Self {
+            pace,
+            until,
+            ramp,
+            workers,
+            issued: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            stop,
+        }
+    }
+
+    /// How long a worker waits before its first call: in a closed loop they begin one after the other.
+    pub(super) fn entrance(&self, worker: usize) -> Duration {
+        match self.pace {
+            Pace::Open { .. } => Duration::ZERO,
+            Pace::Closed => {
+                let place = u32::try_from(worker).unwrap_or(u32::MAX);
+                let of = u32::try_from(self.workers).unwrap_or(u32::MAX).max(1);
+                self.ramp * place / of
+            }
+        }
+    }
+
+    /// The moment, since the beginning, at which the next call should be made; `None` when it is enough. `elapsed` is now.
+    pub(super) fn next(&self, elapsed: Duration) -> Option<Duration> {
+        if self.is_stopped() || self.over.load(Ordering::Relaxed) {
+            return None;
+        }
+        let number = self.issued.fetch_add(1, Ordering::Relaxed);
+        if matches!(self.until, Until::Count(count) if number >= count) {
+            return None;
+        }
+        let at = match self.pace {
+            Pace::Closed => elapsed,
+            Pace::Open { per_second } => moment(number, per_second, self.ramp),
+        };
+        match self.until {
+            Until::After(end) if at >= end => None,
+            _ => Some(at),
+        }
+    }
+
+    /// Lets no further call begin.
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the run was ended from outside.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// When the call with this number should be made, at a rate that grows evenly during `ramp` and is constant from then on.
+fn moment(number: u64, per_second: f64, ramp: Duration) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let number = number as f64;
+    let ramp = ramp.as_secs_f64();
+    let in_ramp = per_second * ramp / 2.0;
+    let seconds = if number < in_ramp {
+        (2.0 * ramp * number / per_second).sqrt()
+    } else {
+        ramp + (number - in_ramp) / per_second
+    };
+    Duration::from_secs_f64(seconds)
+}
+
+/// Waits until `at`; the moment from which the latency of the call counts: `at` itself, if the worker came to it late or the
+/// machine woke it far too late, and otherwise the moment at which the timer rang.
+pub(super) async fn wait_until(at: Instant) -> Instant {
+    if at <= Instant::now() {
+        return at;
+    }
+    tokio::time::sleep_until(at.into()).await;
+    let now = Instant::now();
+    if now.duration_since(at) <= TIMER {
+        now
+    } else {
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn an_open_loop_keeps_its_rate_whatever_becomes_of_calls() {
+        let stop = AtomicBool::new(false);
+        let pace = Pace::Open { per_second: 100.0 };
+        let schedule = Schedule::new(pace, Until::After(seconds(1.0)), Duration::ZERO, 4, &stop);
+        // Late as it may be, calls are still due at their own moments.
+        let moments: Vec<Duration> = std::iter::from_fn(|| schedule.next(seconds(77.0))).collect();
+        assert_eq!(moments.len(), 100);
+        assert_eq!(moments[0], Duration::ZERO);
+        assert_eq!(moments[50], seconds(0.5));
+        assert_eq!(schedule.entrance(3), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_ramp_brings_half_as_much() {
+        let ramp = seconds(2.0);
+        assert_eq!(moment(0, 100.0, ramp), Duration::ZERO);
+        assert_eq!(moment(25, 100.0, ramp), seconds(1.0));
+        assert_eq!(moment(100, 100.0, ramp), seconds(2.0));
+        assert_eq!(moment(200, 100.0, ramp), seconds(3.0));
+    }
+
+    #[test]
+    fn a_closed_loop_ends_by_time_by_count_or_when_it_is_told_to() {
+        let stop = AtomicBool::new(false);
+        let by_time = Schedule::new(
+            Pace::Closed,
+            Until::After(seconds(1.0)),
+            seconds(0.5),
+            4,
+            &stop,
+        );
+        assert_eq!(by_time.next(seconds(0.9)), Some(seconds(0.9)));
+        assert_eq!(by_time.next(seconds(1.0)), None);
+        assert_eq!(by_time.entrance(2), seconds(0.25));
+        let by_count = Schedule::new(Pace::Closed, Until::Count(2), Duration::ZERO, 1, &stop);
+        assert!(by_count.next(seconds(9.0)).is_some());
+        assert!(by_count.next(seconds(9.0)).is_some());
+        assert!(by_count.next(seconds(9.0)).is_none());
+        assert!(by_time.next(seconds(0.1)).is_some());
+        by_time.end();
+        assert!(by_time.next(seconds(0.1)).is_none());
+        assert!(!by_time.is_stopped());
+        let told = Schedule::new(Pace::Closed, Until::Count(9), Duration::ZERO, 1, &stop);
+        stop.store(true, Ordering::Relaxed);
+        assert!(told.next(seconds(0.1)).is_none());
+        assert!(told.is_stopped());
+    }
+
+    #[tokio::test]
+    async fn who_comes_late_counts_from_when_it_should_have_been() {
+        let now = Instant::now();
+        let past = now.checked_sub(seconds(0.5)).expect("a past");
+        assert_eq!(wait_until(past).await, past);
+        let soon = now + seconds(0.01);
+        let woken = wait_until(soon).await;
+        assert!(woken >= soon && woken <= soon + TIMER, "{:?}", woken - soon);
+    }
+}
