@@ -90,11 +90,12 @@ impl Ground {
             .with_context(|| format!("cannot connect to the database {database}"))
     }
 
-    /// An empty database.
+    /// An empty database, in the place of what a benchmark that failed may have left under its name.
     ///
     /// # Errors
     /// When it cannot be made.
     pub async fn empty(&self, name: &str) -> anyhow::Result<PgConnection> {
+        self.drop(name).await?;
         let mut connection = self.connect("postgres").await?;
         execute(&mut connection, &format!("CREATE DATABASE {name}")).await?;
         self.connect(name).await
@@ -126,7 +127,7 @@ impl Ground {
         let mut connection = self.connect("postgres").await?;
         execute(
             &mut connection,
-            &format!("DROP DATABASE {name} WITH (FORCE)"),
+            &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
         )
         .await
     }

@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod bench;
 mod demo;
 mod describe;
 mod dev;
@@ -16,6 +17,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use latchkey::bench::echo::{self, EchoArguments};
 use latchkey::postgres::guard::{self, GuardOptions};
 
 /// Training keys open classes: the services, and everything around them.
@@ -38,6 +40,11 @@ enum Command {
     /// Forty students race for the thirty seats of a class; then the class moves, one of them cancels and another takes
     /// the freed key. The exit status is 0 only if everything went as the rules say.
     Demo,
+    /// Measure how fast the services are, against the same work done by hand, on a stack of its own of which nothing is kept.
+    ///
+    /// Each figure is a ratio of two sides that take turns; the exit status is 0 only if all answers were right and all
+    /// bounds were met.
+    Bench(bench::Bench),
     /// Tell whether what both services store holds together.
     ///
     /// Waits until what keys is owed has arrived there, then names the table and the id of everything that is broken.
@@ -61,6 +68,9 @@ enum Command {
     Keyring(keyring::KeyringCommand),
     /// Ask a service whether it serves.
     Health(health::Health),
+    /// Answers CheckKey with what is always the same.
+    #[command(hide = true)]
+    BenchEcho(EchoArguments),
     /// Holds a Postgres and stops it when standard input closes.
     #[command(hide = true)]
     GuardPostgres(GuardOptions),
@@ -71,6 +81,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Dev(dev) => on_runtime(dev::run(&dev)),
         Command::Demo => on_runtime(demo::run()),
+        Command::Bench(bench) => on_runtime(bench::run(&bench)),
         Command::Verify(options) => on_runtime(verify::run(&options)),
         Command::Keys(keys) => on_runtime(keys::run(&keys)),
         Command::Token(token) => token::run(&token),
@@ -80,6 +91,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Keyring(keyring) => on_runtime(keyring::run(&keyring)),
         Command::Health(health) => on_runtime(health::run(&health)),
         Command::Serve(serve) => return serve::run(&serve),
+        Command::BenchEcho(arguments) => return echo::run(&arguments),
         Command::GuardPostgres(options) => return guard::run(&options),
     };
     result.unwrap_or_else(|error| {

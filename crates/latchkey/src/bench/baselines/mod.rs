@@ -25,9 +25,6 @@ const DATABASE: &str = "baseline";
 const CLASSES: u32 = 100;
 /// How many keys there are: more than the fastest run uses.
 const KEYS: u32 = 200_000;
-/// With how many clients it is tried; the best of them counts.
-pub const CLIENTS: [u32; 3] = [8, 32, 64];
-
 /// Which script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Script {
@@ -92,14 +89,19 @@ impl ByHand {
         })
     }
 
-    /// Runs `script` for `duration` with each number of clients, and has the best of them count: redemptions a second.
+    /// Runs `script` for `duration` with each of these numbers of clients, and has the best of them count: redemptions a second.
     ///
     /// # Errors
     /// When it fails, or did not do what it says.
-    pub async fn best(&mut self, script: Script, duration: Duration) -> anyhow::Result<Sample> {
+    pub async fn best(
+        &mut self,
+        script: Script,
+        clients: &[u32],
+        duration: Duration,
+    ) -> anyhow::Result<Sample> {
         let mut best: Option<Sample> = None;
         let mut tried = Vec::new();
-        for clients in CLIENTS {
+        for &clients in clients {
             self.clear().await?;
             let measurement = self.meter.begin().await?;
             let outcome = self.run(script, clients, duration, false).await?;

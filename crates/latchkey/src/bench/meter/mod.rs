@@ -14,6 +14,7 @@ use self::batches::Batches;
 use self::process::{busy, cpu, family};
 pub use self::process::{memory, reset_peak};
 use self::wal::{Wal, postmaster};
+use super::percentile::median;
 
 /// What to look at.
 #[derive(Debug)]
@@ -72,6 +73,26 @@ struct Reading {
 #[derive(Debug)]
 pub struct Measurement {
     before: Reading,
+}
+
+impl Usage {
+    /// The median of each figure; none of none.
+    pub fn median(usages: &[Self]) -> Option<Self> {
+        let of = |figure: fn(&Self) -> f64| median(usages.iter().map(figure));
+        let maybe = |figure: fn(&Self) -> Option<f64>| median(usages.iter().filter_map(figure));
+        Some(Self {
+            cores_busy: of(|usage| usage.cores_busy)?,
+            keys_us: of(|usage| usage.keys_us)?,
+            enrollment_us: of(|usage| usage.enrollment_us)?,
+            postgres_us: of(|usage| usage.postgres_us)?,
+            client_us: of(|usage| usage.client_us)?,
+            wal_bytes: of(|usage| usage.wal_bytes)?,
+            wal_flushes: maybe(|usage| usage.wal_flushes),
+            batch: maybe(|usage| usage.batch),
+            keys_peak_mib: of(|usage| usage.keys_peak_mib)?,
+            enrollment_peak_mib: of(|usage| usage.enrollment_peak_mib)?,
+        })
+    }
 }
 
 impl Meter {

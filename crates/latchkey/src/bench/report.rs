@@ -1,0 +1,248 @@
+//! What was measured, for people and for machines.
+
+use std::fmt::Write as _;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use serde_json::{Map, Value, json};
+
+use super::catalogue::Benchmark;
+use super::machine::Machine;
+use super::meter::Usage;
+use super::rounds::{Measured, Sample};
+
+/// All benchmarks of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The machine.
+    pub machine: Machine,
+    /// What came of each benchmark, in the order in which they were run.
+    pub results: Vec<(Benchmark, Measured)>,
+}
+
+impl Report {
+    /// Whether all answers were right and all bounds were met.
+    pub fn is_ok(&self) -> bool {
+        self.results.iter().all(|(_, measured)| measured.passes)
+    }
+
+    /// Tables of the ratios and of what both sides took, and what is wrong.
+    pub fn for_people(&self) -> String {
+        let mut text = format!("{}\n\n{}\n", self.machine.for_people(), self.ratios());
+        let _ = writeln!(
+            text,
+            "\nWhat one operation took: medians over the rounds\n{}",
+            self.usages()
+        );
+        for (benchmark, measured) in &self.results {
+            for wrong in &measured.wrong {
+                let _ = writeln!(text, "wrong: {}: {wrong}", benchmark.name());
+            }
+            if !measured.passes {
+                let _ = writeln!(
+                    text,
+                    "missed: {}: {:.2}, and must be {:.2}",
+                    benchmark.name(),
+                    measured.ratio,
+                    measured.must
+                );
+            }
+        }
+        let verdict = if self.is_ok() { "ok" } else { "failed" };
+        let _ = writeln!(text, "bench: {verdict}");
+        text
+    }
+
+    fn ratios(&self) -> Table {
+        let mut table = table(&[
+            "benchmark",
+            "ratio",
+            "min",
+            "max",
+            "must",
+            "aim",
+            "",
+            "ours",
+            "baseline",
+            "unit",
+        ]);
+        for (benchmark, measured) in &self.results {
+            let aimed = benchmark.goal().aimed(measured.ratio);
+            let mark = match (measured.passes, aimed) {
+                (false, _) => "MISSED",
+                (true, false) => "met",
+                (true, true) => "aim reached",
+            };
+            table.add_row([
+                benchmark.name().to_owned(),
+                format!("{:.2}", measured.ratio),
+                format!("{:.2}", measured.min),
+                format!("{:.2}", measured.max),
+                format!("{:.2}", measured.must),
+                format!("{:.2}", measured.aim),
+                mark.to_owned(),
+                number(measured.ours),
+                number(measured.baseline),
+                measured.unit.to_owned(),
+            ]);
+        }
+        for column in [1, 2, 3, 4, 5, 7, 8] {
+            right(&mut table, column);
+        }
+        table
+    }
+
+    fn usages(&self) -> Table {
+        let mut table = table(&[
+            "benchmark",
+            "side",
+            "cores",
+            "keys µs",
+            "enrollment µs",
+            "Postgres µs",
+            "client µs",
+            "WAL bytes",
+            "flushes",
+            "batch",
+            "peak MiB",
+        ]);
+        for (benchmark, measured) in &self.results {
+            let sides: [(&str, fn(&super::rounds::Round) -> &Sample); 2] = [
+                ("ours", |round| &round.ours),
+                ("baseline", |round| &round.baseline),
+            ];
+            for (side, of) in sides {
+                let usages: Vec<Usage> = measured
+                    .rounds
+                    .iter()
+                    .filter_map(|round| of(round).usage)
+                    .collect();
+                if let Some(usage) = Usage::median(&usages) {
+                    table.add_row(row(benchmark.name(), side, &usage));
+                }
+            }
+        }
+        for column in 2..11 {
+            right(&mut table, column);
+        }
+        table
+    }
+
+    /// One object, in which each benchmark is a field under its name.
+    ///
+    /// # Errors
+    /// None that is known of.
+    pub fn for_machines(&self) -> serde_json::Result<String> {
+        let mut fields = Map::new();
+        for (benchmark, measured) in &self.results {
+            let value = serde_json::to_value(measured)?;
+            fields.insert(benchmark.name().to_owned(), value);
+        }
+        fields.insert("machine".to_owned(), json!(self.machine));
+        fields.insert("ok".to_owned(), json!(self.is_ok()));
+        serde_json::to_string_pretty(&Value::Object(fields))
+    }
+}
+
+fn row(benchmark: &str, side: &str, usage: &Usage) -> Vec<String> {
+    let whole = |value: f64| format!("{value:.0}");
+    vec![
+        benchmark.to_owned(),
+        side.to_owned(),
+        format!("{:.2}", usage.cores_busy),
+        whole(usage.keys_us),
+        whole(usage.enrollment_us),
+        whole(usage.postgres_us),
+        whole(usage.client_us),
+        whole(usage.wal_bytes),
+        usage
+            .wal_flushes
+            .map_or_else(String::new, |flushes| format!("{flushes:.3}")),
+        usage
+            .batch
+            .map_or_else(String::new, |batch| format!("{batch:.1}")),
+        whole(usage.keys_peak_mib.max(usage.enrollment_peak_mib)),
+    ]
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
+    table
+}
+
+fn right(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// With as many digits as say something.
+fn number(value: f64) -> String {
+    if value.abs() < 100.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rounds::Round;
+    use super::*;
+
+    fn report() -> Report {
+        let sample = |value| Sample {
+            value,
+            usage: None,
+            note: String::new(),
+        };
+        let results = Benchmark::ALL.map(|benchmark| {
+            let good = benchmark.goal().must;
+            let rounds = vec![Round::of(sample(100.0), sample(100.0 * good))];
+            let measured = Measured::of(benchmark, benchmark.goal(), rounds, Vec::new());
+            (benchmark, measured)
+        });
+        Report {
+            machine: Machine::this("15.14"),
+            results: results.into(),
+        }
+    }
+
+    #[test]
+    fn every_benchmark_is_a_field_with_what_it_is_held_to() {
+        let json = report().for_machines().expect("JSON");
+        let json: Value = serde_json::from_str(&json).expect("JSON");
+        for benchmark in Benchmark::ALL {
+            let field = &json[benchmark.name()];
+            for number in ["ratio", "min", "max", "must", "aim"] {
+                assert!(field[number].is_number(), "{} {number}", benchmark.name());
+            }
+            let rounds = field["rounds"].as_array().expect("rounds");
+            assert_eq!(rounds.len(), 1);
+            assert!(rounds[0]["baseline"]["value"].is_number());
+            assert!(rounds[0]["ours"]["value"].is_number());
+            assert_eq!(field["passes"], true, "{}", benchmark.name());
+        }
+        assert_eq!(json["machine"]["postgres"], "15.14");
+        assert_eq!(json["ok"], true);
+    }
+
+    #[test]
+    fn what_is_missed_or_wrong_is_said_plainly() {
+        let mut report = report();
+        assert!(report.for_people().ends_with("bench: ok\n"));
+        let missed = &mut report.results[0].1;
+        (missed.ratio, missed.passes) = (1.0, false);
+        let wrong = &mut report.results[1].1;
+        (wrong.wrong, wrong.passes) = (vec!["one seat too many".to_owned()], false);
+        let text = report.for_people();
+        for part in [
+            "missed: redeem_enrollment_64: 1.00, and must be 3.00",
+            "wrong: redeem_event_64: one seat too many",
+            "bench: failed",
+        ] {
+            assert!(text.contains(part), "{part} in:\n{text}");
+        }
+    }
+}
