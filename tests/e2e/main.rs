@@ -35,6 +35,7 @@ mod organizations;
 mod outages;
 mod overload;
 mod passwords;
+mod plans;
 mod planted_bugs;
 mod races;
 mod readme_session;

@@ -1,5 +1,6 @@
 -- The schema of the enrollment service. Names are qualified everywhere and search_path is never set: the schema belongs
 -- to this service alone. The schema itself is created by sqlx (`create-schemas` in sqlx.toml).
+-- Primary keys are added after the other indexes of their tables: docs/decisions/0010.
 
 CREATE TABLE enrollment.organizations (
     organization_id   uuid PRIMARY KEY,
@@ -18,7 +19,7 @@ CREATE INDEX organizations_owed ON enrollment.organizations (organization_id) WH
 CREATE INDEX organizations_ancestors ON enrollment.organizations USING gin (ancestor_ids);
 
 CREATE TABLE enrollment.classes (
-    class_id           uuid PRIMARY KEY,
+    class_id           uuid NOT NULL,
     organization_id    uuid NOT NULL REFERENCES enrollment.organizations,
     course_id          text NOT NULL,
     course_name        text NOT NULL,
@@ -48,9 +49,10 @@ CREATE INDEX classes_organization ON enrollment.classes (organization_id, starts
 CREATE INDEX classes_start ON enrollment.classes (starts_at, class_id);
 CREATE INDEX classes_instructors ON enrollment.classes USING gin (instructors);
 CREATE INDEX classes_owed ON enrollment.classes (class_id) WHERE copied_version < version;
+ALTER TABLE enrollment.classes ADD PRIMARY KEY (class_id);
 
 CREATE TABLE enrollment.students (
-    student_id      uuid PRIMARY KEY,         -- registered with a key: derived from the redemption id
+    student_id      uuid NOT NULL,         -- registered with a key: derived from the redemption id
     organization_id uuid NOT NULL,
     email           text,                     -- null once erased
     email_folded    text,
@@ -75,12 +77,13 @@ CREATE TABLE enrollment.students (
 );
 CREATE INDEX students_organization ON enrollment.students (organization_id, student_id);
 CREATE INDEX students_erased ON enrollment.students (erased_at) WHERE erased_at IS NOT NULL;
+ALTER TABLE enrollment.students ADD PRIMARY KEY (student_id);
 
 -- One insert-only row per decision: idempotence record, audit row of the redemption, and the operator's history.
 -- No foreign keys here and on enrollments: each would cost a look-up and a share lock per row on the hot path, and the
 -- deciding transaction holds the class lock and has just read the rows they would guard.
 CREATE TABLE enrollment.redemptions (
-    redemption_id   uuid PRIMARY KEY,
+    redemption_id   uuid NOT NULL,
     registration    boolean NOT NULL,
     outcome         text NOT NULL CHECK (outcome IN ('enrolled', 'already_in', 'refused')),
     reason          text,                     -- of a refusal: an error reason's name
@@ -109,10 +112,11 @@ CREATE INDEX redemptions_organization ON enrollment.redemptions (organization_id
 
 -- Those that are deleted in time.
 CREATE INDEX redemptions_not_for_ever ON enrollment.redemptions (decided_at) WHERE outcome <> 'enrolled';
+ALTER TABLE enrollment.redemptions ADD PRIMARY KEY (redemption_id);
 
 -- A student's place in a class. Its id is the id of the redemption (or direct request) that made it.
 CREATE TABLE enrollment.enrollments (
-    enrollment_id   uuid PRIMARY KEY,
+    enrollment_id   uuid NOT NULL,
     class_id        uuid NOT NULL,
     organization_id uuid NOT NULL,            -- of the class
     student_id      uuid NOT NULL,
@@ -139,6 +143,7 @@ CREATE UNIQUE INDEX enrollments_live ON enrollment.enrollments (class_id, studen
 CREATE INDEX enrollments_student ON enrollment.enrollments (student_id);
 CREATE INDEX enrollments_ended ON enrollment.enrollments (class_id, student_id) WHERE status = 'cancelled';
 CREATE INDEX enrollments_changed ON enrollment.enrollments (changed_xid);
+ALTER TABLE enrollment.enrollments ADD PRIMARY KEY (enrollment_id);
 
 -- How far marks and releases have been delivered to keys: every change below this transaction id.
 CREATE TABLE enrollment.deliveries (
@@ -170,16 +175,16 @@ CREATE TABLE enrollment.attempts (
     subject    uuid NOT NULL,
     cost       interval NOT NULL,         -- of the failures that were added last
     paid_at    timestamptz NOT NULL,
-    changed_at timestamptz NOT NULL,
-    PRIMARY KEY (limit_name, subject)
+    changed_at timestamptz NOT NULL
 );
 CREATE INDEX attempts_changed ON enrollment.attempts (changed_at);
 CREATE INDEX attempts_paid ON enrollment.attempts (paid_at);
+ALTER TABLE enrollment.attempts ADD PRIMARY KEY (limit_name, subject);
 
 -- Inserted, never changed. A deed is written in its own transaction; a refused call a moment after its answer, and calls
 -- that repeat within a minute as one row.
 CREATE TABLE enrollment.audit_events (
-    event_id        uuid PRIMARY KEY,         -- UUIDv7
+    event_id        uuid NOT NULL,         -- UUIDv7
     occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor_subject   text NOT NULL,
     actor_issuer    text NOT NULL,
@@ -210,3 +215,4 @@ CREATE INDEX audit_events_actor ON enrollment.audit_events (actor_subject, event
 CREATE INDEX audit_events_action ON enrollment.audit_events (action, event_id);
 CREATE INDEX audit_events_type ON enrollment.audit_events (resource_type, event_id);
 CREATE INDEX audit_events_outcome ON enrollment.audit_events (outcome, event_id);
+ALTER TABLE enrollment.audit_events ADD PRIMARY KEY (event_id);

@@ -1,16 +1,19 @@
 -- The schema of the keys service. Names are qualified everywhere and search_path is never set: the schema belongs to
 -- this service alone. The schema itself is created by sqlx (`create-schemas` in sqlx.toml).
 
+-- Primary keys are added after the other indexes of their tables: docs/decisions/0010.
+
 -- Small versioned copies of what enrollment owns, for visibility and the generation limit; never for admission.
 CREATE TABLE keys.organizations (
-    organization_id uuid PRIMARY KEY,
+    organization_id uuid NOT NULL,
     ancestor_ids    uuid[] NOT NULL,          -- nearest first
     version         bigint NOT NULL CHECK (version >= 1)
 );
 CREATE INDEX organizations_ancestors ON keys.organizations USING gin (ancestor_ids);
+ALTER TABLE keys.organizations ADD PRIMARY KEY (organization_id);
 
 CREATE TABLE keys.grants (
-    class_id           uuid PRIMARY KEY,
+    class_id           uuid NOT NULL,
     organization_id    uuid NOT NULL,
     name               text NOT NULL,
     instructors        text[] NOT NULL,
@@ -25,10 +28,11 @@ CREATE TABLE keys.grants (
     put_at             timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX grants_creating ON keys.grants (put_at) WHERE status = 'creating';
+ALTER TABLE keys.grants ADD PRIMARY KEY (class_id);
 
 -- The record of a key: all that can change about it, and never its secret.
 CREATE TABLE keys.training_keys (
-    key_id          uuid PRIMARY KEY,         -- UUIDv7: creation order
+    key_id          uuid NOT NULL,         -- UUIDv7: creation order
     kind            text NOT NULL CHECK (kind IN ('enrollment', 'event')),
     organization_id uuid NOT NULL,
     class_id        uuid NOT NULL REFERENCES keys.grants,
@@ -49,6 +53,7 @@ CREATE UNIQUE INDEX training_keys_event ON keys.training_keys (class_id) WHERE k
 CREATE INDEX training_keys_class ON keys.training_keys (class_id, key_id);
 CREATE INDEX training_keys_organization ON keys.training_keys (organization_id, key_id);
 CREATE INDEX training_keys_batch ON keys.training_keys (batch_id, key_id);
+ALTER TABLE keys.training_keys ADD PRIMARY KEY (key_id);
 
 -- Every code ever issued, one row each. Only reveal and export read `sealed_code`.
 CREATE TABLE keys.codes (
@@ -61,12 +66,12 @@ CREATE TABLE keys.codes (
     seal_version    smallint NOT NULL,
     issued_at       timestamptz NOT NULL,
     valid_until     timestamptz,              -- set when replaced or turned off: the end of the grace period
-    retired_at      timestamptz,              -- the hash may be issued again
-    PRIMARY KEY (key_id, generation)
+    retired_at      timestamptz               -- the hash may be issued again
 );
 -- Two indexes instead of one over everything: the second stays small, and each code stands in one of them only.
 CREATE UNIQUE INDEX codes_unretired_hash ON keys.codes (hash) WHERE retired_at IS NULL;
 CREATE INDEX codes_retired_hash ON keys.codes (hash, issued_at) WHERE retired_at IS NOT NULL;
+ALTER TABLE keys.codes ADD PRIMARY KEY (key_id, generation);
 
 -- A copy of each use that enrollment decided. Inserted, never moved: a released pair is never live again.
 CREATE TABLE keys.marks (
@@ -76,17 +81,17 @@ CREATE TABLE keys.marks (
     student_id      uuid NOT NULL,
     generation      integer NOT NULL,
     redeemed_at     timestamptz NOT NULL,
-    released_at     timestamptz,
-    PRIMARY KEY (redemption_id, key_id)
+    released_at     timestamptz
 );
 CREATE INDEX marks_key ON keys.marks (key_id);
 -- Of live and released ones: were it partial, a generic plan made on an empty table could scan all of it for each look-up
 -- of a key's live use.
 CREATE INDEX marks_student ON keys.marks (student_id);
+ALTER TABLE keys.marks ADD PRIMARY KEY (redemption_id, key_id);
 
 -- One row per creating or changing request: the same id again is answered from it.
 CREATE TABLE keys.requests (
-    request_id          uuid PRIMARY KEY,
+    request_id          uuid NOT NULL,
     organization_id     uuid NOT NULL,
     class_id            uuid NOT NULL,
     method              text NOT NULL,
@@ -96,6 +101,7 @@ CREATE TABLE keys.requests (
     decided_at          timestamptz NOT NULL
 );
 CREATE INDEX requests_class ON keys.requests (class_id);
+ALTER TABLE keys.requests ADD PRIMARY KEY (request_id);
 
 -- Which versions of the keyring's keys are in use: `current_version` makes everything new, and whatever is stored was made
 -- by one of `versions`. Whoever stores a code or a request holds a share lock on these rows until the commit: so once
@@ -126,16 +132,16 @@ CREATE TABLE keys.attempts (
     subject    uuid NOT NULL,
     cost       interval NOT NULL,         -- of the failures that were added last
     paid_at    timestamptz NOT NULL,
-    changed_at timestamptz NOT NULL,
-    PRIMARY KEY (limit_name, subject)
+    changed_at timestamptz NOT NULL
 );
 CREATE INDEX attempts_changed ON keys.attempts (changed_at);
 CREATE INDEX attempts_paid ON keys.attempts (paid_at);
+ALTER TABLE keys.attempts ADD PRIMARY KEY (limit_name, subject);
 
 -- Inserted, never changed. A deed is written in its own transaction; a refused call a moment after its answer, and calls
 -- that repeat within a minute as one row.
 CREATE TABLE keys.audit_events (
-    event_id        uuid PRIMARY KEY,         -- UUIDv7
+    event_id        uuid NOT NULL,         -- UUIDv7
     occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor_subject   text NOT NULL,
     actor_issuer    text NOT NULL,
@@ -166,6 +172,7 @@ CREATE INDEX audit_events_actor ON keys.audit_events (actor_subject, event_id);
 CREATE INDEX audit_events_action ON keys.audit_events (action, event_id);
 CREATE INDEX audit_events_type ON keys.audit_events (resource_type, event_id);
 CREATE INDEX audit_events_outcome ON keys.audit_events (outcome, event_id);
+ALTER TABLE keys.audit_events ADD PRIMARY KEY (event_id);
 
 -- Where a key stands at `at_time`: the first that applies of redeemed, revoked, expired, available. The one statement of
 -- this rule in SQL; `domain::key::Standing` states it in Rust, and `verify` compares both over every combination.

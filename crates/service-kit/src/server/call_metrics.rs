@@ -1,7 +1,7 @@
 //! Rate, errors and duration of calls.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tokio::time::Instant;
@@ -29,6 +29,8 @@ struct MethodMetrics {
     service: String,
     method: String,
     succeeded: Counter,
+    /// Found once for each way to fail: there are a few, and in an overload many calls of one.
+    failed: Mutex<HashMap<(Code, &'static str), Counter>>,
     duration: Histogram,
 }
 
@@ -83,6 +85,7 @@ impl MethodMetrics {
             service: service.to_owned(),
             method: method.to_owned(),
             succeeded: calls(service, method, Code::Ok, ""),
+            failed: Mutex::default(),
             duration: histogram!(
                 "latchkey_call_duration_seconds",
                 "service" => service.to_owned(),
@@ -90,23 +93,25 @@ impl MethodMetrics {
             ),
         }
     }
+
+    fn failed(&self, code: Code, reason: &'static str) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed
+            .entry((code, reason))
+            .or_insert_with(|| calls(&self.service, &self.method, code, reason))
+            .increment(1);
+    }
 }
 
 impl CountedCall {
     /// It ended. Once a call.
     pub(super) fn ended(&self, arrival: Instant, code: Code, reason: Option<&'static str>) {
         self.in_progress.decrement(1.0);
-        let MethodMetrics {
-            service,
-            method,
-            succeeded,
-            duration,
-        } = &*self.method;
-        duration.record(arrival.elapsed());
+        self.method.duration.record(arrival.elapsed());
         if code == Code::Ok {
-            succeeded.increment(1);
+            self.method.succeeded.increment(1);
         } else {
-            calls(service, method, code, reason.unwrap_or_default()).increment(1);
+            self.method.failed(code, reason.unwrap_or_default());
         }
     }
 }

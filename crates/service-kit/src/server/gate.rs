@@ -27,7 +27,7 @@ use super::foreign;
 use super::outlet::Stay;
 use super::shedding::Shedding;
 use crate::access::AccessTable;
-use crate::body::DeadlineBody;
+use crate::body::{DeadlineBody, End};
 use crate::config::LimitsConfig;
 use crate::context::{REQUEST_ID_HEADER, RequestId};
 use crate::database::answered;
@@ -165,10 +165,10 @@ where
 {
     /// Step 3 for a call that is refused: it has a request id and is counted like any other.
     fn shed(&self, request: &Request<Body>, arrival: Instant) -> Response<Body> {
-        self.shared.shedding.note();
-        let (id, log) = self.begin(request, arrival, true);
-        let refusal = Status::from(ApiError::overloaded()).into_http();
-        log.end_with(with_request_id(refusal, &id))
+        let refusal = self.shared.shedding.refuse();
+        let (id, mut log) = self.begin(request, arrival, true);
+        log.end(refusal.status().code(), Some(refusal.status()));
+        with_request_id(refusal.response(), &id)
     }
 
     /// Steps 1 and 2: request id and log. The line of a quiet call is for debugging.

@@ -306,8 +306,8 @@ impl GrpcServer {
         let health = Health::new(names.iter().copied());
         dispatch = dispatch.with(health.server());
         if !descriptors.is_empty() {
-            dispatch = with_reflection(dispatch, &names, &descriptors)
-                .map_err(ServeError::Reflection)?;
+            dispatch =
+                with_reflection(dispatch, &names, &descriptors).map_err(ServeError::Reflection)?;
         }
         Ok(Assembly {
             gate: Gate::new(
