@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::harness::cluster::cluster;
 
-/// A table with its primary key: the constraint, and its columns with their types.
+/// A table with a key, the primary or another: the constraint, and its columns with their types.
 struct Table {
     name: String,
     key: String,
@@ -19,7 +19,7 @@ async fn tables(database: &mut PgConnection) -> Vec<Table> {
          FROM pg_constraint c
          CROSS JOIN unnest(c.conkey) WITH ORDINALITY AS k (attnum, place)
          JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
-         WHERE c.contype = 'p' AND c.connamespace::regnamespace::text IN ('keys', 'enrollment')
+         WHERE c.contype IN ('p', 'u') AND c.connamespace::regnamespace::text IN ('keys', 'enrollment')
          GROUP BY 1, 2",
     )
     .fetch_all(database)
@@ -35,7 +35,7 @@ async fn tables(database: &mut PgConnection) -> Vec<Table> {
         .collect()
 }
 
-/// How a row of a table is looked up by its primary key, whichever it is.
+/// How a row of a table is looked up by a key, whichever row it is.
 async fn plan(database: &mut PgConnection, table: &Table) -> String {
     let conditions: Vec<String> = (1..)
         .zip(&table.columns)
@@ -64,7 +64,7 @@ async fn plan(database: &mut PgConnection, table: &Table) -> String {
 }
 
 #[tokio::test]
-async fn a_row_is_found_by_its_primary_key() {
+async fn a_row_is_found_by_its_key() {
     let empty = cluster().database().await;
     let mut database = PgConnection::connect_with(&empty.admin)
         .await

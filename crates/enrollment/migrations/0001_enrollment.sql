@@ -1,6 +1,6 @@
 -- The schema of the enrollment service. Names are qualified everywhere and search_path is never set: the schema belongs
 -- to this service alone. The schema itself is created by sqlx (`create-schemas` in sqlx.toml).
--- Primary keys are added after the other indexes of their tables: docs/decisions/0010.
+-- Constraints that rows are looked up by are added after the other indexes of their tables: docs/decisions/0010.
 
 CREATE TABLE enrollment.organizations (
     organization_id   uuid PRIMARY KEY,
@@ -71,13 +71,14 @@ CREATE TABLE enrollment.students (
     CHECK ((email IS NULL) = (email_folded IS NULL)),
     CHECK ((erased_at IS NULL) = (email IS NOT NULL)),
     CONSTRAINT students_erased_keep_nothing CHECK (erased_at IS NULL OR (given_name = '' AND family_name = ''
-        AND password_hash IS NULL AND issuer IS NULL AND request_fingerprint = '' AND NOT active)),
-    CONSTRAINT students_email UNIQUE (organization_id, email_folded),
-    CONSTRAINT students_identity UNIQUE (issuer, subject)
+        AND password_hash IS NULL AND issuer IS NULL AND request_fingerprint = '' AND NOT active))
 );
 CREATE INDEX students_organization ON enrollment.students (organization_id, student_id);
 CREATE INDEX students_erased ON enrollment.students (erased_at) WHERE erased_at IS NOT NULL;
-ALTER TABLE enrollment.students ADD PRIMARY KEY (student_id);
+ALTER TABLE enrollment.students
+    ADD CONSTRAINT students_email UNIQUE (organization_id, email_folded),
+    ADD CONSTRAINT students_identity UNIQUE (issuer, subject),
+    ADD PRIMARY KEY (student_id);
 
 -- One insert-only row per decision: idempotence record, audit row of the redemption, and the operator's history.
 -- No foreign keys here and on enrollments: each would cost a look-up and a share lock per row on the hot path, and the

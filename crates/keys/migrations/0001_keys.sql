@@ -1,7 +1,7 @@
 -- The schema of the keys service. Names are qualified everywhere and search_path is never set: the schema belongs to
 -- this service alone. The schema itself is created by sqlx (`create-schemas` in sqlx.toml).
 
--- Primary keys are added after the other indexes of their tables: docs/decisions/0010.
+-- Constraints that rows are looked up by are added after the other indexes of their tables: docs/decisions/0010.
 
 -- Small versioned copies of what enrollment owns, for visibility and the generation limit; never for admission.
 CREATE TABLE keys.organizations (
@@ -83,11 +83,12 @@ CREATE TABLE keys.marks (
     redeemed_at     timestamptz NOT NULL,
     released_at     timestamptz
 );
-CREATE INDEX marks_key ON keys.marks (key_id);
 -- Of live and released ones: were it partial, a generic plan made on an empty table could scan all of it for each look-up
 -- of a key's live use.
 CREATE INDEX marks_student ON keys.marks (student_id);
 ALTER TABLE keys.marks ADD PRIMARY KEY (redemption_id, key_id);
+-- The last of them: by a key is how marks are looked up (a pair is found by its constraint).
+CREATE INDEX marks_key ON keys.marks (key_id);
 
 -- One row per creating or changing request: the same id again is answered from it.
 CREATE TABLE keys.requests (
