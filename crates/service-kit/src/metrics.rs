@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 use sqlx::PgPool;
 use tonic::Code;
 
@@ -28,6 +30,9 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often what has a level rather than events (a pool, a queue) is looked at. Well below any interval of scraping.
 pub const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the processor time of the process is looked at. Whoever scrapes each second sees a second of it.
+const CPU_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Why there are no metrics.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +107,12 @@ const DESCRIPTIONS: &[Description] = &[
     ),
     (
         Kind::Gauge,
+        "latchkey_process_cpu_seconds",
+        Unit::Seconds,
+        "Processor time of the process since its start",
+    ),
+    (
+        Kind::Gauge,
         "latchkey_ready",
         Unit::Count,
         "1 while health says SERVING",
@@ -160,8 +171,30 @@ pub fn serve(config: &MetricsConfig) -> Result<(), MetricsError> {
             tracing::error!("metrics are served no more");
         }
     });
+    tokio::spawn(watch_process());
     tracing::info!(%address, "metrics are served");
     Ok(())
+}
+
+/// Shows how much processor time this process took, again and again.
+async fn watch_process() {
+    // A gauge, although it only grows: counters are whole numbers.
+    let shown = metrics::gauge!("latchkey_process_cpu_seconds");
+    while let Some(seconds) = cpu_seconds() {
+        shown.set(seconds);
+        tokio::time::sleep(CPU_INTERVAL).await;
+    }
+}
+
+/// The processor time of this process, by itself and for it by the operating system; none where that does not tell.
+fn cpu_seconds() -> Option<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let seconds = |time: TimeVal| {
+        let micros = u32::try_from(time.tv_usec()).unwrap_or(0);
+        let whole = u32::try_from(time.tv_sec()).unwrap_or(u32::MAX);
+        f64::from(whole) + f64::from(micros) / 1e6
+    };
+    Some(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 
 /// Says what `metrics` are, where they are scraped.
@@ -250,6 +283,14 @@ mod tests {
             "a_batch_items_bucket{le=\"512\"} 1",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn processor_time_grows_with_work() {
+        let before = cpu_seconds().unwrap();
+        while cpu_seconds().unwrap() <= before {
+            std::hint::black_box((0..10_000).sum::<u64>());
         }
     }
 

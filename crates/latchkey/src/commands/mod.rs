@@ -7,6 +7,7 @@ mod dev;
 mod health;
 mod keyring;
 mod keys;
+mod load;
 mod migrate;
 mod secrets;
 mod serve;
@@ -50,6 +51,11 @@ enum Command {
     /// Waits until what keys is owed has arrived there, then names the table and the id of everything that is broken.
     /// The exit status is 1 if anything is.
     Verify(verify::Verify),
+    /// Put load on the redemption endpoint, measure it, and tell whether an answer was wrong.
+    ///
+    /// Makes classes, keys and students for it, or takes them from files. The exit status is 1 if a class has more students
+    /// than seats, a key was used twice, or a replay differs from the first answer.
+    Load(Box<load::Load>),
     /// Work on training keys: export them.
     Keys(keys::Keys),
     /// Print another token for a development stack.
@@ -83,6 +89,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo => on_runtime(demo::run()),
         Command::Bench(bench) => on_runtime(bench::run(&bench)),
         Command::Verify(options) => on_runtime(verify::run(&options)),
+        Command::Load(load) => on_runtime(load::run(&load)),
         Command::Keys(keys) => on_runtime(keys::run(&keys)),
         Command::Token(token) => token::run(&token),
         Command::Describe(describe) => describe::run(&describe),

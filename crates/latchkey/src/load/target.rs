@@ -106,7 +106,13 @@ impl Target {
             enrollment: vec![place(&description.enrollment.url)],
             keys: Some(place(&description.keys.url)),
             tokens: Tokens::Minted(Issuer::from_file(&description.issuer.private_key_file)?),
-            metrics: Vec::new(),
+            metrics: [
+                ("keys", &description.keys),
+                ("enrollment", &description.enrollment),
+            ]
+            .into_iter()
+            .filter_map(|(name, endpoint)| Some((name.to_owned(), endpoint.metrics_url.clone()?)))
+            .collect(),
         })
     }
 

@@ -45,6 +45,9 @@ pub struct Endpoint {
     pub database_url_file: PathBuf,
     /// Its log.
     pub log_file: PathBuf,
+    /// Where it shows its metrics.
+    #[serde(default)]
+    pub metrics_url: Option<String>,
 }
 
 /// The development issuer.

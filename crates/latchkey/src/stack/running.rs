@@ -16,7 +16,7 @@ use super::config_files::{ISSUER_KEY, SharedFiles};
 use super::data_dir::DataDir;
 use super::databases::Provisioned;
 use super::description::{Description, Endpoint, IssuerFiles, Sample};
-use super::process::{Process, ProcessOptions, channel, claim};
+use super::process::{ANY_PORT, Process, ProcessOptions, channel, claim};
 use super::sample::sample;
 use super::secrets::{Secrets, replace_private};
 use super::server::{DatabaseChoice, Place, Server, stack_id};
@@ -57,6 +57,7 @@ pub struct Stack {
     keys: Process,
     server: Server,
     addresses: BTreeMap<&'static str, SocketAddr>,
+    metrics: BTreeMap<&'static str, SocketAddr>,
     files: SharedFiles,
     secrets: Secrets,
     issuer: Issuer,
@@ -87,24 +88,29 @@ impl Stack {
         }
         let services = async {
             let files = SharedFiles::make(&secrets, server.database(), &[])?;
-            let (keys, keys_address) =
-                start_service(Service::Keys, &options, &files, options.keys_address).await?;
-            let (enrollment, enrollment_address) =
-                start_service(Service::Enrollment, &options, &files, keys_address).await?;
-            anyhow::Ok((files, keys, keys_address, enrollment, enrollment_address))
+            let keys = start_service(Service::Keys, &options, &files, options.keys_address).await?;
+            let enrollment =
+                start_service(Service::Enrollment, &options, &files, keys.address).await?;
+            anyhow::Ok((files, keys, enrollment))
         };
         match services.await {
-            Ok((files, keys, keys_address, enrollment, enrollment_address)) => {
-                let addresses = BTreeMap::from([
-                    (Service::Keys.name(), keys_address),
-                    (Service::Enrollment.name(), enrollment_address),
-                ]);
+            Ok((files, keys, enrollment)) => {
+                let of_both = |address: fn(&Started) -> SocketAddr| {
+                    BTreeMap::from([
+                        (Service::Keys.name(), address(&keys)),
+                        (Service::Enrollment.name(), address(&enrollment)),
+                    ])
+                };
+                let addresses = of_both(|started| started.address);
+                let metrics = of_both(|started| started.metrics);
+                let (enrollment, keys) = (enrollment.process, keys.process);
                 let data_dir = options.data_dir;
                 Ok(Self {
                     enrollment,
                     keys,
                     server,
                     addresses,
+                    metrics,
                     files,
                     secrets,
                     issuer,
@@ -203,6 +209,7 @@ impl Stack {
             config_file: config_file(self.data_dir.path(), service),
             database_url_file: self.files.database_url(service).to_owned(),
             log_file: self.log(service),
+            metrics_url: Some(format!("http://{}/metrics", self.metrics[service.name()])),
         };
         let description = Description {
             pid: std::process::id(),
@@ -298,13 +305,22 @@ fn log_file(data_dir: &Path, service: Service) -> PathBuf {
         .join(format!("{}.log", service.name()))
 }
 
+/// A service that was started.
+struct Started {
+    process: Process,
+    /// Where it listens.
+    address: SocketAddr,
+    /// Where it shows its metrics.
+    metrics: SocketAddr,
+}
+
 /// Starts one service; `keys_address` is where the keys service listens, or shall listen if it is the one to start.
 async fn start_service(
     service: Service,
     options: &StackOptions,
     files: &SharedFiles,
     keys_address: SocketAddr,
-) -> anyhow::Result<(Process, SocketAddr)> {
+) -> anyhow::Result<Started> {
     options
         .progress
         .step(format!("Starting the {} service", service.name()));
@@ -325,7 +341,9 @@ async fn start_service(
         } else {
             keys_address
         };
+        let metrics = claim(service, ANY_PORT)?;
         files.write_config(service, &config_file, address, keys)?;
+        add_metrics(&config_file, metrics)?;
         let process = ProcessOptions {
             executable: &options.executable,
             service,
@@ -336,12 +354,22 @@ async fn start_service(
             environment: &[],
         };
         match Process::start(&process).await {
-            Ok(process) => return Ok((process, address)),
-            Err(error)
-                if wanted.port() == 0
-                    && tries < PORT_TRIES
-                    && format!("{error:#}").contains("in use") => {}
+            Ok(process) => {
+                return Ok(Started {
+                    process,
+                    address,
+                    metrics,
+                });
+            }
+            Err(error) if tries < PORT_TRIES && format!("{error:#}").contains("in use") => {}
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Lets a service show its metrics at `address`, for those on this machine.
+fn add_metrics(config_file: &Path, address: SocketAddr) -> anyhow::Result<()> {
+    let config = std::fs::read_to_string(config_file)?;
+    let section = format!("\n[metrics]\naddress = \"{address}\"\n");
+    replace_private(config_file, &(config + &section))
 }

@@ -1,0 +1,252 @@
+//! The report as one page that needs nothing but a browser: no script, no font, nothing from elsewhere.
+
+use std::fmt::Write;
+
+use super::figures;
+use super::plot::{COLOURS, Plot, escaped, number};
+use super::{Quantiles, Report};
+use crate::load::run::Ended;
+
+/// How the page looks.
+const STYLE: &str = include_str!("page.css");
+
+/// The page.
+pub fn html(report: &Report) -> String {
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>latchkey load, {began}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <h1>Load on the redemption endpoint</h1>\n\
+         <p class=\"soft\">{target} · {began} UTC · latchkey {version}</p>\n",
+        began = report.began.format("%Y-%m-%d %H:%M:%S"),
+        target = escaped(&report.target),
+        version = report.version,
+    );
+    page += &verdict(report);
+    page += &tiles(report);
+    page += &actions(report);
+    for figure in figures::all(report) {
+        page += &section(&figure.plot, figure.note.as_deref(), &figure.table);
+    }
+    page += &outcomes(report);
+    page += &plan(report);
+    page + "</main>\n</body>\n</html>\n"
+}
+
+fn verdict(report: &Report) -> String {
+    let ended = match report.ended {
+        Ended::AsPlanned => "It ended as planned.".to_owned(),
+        Ended::UsedUp(action) => {
+            format!("It ended before its time: everything for <em>{action}</em> was used up.")
+        }
+        Ended::Stopped => "It ended before its time: it was told to.".to_owned(),
+    };
+    if report.wrong.count == 0 {
+        return format!(
+            "<p class=\"verdict\"><strong>No answer was wrong.</strong> No class has more students than seats, \
+             no key enrolled two students, and every replay said what was said first. {ended}</p>\n"
+        );
+    }
+    let first = report.wrong.first.iter();
+    let items: String = first
+        .map(|wrong| format!("<li>{}</li>\n", escaped(&wrong.what)))
+        .collect();
+    format!(
+        "<div class=\"verdict bad\"><strong>{}</strong> {ended}\n<ul>\n{items}</ul></div>\n",
+        match report.wrong.count {
+            1 => "One answer was wrong.".to_owned(),
+            count => format!("{count} answers were wrong."),
+        }
+    )
+}
+
+fn tiles(report: &Report) -> String {
+    let tile = |value: String, what: &str| {
+        format!("<div class=\"tile\"><b>{value}</b><span>{what}</span></div>\n")
+    };
+    format!(
+        "<div class=\"tiles\">\n{}{}{}{}{}</div>\n",
+        tile(
+            number(report.granted_per_second.round()),
+            "granted a second"
+        ),
+        tile(millis(report.latency_ms.p50), "median latency"),
+        tile(millis(report.latency_ms.p99), "99th percentile"),
+        tile(number(as_number(report.calls)), "calls"),
+        tile(number(as_number(report.not_granted)), "not granted"),
+    )
+}
+
+fn millis(millis: f64) -> String {
+    let digits = if millis < 10.0 { 2 } else { 1 };
+    format!("{millis:.digits$} ms")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub(super) fn as_number(count: u64) -> f64 {
+    count as f64
+}
+
+/// The figures of each action.
+fn actions(report: &Report) -> String {
+    let head = [
+        "action",
+        "calls",
+        "granted/s",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "max",
+    ];
+    let row = |name: &str, calls: u64, granted: f64, latency: &Quantiles| {
+        let mut cells = vec![
+            name.to_owned(),
+            number(as_number(calls)),
+            format!("{granted:.1}"),
+        ];
+        let Quantiles {
+            p50,
+            p90,
+            p99,
+            p99_9,
+            max,
+            ..
+        } = latency;
+        cells.extend([p50, p90, p99, p99_9, max].map(|value| format!("{value:.2}")));
+        cells
+    };
+    let mut rows: Vec<Vec<String>> = report
+        .actions
+        .iter()
+        .map(|action| {
+            row(
+                action.action.name(),
+                action.calls,
+                action.granted_per_second,
+                &action.latency_ms,
+            )
+        })
+        .collect();
+    rows.push(row(
+        "all",
+        report.calls,
+        report.granted_per_second,
+        &report.latency_ms,
+    ));
+    let caption = format!(
+        "Latencies in milliseconds, of all calls whatever the answer, over {:.1} s{}.",
+        report.measured_seconds,
+        if report.plan.rate.is_some() {
+            "; measured from the moment at which a call should have been made"
+        } else {
+            ""
+        }
+    );
+    let table = figures::Table {
+        caption,
+        head: head.map(str::to_owned).to_vec(),
+        rows,
+    };
+    format!(
+        "<section>\n<h2>Actions</h2>\n{}</section>\n",
+        table_of(&table)
+    )
+}
+
+fn section(plot: &Plot, note: Option<&str>, table: &figures::Table) -> String {
+    let title = escaped(&plot.title);
+    let mut section = format!("<section>\n<h2>{title}</h2>\n");
+    if let Some(note) = note {
+        let _ = writeln!(section, "<p class=\"soft\">{}</p>", escaped(note));
+    }
+    if !plot.is_empty() {
+        let _ = write!(section, "<figure>\n{}<ul class=\"legend\">\n", plot.svg());
+        for (at, series) in plot.series.iter().enumerate() {
+            let colour = at % COLOURS;
+            let name = escaped(&series.name);
+            let _ = writeln!(section, "<li><i class=\"c{colour}\"></i>{name}</li>");
+        }
+        let _ = write!(
+            section,
+            "</ul>\n</figure>\n<details><summary>The same as a table</summary>\n{}</details>\n",
+            table_of(table)
+        );
+    }
+    section + "</section>\n"
+}
+
+fn table_of(table: &figures::Table) -> String {
+    let cells = |tag: &str, cells: &[String]| -> String {
+        let cells = cells
+            .iter()
+            .map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell)));
+        cells.collect()
+    };
+    let rows: String = table
+        .rows
+        .iter()
+        .map(|row| format!("<tr>{}</tr>\n", cells("td", row)))
+        .collect();
+    format!(
+        "<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
+        escaped(&table.caption),
+        cells("th scope=\"col\"", &table.head).replace("</th scope=\"col\">", "</th>"),
+    )
+}
+
+fn outcomes(report: &Report) -> String {
+    let mut rows = Vec::new();
+    for action in &report.actions {
+        for (outcome, count) in &action.outcomes {
+            rows.push(vec![
+                action.action.to_string(),
+                outcome.clone(),
+                number(as_number(*count)),
+            ]);
+        }
+    }
+    let table = figures::Table {
+        caption: "All calls, those during the ramp too. Capitals are reasons of the contract."
+            .to_owned(),
+        head: ["action", "outcome", "calls"].map(str::to_owned).to_vec(),
+        rows,
+    };
+    format!(
+        "<section>\n<h2>What became of the calls</h2>\n{}</section>\n",
+        table_of(&table)
+    )
+}
+
+fn plan(report: &Report) -> String {
+    let plan = &report.plan;
+    let pace = match plan.rate {
+        Some(rate) => format!(
+            "open: {} calls a second, at most {} on their way",
+            number(rate),
+            plan.streams
+        ),
+        None => format!("closed: {} calls on their way at once", plan.streams),
+    };
+    let end = match (plan.duration_seconds, plan.count) {
+        (Some(seconds), _) => format!("after {} s", number(seconds)),
+        (_, Some(count)) => format!("after {} calls", number(as_number(count))),
+        _ => String::new(),
+    };
+    let items = [
+        ("mix", plan.mix.clone()),
+        ("loop", pace),
+        ("connections", plan.connections.to_string()),
+        ("threads", plan.threads.to_string()),
+        ("ramp", format!("{} s", number(plan.ramp_seconds))),
+        ("planned end", end),
+        ("lasted", format!("{:.1} s", report.lasted_seconds)),
+        ("seed", plan.seed.to_string()),
+        ("made of", report.supply.clone()),
+    ];
+    let items: String = items
+        .iter()
+        .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>\n", escaped(value)))
+        .collect();
+    format!("<section>\n<h2>How it was made</h2>\n<dl>\n{items}</dl>\n</section>\n")
+}

@@ -1,0 +1,398 @@
+//! What a run was, for people and for machines: one account of it, which the table, the JSON and the page show.
+
+mod figures;
+mod html;
+mod plot;
+mod table;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+pub use html::html;
+pub use table::table;
+
+use super::engine::{Pace, Plan, Until};
+use super::mix::Action;
+use super::observe::Sample;
+use super::outcome::Outcomes;
+use super::run::{Ended, Latencies, Run, Wrong, Wrongs, per_second};
+
+/// The quantiles of a curve: dense where the tail is.
+const CURVE: [f64; 17] = [
+    0.0, 0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999, 0.9995, 0.9999,
+    0.99999, 1.0,
+];
+
+/// The account of a run. Latencies are in milliseconds, rates by the second.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Where calls went.
+    pub target: String,
+    /// The version of this program.
+    pub version: &'static str,
+    /// When it began.
+    pub began: DateTime<Utc>,
+    /// How it was made.
+    pub plan: PlanReport,
+    /// What it was made of, in words.
+    pub supply: String,
+    /// Why it ended.
+    pub ended: Ended,
+    /// From the beginning to the last answer, in seconds.
+    pub lasted_seconds: f64,
+    /// The same without the ramp: latencies and rates are of this time.
+    pub measured_seconds: f64,
+    /// All calls, those during the ramp too.
+    pub calls: u64,
+    /// Those that did not get what they asked for.
+    pub not_granted: u64,
+    /// Calls that were answered, whatever the answer.
+    pub calls_per_second: f64,
+    /// Calls that got what they asked for.
+    pub granted_per_second: f64,
+    /// Latencies of all calls.
+    pub latency_ms: Quantiles,
+    /// What became of all calls.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Each action.
+    pub actions: Vec<ActionReport>,
+    /// Each whole second.
+    pub seconds: Vec<SecondReport>,
+    /// What the services said of themselves, as far as that can be reached.
+    pub services: Vec<ServiceReport>,
+    /// Answers that cannot be.
+    pub wrong: WrongReport,
+}
+
+/// How a run was made.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanReport {
+    /// The mix.
+    pub mix: String,
+    /// Calls on their way at once.
+    pub streams: usize,
+    /// Connections.
+    pub connections: usize,
+    /// Threads of the client.
+    pub threads: usize,
+    /// `closed` or `open`.
+    pub r#loop: &'static str,
+    /// The rate of an open loop.
+    pub rate: Option<f64>,
+    /// The ramp.
+    pub ramp_seconds: f64,
+    /// When it should end, if by time.
+    pub duration_seconds: Option<f64>,
+    /// When it should end, if by number.
+    pub count: Option<u64>,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// A distribution of latencies, in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Quantiles {
+    /// How many there are.
+    pub count: u64,
+    /// The mean.
+    pub mean: f64,
+    /// Half of them were not slower.
+    pub p50: f64,
+    /// Nine in ten were not slower.
+    pub p90: f64,
+    /// 95 in a hundred were not slower.
+    pub p95: f64,
+    /// 99 in a hundred were not slower.
+    pub p99: f64,
+    /// 999 in a thousand were not slower.
+    pub p99_9: f64,
+    /// 9999 in ten thousand were not slower.
+    pub p99_99: f64,
+    /// The slowest.
+    pub max: f64,
+    /// The whole curve: quantile (0 to 1) and latency.
+    pub curve: Vec<(f64, f64)>,
+}
+
+/// One action.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActionReport {
+    /// Which.
+    pub action: Action,
+    /// How often it was called, the ramp included.
+    pub calls: u64,
+    /// How often it was answered, after the ramp.
+    pub calls_per_second: f64,
+    /// How often it was granted, after the ramp.
+    pub granted_per_second: f64,
+    /// Latencies of all its calls.
+    pub latency_ms: Quantiles,
+    /// Latencies of those that were granted.
+    pub granted_latency_ms: Quantiles,
+    /// What became of them.
+    pub outcomes: BTreeMap<String, u64>,
+}
+
+/// One second.
+#[derive(Debug, Clone, Serialize)]
+pub struct SecondReport {
+    /// Which, from 0.
+    pub second: usize,
+    /// Calls answered in it.
+    pub calls: u64,
+    /// Those that were granted.
+    pub granted: u64,
+    /// Their median latency.
+    pub p50_ms: f64,
+    /// What one in a hundred exceeded.
+    pub p99_ms: f64,
+    /// Those that were not granted, by reason.
+    pub refusals: BTreeMap<String, u64>,
+}
+
+/// What one service said of itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServiceReport {
+    /// Its name.
+    pub name: String,
+    /// Between two looks each: about every second.
+    pub samples: Vec<Sample>,
+}
+
+/// Answers that cannot be.
+#[derive(Debug, Clone, Serialize)]
+pub struct WrongReport {
+    /// How many.
+    pub count: u64,
+    /// The first ones.
+    pub first: Vec<Wrong>,
+}
+
+/// What a report is made of besides the run.
+#[derive(Debug)]
+pub struct Circumstances<'c> {
+    /// Where calls went.
+    pub target: String,
+    /// What the run was made of, in words.
+    pub supply: String,
+    /// The plan.
+    pub plan: &'c Plan,
+    /// What the services said of themselves.
+    pub services: Vec<ServiceReport>,
+}
+
+impl Report {
+    /// The account of `run`, of whose answers `wrong` cannot be.
+    pub fn new(circumstances: Circumstances<'_>, run: &Run, wrong: &Wrongs) -> Self {
+        let outcomes = run.outcomes();
+        let actions = run.actions.iter().map(|(action, figures)| ActionReport {
+            action: *action,
+            calls: figures.outcomes.total(),
+            calls_per_second: per_second(figures.latencies.count(), run.measured()),
+            granted_per_second: per_second(figures.granted.count(), run.measured()),
+            latency_ms: Quantiles::of(&figures.latencies),
+            granted_latency_ms: Quantiles::of(&figures.granted),
+            outcomes: counted(&figures.outcomes),
+        });
+        Self {
+            target: circumstances.target,
+            version: env!("CARGO_PKG_VERSION"),
+            began: run.began,
+            plan: PlanReport::of(circumstances.plan),
+            supply: circumstances.supply,
+            ended: run.ended,
+            lasted_seconds: run.lasted.as_secs_f64(),
+            measured_seconds: run.measured().as_secs_f64(),
+            calls: outcomes.total(),
+            not_granted: outcomes.total() - outcomes.granted(),
+            calls_per_second: run.calls_per_second(),
+            granted_per_second: run.granted_per_second(),
+            latency_ms: Quantiles::of(&run.latencies()),
+            outcomes: counted(&outcomes),
+            actions: actions.collect(),
+            seconds: seconds(run),
+            services: circumstances.services,
+            wrong: WrongReport {
+                count: wrong.count(),
+                first: wrong.kept().to_vec(),
+            },
+        }
+    }
+
+    /// As JSON, for machines.
+    ///
+    /// # Errors
+    /// None that is known of.
+    pub fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+}
+
+impl PlanReport {
+    fn of(plan: &Plan) -> Self {
+        let (r#loop, rate) = match plan.pace {
+            Pace::Closed => ("closed", None),
+            Pace::Open { per_second } => ("open", Some(per_second)),
+        };
+        let (duration_seconds, count) = match plan.until {
+            Until::After(end) => (Some(end.as_secs_f64()), None),
+            Until::Count(count) => (None, Some(count)),
+        };
+        Self {
+            mix: plan.mix.to_string(),
+            streams: plan.streams,
+            connections: plan.connections,
+            threads: plan.threads,
+            r#loop,
+            rate,
+            ramp_seconds: plan.ramp.as_secs_f64(),
+            duration_seconds,
+            count,
+            seed: plan.seed,
+        }
+    }
+}
+
+impl Quantiles {
+    fn of(latencies: &Latencies) -> Self {
+        let at = |quantile| millis(latencies.at(quantile));
+        Self {
+            count: latencies.count(),
+            mean: millis(latencies.mean()),
+            p50: at(0.5),
+            p90: at(0.9),
+            p95: at(0.95),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            p99_99: at(0.9999),
+            max: millis(latencies.max()),
+            curve: CURVE.map(|quantile| (quantile, at(quantile))).to_vec(),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn counted(outcomes: &Outcomes) -> BTreeMap<String, u64> {
+    let all = outcomes.sorted().into_iter();
+    all.map(|(outcome, count)| (outcome.to_string(), count))
+        .collect()
+}
+
+/// The seconds of a run, without the last one if that was not whole.
+fn seconds(run: &Run) -> Vec<SecondReport> {
+    let whole = usize::try_from(run.lasted.as_secs()).unwrap_or(usize::MAX);
+    let count = run.seconds.len().min(whole.max(1));
+    let seconds = run.seconds.iter().take(count).enumerate();
+    seconds
+        .map(|(number, second)| SecondReport {
+            second: number,
+            calls: second.outcomes.total(),
+            granted: second.outcomes.granted(),
+            p50_ms: millis(second.latencies.at(0.5)),
+            p99_ms: millis(second.latencies.at(0.99)),
+            refusals: second
+                .outcomes
+                .refusals()
+                .into_iter()
+                .map(|(outcome, count)| (outcome.to_string(), count))
+                .collect(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use latchkey_proto::errors::v1::ErrorReason;
+
+    use super::*;
+    use crate::load::outcome::Outcome;
+    use crate::load::run::{ActionRun, Second, WrongKind};
+
+    /// Two seconds and a half of event keys, one of them for a class that is full.
+    fn run() -> Run {
+        let mut figures = ActionRun::default();
+        let mut seconds = vec![Second::default(); 3];
+        let full = Outcome::Refused(ErrorReason::ClassFull);
+        for (second, outcome) in [(0, Outcome::Enrolled), (1, full), (2, Outcome::Enrolled)] {
+            let latency = Duration::from_millis(4 + second as u64);
+            figures.latencies.record(latency);
+            figures.outcomes.add(outcome);
+            seconds[second].latencies.record(latency);
+            seconds[second].outcomes.add(outcome);
+        }
+        figures.granted.record(Duration::from_millis(4));
+        Run {
+            began: DateTime::from_timestamp(1_700_000_000, 0).expect("a time"),
+            ramp: Duration::ZERO,
+            lasted: Duration::from_millis(2_500),
+            ended: Ended::UsedUp(Action::Event),
+            actions: vec![(Action::Event, figures)],
+            seconds,
+            key_uses: Vec::new(),
+            seats: Vec::new(),
+            full: BTreeSet::new(),
+            wrong: Wrongs::default(),
+        }
+    }
+
+    fn report(wrong: &Wrongs) -> Report {
+        let circumstances = Circumstances {
+            target: "https://<here>".to_owned(),
+            supply: "two classes".to_owned(),
+            plan: &Plan::default(),
+            services: vec![ServiceReport {
+                name: "keys".to_owned(),
+                samples: vec![Sample {
+                    at_seconds: 1.0,
+                    cpu: Some(0.5),
+                    batch_items: BTreeMap::from([("decide".to_owned(), 12.0)]),
+                }],
+            }],
+        };
+        Report::new(circumstances, &run(), wrong)
+    }
+
+    #[test]
+    fn table_json_and_page_tell_the_same() {
+        let report = report(&Wrongs::default());
+        assert_eq!(report.seconds.len(), 2, "whole seconds only");
+        assert_eq!(report.seconds[1].refusals["CLASS_FULL"], 1);
+        let json: serde_json::Value =
+            serde_json::from_str(&report.json().expect("JSON")).expect("JSON");
+        assert_eq!(
+            (&json["calls"], &json["not_granted"]),
+            (&3.into(), &1.into())
+        );
+        assert_eq!(json["ended"]["used_up"], "event");
+        assert_eq!(json["actions"][0]["outcomes"]["enrolled"], 2);
+        let (table, page) = (table(&report), html(&report));
+        for part in ["CLASS_FULL", "No answer was wrong.", "was used up"] {
+            assert!(table.contains(part), "{part} in {table}");
+            assert!(page.contains(part), "{part} in the page");
+        }
+        assert!(page.contains("https://&lt;here&gt;"), "text is escaped");
+        assert_eq!(page.matches("<svg").count(), 6);
+        assert_eq!(page.matches("<details>").count(), 6, "a table beside each");
+        assert!(!page.contains("NaN"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_first() {
+        let mut wrong = Wrongs::default();
+        wrong.add(WrongKind::KeyUsedTwice, "the key <7> enrolled two");
+        let report = report(&wrong);
+        assert!(table(&report).contains("WRONG: 1\n  the key <7> enrolled two"));
+        let page = html(&report);
+        assert!(page.contains("One answer was wrong."), "{page}");
+        assert!(page.contains("the key &lt;7&gt; enrolled two"));
+        assert!(!page.contains("No answer was wrong"));
+    }
+}

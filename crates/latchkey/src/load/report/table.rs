@@ -1,0 +1,104 @@
+//! The table at the end.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+
+use super::{Quantiles, Report};
+use crate::load::run::Ended;
+
+/// The figures, for a terminal.
+pub fn table(report: &Report) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "action",
+        "calls",
+        "granted/s",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "max ms",
+    ]);
+    for action in &report.actions {
+        let mut row = vec![
+            action.action.to_string(),
+            action.calls.to_string(),
+            format!("{:.1}", action.granted_per_second),
+        ];
+        row.extend(latencies(&action.latency_ms));
+        table.add_row(row);
+    }
+    if report.actions.len() > 1 {
+        let mut row = vec![
+            "all".to_owned(),
+            report.calls.to_string(),
+            format!("{:.1}", report.granted_per_second),
+        ];
+        row.extend(latencies(&report.latency_ms));
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!(
+        "{}\n{}{}",
+        table.trim_fmt(),
+        outcomes(report),
+        verdict(report)
+    )
+}
+
+fn latencies(quantiles: &Quantiles) -> [String; 5] {
+    let Quantiles {
+        p50,
+        p90,
+        p99,
+        p99_9,
+        max,
+        ..
+    } = quantiles;
+    [p50, p90, p99, p99_9, max].map(|millis| format!("{millis:.2}"))
+}
+
+/// What became of the calls of each action.
+fn outcomes(report: &Report) -> String {
+    let mut text = String::new();
+    for action in &report.actions {
+        let counts: Vec<String> = action
+            .outcomes
+            .iter()
+            .map(|(outcome, count)| format!("{outcome} {count}"))
+            .collect();
+        text += &format!("{}: {}\n", action.action, counts.join(", "));
+    }
+    text
+}
+
+/// How it ended, and whether all was right.
+fn verdict(report: &Report) -> String {
+    let mut text = match report.ended {
+        Ended::AsPlanned => String::new(),
+        Ended::UsedUp(action) => {
+            format!("Ended before its time: everything for `{action}` was used up.\n")
+        }
+        Ended::Stopped => "Ended before its time: it was told to.\n".to_owned(),
+    };
+    text += &format!(
+        "{:.1} calls a second over {:.1} s\n",
+        report.calls_per_second, report.measured_seconds
+    );
+    if report.wrong.count == 0 {
+        return text + "No answer was wrong.\n";
+    }
+    let count = report.wrong.count;
+    text += &format!("WRONG: {count}\n");
+    for wrong in &report.wrong.first {
+        text += &format!("  {}\n", wrong.what);
+    }
+    let more = count.saturating_sub(report.wrong.first.len() as u64);
+    if more > 0 {
+        text += &format!("  and {more} more\n");
+    }
+    text
+}
