@@ -46,7 +46,7 @@ pub fn read(keys: &Path, students: &Path, mix: &Mix, seed: u64) -> anyhow::Resul
         student_rows.with_context(|| format!("cannot read {}", students.display()))?;
     let key_rows = rows(key_rows).with_context(|| format!("in {}", keys.display()))?;
     let student_rows = rows(student_rows).with_context(|| format!("in {}", students.display()))?;
-    supply(key_rows, student_rows, mix, seed)
+    supply(key_rows, &student_rows, mix, seed)
 }
 
 fn rows<T: for<'d> Deserialize<'d>>(from: impl std::io::Read) -> anyhow::Result<Vec<T>> {
@@ -64,7 +64,7 @@ fn rows<T: for<'d> Deserialize<'d>>(from: impl std::io::Read) -> anyhow::Result<
 
 fn supply(
     keys: Vec<KeyRow>,
-    students: Vec<StudentRow>,
+    students: &[StudentRow],
     mix: &Mix,
     seed: u64,
 ) -> anyhow::Result<Supply> {
@@ -167,6 +167,8 @@ fn tickets(
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     const CLASS: &str = "00000000-0000-0000-0000-000000000005";
@@ -174,12 +176,16 @@ mod tests {
     fn of(keys: &str, students: usize, mix: &str) -> anyhow::Result<Supply> {
         let mut rows_of_students = "student_id,organization_id\n".to_owned();
         for number in 0..students {
-            rows_of_students += &format!("{},{CLASS}\n", Uuid::from_u128(number as u128));
+            let _ = writeln!(
+                rows_of_students,
+                "{},{CLASS}",
+                Uuid::from_u128(number as u128)
+            );
         }
         let mix = mix.parse().expect("a mix");
         supply(
             rows(keys.as_bytes())?,
-            rows(rows_of_students.as_bytes())?,
+            &rows(rows_of_students.as_bytes())?,
             &mix,
             1,
         )
@@ -188,7 +194,7 @@ mod tests {
     fn keys(count: usize) -> String {
         let mut text = "code,kind,class_id,status\n".to_owned();
         for number in 0..count {
-            text += &format!("EK-{number},enrollment,{CLASS},available\n");
+            let _ = writeln!(text, "EK-{number},enrollment,{CLASS},available");
         }
         text + &format!("EK-X,enrollment,{CLASS},redeemed\nEV-1,event,{CLASS},available\n")
     }
@@ -214,7 +220,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_said_without_a_code() {
         let error = |keys: &str, students, mix| {
-            let error = of(keys, students, mix).err().expect("an error");
+            let error = of(keys, students, mix).expect_err("an error");
             let text = format!("{error:#}");
             assert!(!text.contains("EK-"), "{text}");
             text

@@ -34,6 +34,7 @@ pub struct Target {
 /// Tokens of the roles that a load needs: `platform_service` for the calls themselves; `operator`, `administrator` and
 /// `operations_manager` where classes are made.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a program")]
 pub enum Tokens {
     /// Made here, for any organization: those of a development stack.
     Minted(Issuer),

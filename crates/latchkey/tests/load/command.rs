@@ -77,7 +77,7 @@ async fn every_action_for_some_seconds_and_the_figures_are_those_of_the_database
             "--streams=8",
             "--connections=2",
             "--ramp=500ms",
-            "--duration=3s",
+            "--duration=5s",
         ],
     );
     command.arg("--json").arg(&figures).arg("--html").arg(&page);

@@ -1,6 +1,7 @@
 //! What `latchkey load` shows while it works: a bar on a terminal, plain lines elsewhere.
 
 use std::cell::Cell;
+use std::fmt::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -106,7 +107,7 @@ fn line(beat: &Beat) -> String {
         millis(beat.p99)
     );
     for (outcome, count) in beat.outcomes.refusals() {
-        line += &format!("  {outcome} {count}");
+        let _ = write!(line, "  {outcome} {count}");
     }
     line
 }

@@ -70,7 +70,7 @@ pub(super) struct State<'r> {
     pub(super) tally: Tally,
 }
 
-impl<'r> Crew<'r> {
+impl Crew<'_> {
     /// Lets the workers with these numbers work until it is enough. Calls `each_second` each second.
     pub(super) async fn work(
         &self,

@@ -187,25 +187,21 @@ impl Line {
         loop {
             if hold.0.is_none() {
                 fresh = true;
-                let held = self.hold().await;
-                hold.0 = Some(held.map_err(|_| Failure::Disconnected)?);
+                let made = self.hold().await;
+                hold.0 = Some(made.map_err(|_| Failure::Disconnected)?);
             }
             let Some((number, sender)) = &mut hold.0 else {
                 return Err(Failure::Disconnected);
             };
             let number = *number;
-            match begin(sender, head, message.clone()).await {
-                Ok(response) => {
-                    let answer = end(response).await;
-                    return answer.map_err(|error| self.broken(hold, number, &error));
-                }
-                Err(_) => {
-                    self.forget(number);
-                    hold.0 = None;
-                    if fresh {
-                        return Err(Failure::Disconnected);
-                    }
-                }
+            if let Ok(response) = begin(sender, head, message.clone()).await {
+                let answer = end(response).await;
+                return answer.map_err(|error| self.broken(hold, number, &error));
+            }
+            self.forget(number);
+            hold.0 = None;
+            if fresh {
+                return Err(Failure::Disconnected);
             }
         }
     }
@@ -280,20 +276,21 @@ async fn end(response: h2::client::ResponseFuture) -> Result<Bytes, Broken> {
     while let Some(piece) = body.data().await {
         let piece = piece?;
         body.flow_control().release_capacity(piece.len())?;
-        whole = joined(whole, piece);
+        whole = joined(&whole, &piece);
     }
     let trailers = body.trailers().await?;
     said(&parts.headers, trailers.as_ref())?;
     message(whole).map_err(|text| Broken::Said(Box::new(Status::internal(text))))
 }
 
-fn joined(whole: Bytes, piece: Bytes) -> Bytes {
+/// Most answers come in one piece, which is taken as it is.
+fn joined(whole: &Bytes, piece: &Bytes) -> Bytes {
     if whole.is_empty() {
-        return piece;
+        return piece.clone();
     }
     let mut both = BytesMut::with_capacity(whole.len() + piece.len());
-    both.extend_from_slice(&whole);
-    both.extend_from_slice(&piece);
+    both.extend_from_slice(whole);
+    both.extend_from_slice(piece);
     both.freeze()
 }
 
@@ -343,7 +340,7 @@ mod tests {
         ] {
             assert!(body(bad).is_err(), "{bad:?}");
         }
-        let joined = joined(Bytes::from_static(b"a"), Bytes::from_static(b"b"));
+        let joined = joined(&Bytes::from_static(b"a"), &Bytes::from_static(b"b"));
         assert_eq!(joined, Bytes::from_static(b"ab"));
     }
 

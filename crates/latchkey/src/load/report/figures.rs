@@ -99,6 +99,9 @@ fn percentiles(report: &Report) -> Figure {
     }
 }
 
+/// A column of a table, and how its value is read from a second.
+type Column<'c> = (String, Box<dyn Fn(&SecondReport) -> f64 + 'c>);
+
 /// One value a second, for each of `columns`.
 struct OverTime<'c> {
     id: &'static str,
@@ -106,7 +109,7 @@ struct OverTime<'c> {
     description: String,
     y: Axis,
     stacked: bool,
-    columns: Vec<(String, Box<dyn Fn(&SecondReport) -> f64 + 'c>)>,
+    columns: Vec<Column<'c>>,
 }
 
 impl OverTime<'_> {

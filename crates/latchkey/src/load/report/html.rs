@@ -47,10 +47,10 @@ fn verdict(report: &Report) -> String {
              no key enrolled two students, and every replay said what was said first. {ended}</p>\n"
         );
     }
-    let first = report.wrong.first.iter();
-    let items: String = first
-        .map(|wrong| format!("<li>{}</li>\n", escaped(&wrong.what)))
-        .collect();
+    let mut items = String::new();
+    for wrong in &report.wrong.first {
+        let _ = writeln!(items, "<li>{}</li>", escaped(&wrong.what));
+    }
     format!(
         "<div class=\"verdict bad\"><strong>{}</strong> {ended}\n<ul>\n{items}</ul></div>\n",
         match report.wrong.count {
@@ -177,21 +177,21 @@ fn section(plot: &Plot, note: Option<&str>, table: &figures::Table) -> String {
 }
 
 fn table_of(table: &figures::Table) -> String {
-    let cells = |tag: &str, cells: &[String]| -> String {
-        let cells = cells
-            .iter()
-            .map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell)));
-        cells.collect()
-    };
-    let rows: String = table
-        .rows
-        .iter()
-        .map(|row| format!("<tr>{}</tr>\n", cells("td", row)))
-        .collect();
+    let mut head = String::new();
+    for cell in &table.head {
+        let _ = write!(head, "<th scope=\"col\">{}</th>", escaped(cell));
+    }
+    let mut rows = String::new();
+    for row in &table.rows {
+        rows += "<tr>";
+        for cell in row {
+            let _ = write!(rows, "<td>{}</td>", escaped(cell));
+        }
+        rows += "</tr>\n";
+    }
     format!(
-        "<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
+        "<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
         escaped(&table.caption),
-        cells("th scope=\"col\"", &table.head).replace("</th scope=\"col\">", "</th>"),
     )
 }
 
@@ -244,9 +244,9 @@ fn plan(report: &Report) -> String {
         ("seed", plan.seed.to_string()),
         ("made of", report.supply.clone()),
     ];
-    let items: String = items
-        .iter()
-        .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>\n", escaped(value)))
-        .collect();
-    format!("<section>\n<h2>How it was made</h2>\n<dl>\n{items}</dl>\n</section>\n")
+    let mut list = String::new();
+    for (name, value) in items {
+        let _ = writeln!(list, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
+    }
+    format!("<section>\n<h2>How it was made</h2>\n<dl>\n{list}</dl>\n</section>\n")
 }

@@ -1,5 +1,7 @@
 //! The table at the end.
 
+use std::fmt::Write;
+
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 
@@ -70,7 +72,7 @@ fn outcomes(report: &Report) -> String {
             .iter()
             .map(|(outcome, count)| format!("{outcome} {count}"))
             .collect();
-        text += &format!("{}: {}\n", action.action, counts.join(", "));
+        let _ = writeln!(text, "{}: {}", action.action, counts.join(", "));
     }
     text
 }
@@ -84,21 +86,22 @@ fn verdict(report: &Report) -> String {
         }
         Ended::Stopped => "Ended before its time: it was told to.\n".to_owned(),
     };
-    text += &format!(
-        "{:.1} calls a second over {:.1} s\n",
+    let _ = writeln!(
+        text,
+        "{:.1} calls a second over {:.1} s",
         report.calls_per_second, report.measured_seconds
     );
     if report.wrong.count == 0 {
         return text + "No answer was wrong.\n";
     }
     let count = report.wrong.count;
-    text += &format!("WRONG: {count}\n");
+    let _ = writeln!(text, "WRONG: {count}");
     for wrong in &report.wrong.first {
-        text += &format!("  {}\n", wrong.what);
+        let _ = writeln!(text, "  {}", wrong.what);
     }
     let more = count.saturating_sub(report.wrong.first.len() as u64);
     if more > 0 {
-        text += &format!("  and {more} more\n");
+        let _ = writeln!(text, "  and {more} more");
     }
     text
 }
