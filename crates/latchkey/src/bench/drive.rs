@@ -24,7 +24,7 @@ use crate::progress::Progress;
 
 /// How many streams share a connection, as clients of a platform's services do.
 const STREAMS_OF_A_CONNECTION: usize = 16;
-/// How many calls are made before anything is measured: plans are made, connections opened, caches filled.
+/// How many calls are made at most before anything is measured: plans are made, connections opened, caches filled.
 const WARM_UP: u64 = 1_000;
 /// How many wrong answers are named.
 const NAMED: usize = 5;
@@ -143,8 +143,12 @@ impl Driver {
     /// # Errors
     /// When they cannot be made.
     pub async fn warm_up(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        let count = match plan.until {
+            Until::Count(count) => count.min(WARM_UP),
+            Until::After(_) => WARM_UP,
+        };
         let first = Plan {
-            until: Until::Count(WARM_UP),
+            until: Until::Count(count),
             ..plan.clone()
         };
         self.call(&first).await?;

@@ -80,3 +80,23 @@ pub async fn run(options: &BenchOptions, progress: &Progress) -> anyhow::Result<
     ground.stop().await?;
     Ok(Report { machine, results })
 }
+
+/// Measures how throughput goes with the number of those who redeem at once, in the place of benchmarks: charts and tables
+/// for a page, once each.
+///
+/// # Errors
+/// When there is no Postgres with pgbench to be had, or something cannot be measured.
+pub async fn curves(options: &BenchOptions, progress: &Progress) -> anyhow::Result<String> {
+    let ground = Ground::prepare(options.executable.clone(), progress).await?;
+    let machine = Machine::this(&ground.binaries.version);
+    let scale = Scale {
+        rounds: 1,
+        ..options.scale
+    };
+    let mut arena = Arena::new(&ground, scale, progress);
+    let curves = arena.curves().await;
+    drop(arena);
+    ground.stop().await?;
+    let pages: Vec<String> = curves?.iter().map(contests::Curve::for_page).collect();
+    Ok(format!("{}\n\n{}", machine.for_people(), pages.join("\n")))
+}

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::catalogue::Benchmark;
 use super::machine::Machine;
 use super::meter::Usage;
-use super::rounds::{Measured, Sample};
+use super::rounds::Measured;
 
 /// All benchmarks of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +53,31 @@ impl Report {
         text
     }
 
+    /// The figures as a table for a page.
+    pub fn for_page(&self) -> String {
+        let mut text = format!(
+            "{}\n\n| benchmark | ratio | min – max | must | aim | | ours | baseline | unit |\n|---|---|---|---|---|---|---|---|---|\n",
+            self.machine.for_people()
+        );
+        for (benchmark, measured) in &self.results {
+            let _ = writeln!(
+                text,
+                "| `{}` | **{:.2}** | {:.2} – {:.2} | {:.2} | {:.2} | {} | {} | {} | {} |",
+                benchmark.name(),
+                measured.ratio,
+                measured.min,
+                measured.max,
+                measured.must,
+                measured.aim,
+                mark(*benchmark, measured),
+                number(measured.ours),
+                number(measured.baseline),
+                measured.unit
+            );
+        }
+        text
+    }
+
     fn ratios(&self) -> Table {
         let mut table = table(&[
             "benchmark",
@@ -67,12 +92,6 @@ impl Report {
             "unit",
         ]);
         for (benchmark, measured) in &self.results {
-            let aimed = benchmark.goal().aimed(measured.ratio);
-            let mark = match (measured.passes, aimed) {
-                (false, _) => "MISSED",
-                (true, false) => "met",
-                (true, true) => "aim reached",
-            };
             table.add_row([
                 benchmark.name().to_owned(),
                 format!("{:.2}", measured.ratio),
@@ -80,7 +99,7 @@ impl Report {
                 format!("{:.2}", measured.max),
                 format!("{:.2}", measured.must),
                 format!("{:.2}", measured.aim),
-                mark.to_owned(),
+                mark(*benchmark, measured).to_owned(),
                 number(measured.ours),
                 number(measured.baseline),
                 measured.unit.to_owned(),
@@ -107,16 +126,10 @@ impl Report {
             "peak MiB",
         ]);
         for (benchmark, measured) in &self.results {
-            let sides: [(&str, fn(&super::rounds::Round) -> &Sample); 2] = [
-                ("ours", |round| &round.ours),
-                ("baseline", |round| &round.baseline),
-            ];
-            for (side, of) in sides {
-                let usages: Vec<Usage> = measured
-                    .rounds
-                    .iter()
-                    .filter_map(|round| of(round).usage)
-                    .collect();
+            for (side, ours) in [("ours", true), ("baseline", false)] {
+                let rounds = measured.rounds.iter();
+                let samples = rounds.map(|round| if ours { &round.ours } else { &round.baseline });
+                let usages: Vec<Usage> = samples.filter_map(|sample| sample.usage).collect();
                 if let Some(usage) = Usage::median(&usages) {
                     table.add_row(row(benchmark.name(), side, &usage));
                 }
@@ -141,6 +154,15 @@ impl Report {
         fields.insert("machine".to_owned(), json!(self.machine));
         fields.insert("ok".to_owned(), json!(self.is_ok()));
         serde_json::to_string_pretty(&Value::Object(fields))
+    }
+}
+
+fn mark(benchmark: Benchmark, measured: &Measured) -> &'static str {
+    let aimed = benchmark.goal().aimed(measured.ratio);
+    match (measured.passes, aimed) {
+        (false, _) => "MISSED",
+        (true, false) => "met",
+        (true, true) => "aim reached",
     }
 }
 
@@ -188,7 +210,7 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rounds::Round;
+    use super::super::rounds::{Round, Sample};
     use super::*;
 
     fn report() -> Report {
@@ -244,5 +266,11 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in:\n{text}");
         }
+        let page = report.for_page();
+        assert!(
+            page.contains("| `redeem_enrollment_64` | **1.00** |"),
+            "{page}"
+        );
+        assert_eq!(page.matches("MISSED").count(), 2, "{page}");
     }
 }

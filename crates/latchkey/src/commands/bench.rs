@@ -19,6 +19,13 @@ pub(crate) struct Bench {
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
+    /// Print a table for docs/performance.md instead.
+    #[arg(long, conflicts_with = "json")]
+    page: bool,
+    /// Measure how throughput goes with the number of those who redeem at once instead, and print charts for
+    /// docs/performance.md.
+    #[arg(long, conflicts_with_all = ["json", "page", "benchmarks", "rounds"])]
+    curves: bool,
     /// How often both sides of each benchmark take turns [default: 5, with --quick 3].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     rounds: Option<u8>,
@@ -35,6 +42,15 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
     let shutdown = lifecycle::shutdown_on_signal()?;
     let progress = Progress::on_stderr();
     let options = options(bench)?;
+    if bench.curves {
+        let page = tokio::select! {
+            page = bench::curves(&options, &progress) => page?,
+            () = shutdown.cancelled() => bail!("interrupted"),
+        };
+        progress.finish();
+        println!("{page}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let report = tokio::select! {
         report = bench::run(&options, &progress) => report,
         () = shutdown.cancelled() => bail!("interrupted"),
@@ -43,6 +59,8 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
     let report = report?;
     if bench.json {
         println!("{}", report.for_machines()?);
+    } else if bench.page {
+        print!("{}", report.for_page());
     } else {
         print!("{}", report.for_people());
     }

@@ -22,7 +22,7 @@ enum Way {
     Out,
 }
 
-struct Keys<'a> {
+struct Bulky<'a> {
     way: Way,
     keys: u64,
     by_hand: Bulk,
@@ -35,7 +35,7 @@ struct Keys<'a> {
     classes: Vec<Uuid>,
 }
 
-impl Contest for Keys<'_> {
+impl Contest for Bulky<'_> {
     async fn baseline(&mut self, _: usize) -> anyhow::Result<Sample> {
         match self.way {
             Way::In => self.by_hand.copy_in().await,
@@ -117,7 +117,7 @@ async fn play(arena: &mut Arena<'_>, benchmark: Benchmark, way: Way) -> anyhow::
         execute(&mut owner, "VACUUM ANALYZE").await?;
         by_hand.fill().await?;
     }
-    let mut contest = Keys {
+    let mut contest = Bulky {
         way,
         keys,
         by_hand,

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod by_hand;
+mod curves;
 mod memory;
 mod services;
 mod table;
@@ -13,6 +14,7 @@ use super::rounds::{Contest, Round, compete};
 use super::scale::Scale;
 use crate::progress::Progress;
 
+pub use curves::Curve;
 pub use memory::Book;
 
 /// What the benchmarks of a run share.
@@ -72,6 +74,14 @@ impl<'g> Arena<'g> {
             Benchmark::Redeem10m => table::play(self).await,
             Benchmark::Memory => memory::play(self).await,
         }
+    }
+
+    /// Measures how throughput goes with the number of those who redeem at once.
+    ///
+    /// # Errors
+    /// When something cannot be measured.
+    pub async fn curves(&mut self) -> anyhow::Result<Vec<Curve>> {
+        curves::draw(self).await
     }
 
     /// Has both sides of `contest` take turns.

@@ -1,0 +1,60 @@
+//! Benchmarks as small as they can be, for real: a cluster, pgbench, the services. What is measured so says nothing; that it
+//! is measured, and that answers are judged, does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use latchkey::bench::catalogue::Benchmark;
+use latchkey::bench::scale::Scale;
+use latchkey::bench::{self, BenchOptions};
+use latchkey::progress::Progress;
+use serde_json::Value;
+
+const TINY: Scale = Scale {
+    rounds: 2,
+    by_hand: Duration::from_secs(1),
+    clients: &[2, 4],
+    calls: 200,
+    calls_alone: 20,
+    bulk: 1_500,
+    table: 2_000,
+};
+
+#[tokio::test]
+async fn both_sides_are_measured_in_turns_and_every_answer_is_judged() {
+    let options = BenchOptions {
+        executable: PathBuf::from(env!("CARGO_BIN_EXE_latchkey")),
+        benchmarks: vec![
+            Benchmark::RedeemEnrollment64,
+            Benchmark::RedeemSingleP50,
+            Benchmark::Check64,
+            Benchmark::Generate1m,
+            Benchmark::Export1m,
+            Benchmark::Memory,
+        ],
+        scale: TINY,
+        quick: true,
+    };
+    let report = bench::run(&options, &Progress::hidden()).await;
+    let report = report.expect("a report");
+    for (benchmark, measured) in &report.results {
+        let name = benchmark.name();
+        assert_eq!(measured.wrong, Vec::<String>::new(), "{name}");
+        assert!(measured.ratio > 0.0, "{name}: {}", measured.ratio);
+        assert!(
+            measured.min <= measured.ratio && measured.ratio <= measured.max,
+            "{name}"
+        );
+    }
+    let json: Value = serde_json::from_str(&report.for_machines().expect("JSON")).expect("JSON");
+    let redeem = &json["redeem_enrollment_64"];
+    assert_eq!(redeem["rounds"].as_array().map(Vec::len), Some(2));
+    let usage = &redeem["rounds"][0]["ours"]["usage"];
+    // A redemption writes three rows, with fifteen entries of indexes: less than a hundred bytes would not be all of it.
+    assert!(usage["wal_bytes"].as_f64() > Some(100.0), "{usage}");
+    assert!(usage["enrollment_us"].as_f64() > Some(0.0), "{usage}");
+    assert!(usage["batch"].as_f64() >= Some(1.0), "{usage}");
+    // What was seen idle, and of each of the others.
+    assert_eq!(json["memory"]["rounds"].as_array().map(Vec::len), Some(7));
+    assert_eq!(json["generate_1m"]["must"], 0.2, "half, for so short a run");
+}
