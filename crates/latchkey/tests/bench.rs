@@ -14,6 +14,7 @@ const TINY: Scale = Scale {
     rounds: 2,
     by_hand: Duration::from_secs(1),
     clients: &[2, 4],
+    keys_by_hand: 8_000,
     calls: 200,
     calls_alone: 20,
     bulk: 1_500,
@@ -26,11 +27,8 @@ async fn both_sides_are_measured_in_turns_and_every_answer_is_judged() {
         executable: PathBuf::from(env!("CARGO_BIN_EXE_latchkey")),
         benchmarks: vec![
             Benchmark::RedeemEnrollment64,
-            Benchmark::RedeemSingleP50,
             Benchmark::Check64,
             Benchmark::Generate1m,
-            Benchmark::Export1m,
-            Benchmark::Memory,
         ],
         scale: TINY,
         quick: true,
@@ -54,7 +52,5 @@ async fn both_sides_are_measured_in_turns_and_every_answer_is_judged() {
     assert!(usage["wal_bytes"].as_f64() > Some(100.0), "{usage}");
     assert!(usage["enrollment_us"].as_f64() > Some(0.0), "{usage}");
     assert!(usage["batch"].as_f64() >= Some(1.0), "{usage}");
-    // What was seen idle, and of each of the others.
-    assert_eq!(json["memory"]["rounds"].as_array().map(Vec::len), Some(7));
     assert_eq!(json["generate_1m"]["must"], 0.2, "half, for so short a run");
 }

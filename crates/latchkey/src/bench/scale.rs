@@ -11,6 +11,8 @@ pub struct Scale {
     pub by_hand: Duration,
     /// With how many clients; the best of them counts.
     pub clients: &'static [u32],
+    /// How many single-use keys pgbench has: more than the fastest run uses.
+    pub keys_by_hand: u32,
     /// How many calls a measurement makes where many make them: some seconds of them.
     pub calls: u64,
     /// How many where one makes them after the other.
@@ -28,6 +30,7 @@ impl Scale {
             rounds,
             by_hand: Duration::from_secs(5),
             clients: &[8, 32, 64],
+            keys_by_hand: 200_000,
             calls: 40_000,
             calls_alone: 3_000,
             bulk: 1_000_000,
@@ -41,7 +44,8 @@ impl Scale {
             rounds,
             by_hand: Duration::from_secs(1),
             clients: &[32],
-            calls: 6_000,
+            keys_by_hand: 40_000,
+            calls: 5_000,
             calls_alone: 500,
             bulk: 40_000,
             table: 100_000,

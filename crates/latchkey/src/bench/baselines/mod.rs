@@ -23,8 +23,6 @@ const HOT_CLASS: &str = include_str!("hot_class.sql");
 const DATABASE: &str = "baseline";
 /// How many classes the single-use keys open.
 const CLASSES: u32 = 100;
-/// How many keys there are: more than the fastest run uses.
-const KEYS: u32 = 200_000;
 /// Which script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Script {
@@ -57,18 +55,19 @@ pub struct ByHand {
     owner: PgConnection,
     meter: Meter,
     directory: PathBuf,
+    keys: u32,
 }
 
 impl ByHand {
-    /// Makes the database.
+    /// Makes the database, with `keys` single-use keys: more than the fastest run uses.
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn prepare(ground: &Ground) -> anyhow::Result<Self> {
+    pub async fn prepare(ground: &Ground, keys: u32) -> anyhow::Result<Self> {
         let mut owner = ground.empty(DATABASE).await?;
         let schema = SCHEMA
             .replace(":classes", &CLASSES.to_string())
-            .replace(":keys", &KEYS.to_string());
+            .replace(":keys", &keys.to_string());
         for statement in statements(&schema) {
             execute(&mut owner, statement).await?;
         }
@@ -86,6 +85,7 @@ impl ByHand {
                 server: ground.connect(DATABASE).await?,
             },
             directory,
+            keys,
         })
     }
 
@@ -157,7 +157,7 @@ impl ByHand {
     ) -> anyhow::Result<PgbenchOutcome> {
         let variables = [
             ("i", "0".to_owned()),
-            ("span", (KEYS / clients).to_string()),
+            ("span", (self.keys / clients).to_string()),
         ];
         let run = PgbenchRun {
             script: &self.directory.join(script.name()),

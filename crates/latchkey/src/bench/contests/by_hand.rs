@@ -83,7 +83,7 @@ pub(super) async fn play(arena: &mut Arena<'_>, benchmark: Benchmark) -> anyhow:
     arena.book.idle(&site);
     let mut by_hand = match arena.by_hand.take() {
         Some(made) => made,
-        None => ByHand::prepare(arena.ground).await?,
+        None => ByHand::prepare(arena.ground, arena.scale.keys_by_hand).await?,
     };
     let mut driver = Driver::prepare(arena.ground, &site, &wanted, arena.progress).await?;
     driver.warm_up(&plan).await?;

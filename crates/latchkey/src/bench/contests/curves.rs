@@ -28,7 +28,7 @@ pub struct Curve {
 /// # Errors
 /// When something cannot be measured.
 pub(super) async fn draw(arena: &mut Arena<'_>) -> anyhow::Result<Vec<Curve>> {
-    let mut by_hand = ByHand::prepare(arena.ground).await?;
+    let mut by_hand = ByHand::prepare(arena.ground, arena.scale.keys_by_hand).await?;
     let calls = arena.scale.calls;
     let all = arena.scale.all_calls(calls) * AT_ONCE.len();
     let mut curves = Vec::new();
