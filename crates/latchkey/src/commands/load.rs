@@ -58,7 +58,7 @@ pub(crate) async fn run(load: &Load) -> anyhow::Result<ExitCode> {
     eprintln!("Reading the rosters …");
     let wrong = judge(&target, &supply, &[&run]).await?;
     let circumstances = Circumstances {
-        target: load.names(&target),
+        target: target.name(),
         supply: words,
         plan: &plan,
         services,

@@ -126,6 +126,12 @@ impl Target {
         Self::of_description(&description)
     }
 
+    /// What it is called in reports: where it is.
+    pub fn name(&self) -> String {
+        let urls = self.enrollment.iter().map(|place| place.url.as_str());
+        urls.collect::<Vec<&str>>().join(", ")
+    }
+
     /// A channel to the first enrollment process, for calls that are not measured.
     ///
     /// # Errors

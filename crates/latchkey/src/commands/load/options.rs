@@ -206,16 +206,6 @@ impl Load {
         })
     }
 
-    /// What `target` is called in reports.
-    pub(super) fn names(&self, target: &Target) -> String {
-        let urls: Vec<&str> = target
-            .enrollment
-            .iter()
-            .map(|place| place.url.as_str())
-            .collect();
-        urls.join(", ")
-    }
-
     /// Where keys and students come from.
     pub(super) fn source(&self, plan: &Plan) -> anyhow::Result<Source> {
         if let (Some(keys), Some(students)) = (self.keys_csv.clone(), self.students_csv.clone()) {
