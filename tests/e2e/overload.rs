@@ -8,6 +8,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use latchkey_proto::enrollment::v1::{RedeemKeyResponse, RedemptionOutcome};
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_service_kit::identity::Role;
@@ -28,6 +29,8 @@ struct Scale {
     limits: &'static str,
     /// How many redeem in a closed loop: enough to fill batches, few enough that nobody is refused.
     closed: usize,
+    /// How many students they redeem for: what each has in progress at once is within the limit of guesses.
+    students: usize,
     /// For how long.
     span: Duration,
     /// Whether clients have processors of their own.
@@ -48,6 +51,7 @@ max_request_bytes = 131072
 [keys]
 call_timeout_ms = 20000",
     closed: 128,
+    students: 64,
     span: Duration::from_secs(3),
     clients_apart: false,
     most_unheard: 0.25,
@@ -58,22 +62,28 @@ call_timeout_ms = 20000",
 const FULL: Scale = Scale {
     limits: "[limits]\nmax_calls = 2048\nmax_request_bytes = 131072",
     closed: 512,
+    students: 1024,
     span: Duration::from_secs(15),
     clients_apart: true,
     most_unheard: 0.01,
 };
 
-/// How many times the rate of the closed loop the open one brings.
-const TIMES: f64 = 4.0;
+/// How many times the rate of the closed loop the open one brings, unless `LATCHKEY_OVERLOAD_TIMES` says otherwise.
+const TIMES: f64 = 3.0;
+
+fn times() -> f64 {
+    let wanted = std::env::var("LATCHKEY_OVERLOAD_TIMES").ok();
+    wanted.map_or(TIMES, |times| times.parse().expect("a number"))
+}
 
 /// Connections that the calls share: none reaches the limit of its streams.
 const CONNECTIONS: usize = 8;
 
+/// How many come into the class at once.
+const AT_ONCE: usize = 16;
+
 /// What a call waits for.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How many are in the class.
-const STUDENTS: usize = 16;
 
 /// What the process may have in memory at its peak: 2048 calls in progress with requests of at most 128 KiB are the half of
 /// it, the rest is itself, its connections and what waits in them.
@@ -134,14 +144,20 @@ impl Tally {
 }
 
 impl Crowd {
-    async fn of(stack: &Stack) -> Self {
+    async fn of(stack: &Stack, students: usize) -> Self {
         let organization = Organization::new(stack).await;
-        let (_, code) = organization.event_class(ClassDraft::new()).await;
-        let mut students = Vec::new();
-        for student in organization.students(STUDENTS).await {
-            let enrollment = come_in(stack, &student, &code).await;
-            students.push((student, enrollment.enrollment_id));
-        }
+        let seats = i32::try_from(students).expect("a class");
+        let draft = ClassDraft::new().maximum(seats);
+        let (_, code) = organization.event_class(draft).await;
+        let students = organization.students(students).await;
+        let students = stream::iter(students)
+            .map(async |student| {
+                let enrollment = come_in(stack, &student, &code).await;
+                (student, enrollment.enrollment_id)
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
         let connect = |_| stack.site().enrollment[0].channel();
         let channels = Channels {
             keys: Vec::new(),
@@ -232,13 +248,13 @@ async fn overload(scale: &Scale) -> (f64, Duration) {
         ..Options::default()
     })
     .await;
-    let crowd = Arc::new(Crowd::of(&stack).await);
+    let crowd = Arc::new(Crowd::of(&stack, scale.students).await);
     if scale.clients_apart {
         keep_apart(&stack).await;
     }
     crowd.closed(scale.closed, scale.span / 4).await;
     let peak = crowd.closed(scale.closed, scale.span).await;
-    let (tally, took) = crowd.open(peak * TIMES, scale.span).await;
+    let (tally, took) = crowd.open(peak * times(), scale.span).await;
     let recovered = crowd.recovery().await;
     let goodput = f64::from(tally.answered) / took.as_secs_f64();
     let memory = peak_kib(&stack.site().enrollment[0]);

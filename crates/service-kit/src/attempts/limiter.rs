@@ -122,7 +122,13 @@ impl<C: Clock<Instant = Nanos>> Limiter<C> {
                             subject,
                         });
                     }
-                    Room::None(refused) => return Err(refused),
+                    Room::None(refused) => {
+                        // Nor is it for those who wait: each hears it from the one before.
+                        if let Some(present) = inside.get(&subject) {
+                            present.one_left.notify_one();
+                        }
+                        return Err(refused);
+                    }
                     Room::WhenOneLeaves => {
                         let present = inside.entry(subject).or_default();
                         // Made under the lock, so that nobody's leaving is missed.
@@ -151,9 +157,12 @@ impl<C: Clock<Instant = Nanos>> Limiter<C> {
         if let Place::Occupied(mut place) = inside.entry(subject) {
             let present = place.get_mut();
             present.attempts = present.attempts.saturating_sub(1);
-            present.one_left.notify_waiters();
             if present.attempts == 0 {
-                place.remove();
+                // Whoever waits looks again, and begins a new count.
+                place.remove().one_left.notify_waiters();
+            } else {
+                // One has left, so there is room for one: to wake all would cost each of them a look for each who leaves.
+                present.one_left.notify_one();
             }
         }
     }
