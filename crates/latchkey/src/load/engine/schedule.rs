@@ -86,7 +86,8 @@ impl<'s> Schedule<'s> {
             Pace::Open { per_second } => moment(number, per_second, self.ramp),
         };
         match self.until {
-            Until::After(end) if at >= end => None,
+            // A service that is too slow for the rate does not make it longer: what was not sent by then is not sent.
+            Until::After(end) if at.max(elapsed) >= end => None,
             _ => Some(at),
         }
     }
@@ -145,11 +146,14 @@ mod tests {
         let pace = Pace::Open { per_second: 100.0 };
         let schedule = Schedule::new(pace, Until::After(seconds(1.0)), Duration::ZERO, 4, &stop);
         // Late as it may be, calls are still due at their own moments.
-        let moments: Vec<Duration> = std::iter::from_fn(|| schedule.next(seconds(77.0))).collect();
+        let moments: Vec<Duration> = std::iter::from_fn(|| schedule.next(seconds(0.99))).collect();
         assert_eq!(moments.len(), 100);
         assert_eq!(moments[0], Duration::ZERO);
         assert_eq!(moments[50], seconds(0.5));
         assert_eq!(schedule.entrance(3), Duration::ZERO);
+        let pace = Pace::Open { per_second: 100.0 };
+        let late = Schedule::new(pace, Until::After(seconds(1.0)), Duration::ZERO, 4, &stop);
+        assert_eq!(late.next(seconds(1.0)), None, "the time is over");
     }
 
     #[test]
