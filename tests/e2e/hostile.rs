@@ -14,19 +14,17 @@ mod headers;
 mod material;
 mod tokens;
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use latchkey::stack::Service;
 use latchkey_proto::enrollment::v1::GetClassRequest;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Response, Status};
 
 use self::material::{Methods, Target};
 use crate::harness::memory::peak_kib;
 use crate::harness::world::redemption;
-use crate::harness::{Options, Organization, Scene, Stack, new_id};
+use crate::harness::{Options, Organization, Scene, Stack, insist, new_id};
 
 /// How many requests each service is sent, unless the environment says otherwise.
 const USUAL: u64 = 5_000;
@@ -74,19 +72,6 @@ impl<'s> GoodClient<'s> {
         let platform = scene.organization.stack.platform();
         let request = redemption(&new_id(), &scene.student.student_id, &scene.event_code);
         insist(async || platform.redemptions().redeem_key(request.clone()).await).await;
-    }
-}
-
-/// Calls until there is an answer, as the contract says: what was refused for the time being is sent again, and so is what
-/// the connection ended under (only such a status has a source).
-async fn insist<T>(call: impl AsyncFn() -> Result<Response<T>, Status>) {
-    while let Err(refusal) = call().await {
-        let again = matches!(
-            refusal.code(),
-            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Cancelled
-        ) || refusal.source().is_some();
-        assert!(again, "a good client: {refusal:?}");
-        sleep(Duration::from_millis(100)).await;
     }
 }
 

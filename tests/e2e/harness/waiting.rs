@@ -1,12 +1,14 @@
 //! Waiting for something that is to become true, with a bound.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use tonic::{Code, Response, Status};
 
 /// How long anything that is to happen by itself may take, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -24,4 +26,22 @@ where
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// The answer to a call that is made until there is one, as the contract says: what was refused for the time being is sent
+/// again, and so is what the connection ended under (only such a status has a source).
+pub(crate) async fn insist<T>(call: impl AsyncFn() -> Result<Response<T>, Status>) -> T {
+    eventually("answered", async || {
+        let refusal = match call().await {
+            Ok(answer) => return Ok(answer.into_inner()),
+            Err(refusal) => refusal,
+        };
+        let again = matches!(
+            refusal.code(),
+            Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Cancelled
+        ) || refusal.source().is_some();
+        assert!(again, "a good client: {refusal:?}");
+        Err(refusal.to_string())
+    })
+    .await
 }

@@ -17,7 +17,7 @@ use latchkey_service_kit::identity::Role;
 use prost_types::{Duration, FieldMask};
 use tonic::{Response, Status};
 
-use super::{Caller, Stack, at, new_id, now};
+use super::{Caller, Stack, at, insist, new_id, now};
 
 /// An organization and those who act in it.
 pub(crate) struct Organization<'s> {
@@ -88,13 +88,9 @@ impl<'s> Organization<'s> {
 
     /// A new class.
     pub(crate) async fn class(&self, draft: ClassDraft) -> TrainingClass {
-        let made = self
-            .admin()
-            .classes()
-            .create_class(draft.request(&self.id))
-            .await
-            .expect("a class");
-        made.into_inner().training_class.expect("a class")
+        let (admin, request) = (self.admin(), draft.request(&self.id));
+        let made = insist(async || admin.classes().create_class(request.clone()).await).await;
+        made.training_class.expect("a class")
     }
 
     /// A new class with its event key turned on; returns its code too.
@@ -109,13 +105,9 @@ impl<'s> Organization<'s> {
         let request = RevealEventKeyRequest {
             class_id: class_id.to_owned(),
         };
-        let revealed = self
-            .admin()
-            .training_keys()
-            .reveal_event_key(request)
-            .await
-            .expect("an event code");
-        revealed.into_inner().code.expect("a code").code
+        let keys = self.admin().training_keys();
+        let revealed = insist(async || keys.clone().reveal_event_key(request.clone()).await).await;
+        revealed.code.expect("a code").code
     }
 
     /// A new class with enrollment keys; returns their codes too.
@@ -136,38 +128,26 @@ impl<'s> Organization<'s> {
             class_id: class_id.to_owned(),
             count,
         };
-        let made = self
-            .admin()
-            .training_keys()
-            .generate_training_keys(request)
-            .await
-            .expect("keys")
-            .into_inner();
+        let keys = self.admin().training_keys();
+        let made =
+            insist(async || keys.clone().generate_training_keys(request.clone()).await).await;
         let key_ids = made.keys.into_iter().map(|key| key.key_id).collect();
         let request = RevealTrainingKeysRequest {
             key_ids,
             purpose: "hand-out".to_owned(),
         };
-        self.manager()
-            .training_keys()
-            .reveal_training_keys(request)
-            .await
-            .expect("codes")
-            .into_inner()
-            .codes
+        let keys = self.manager().training_keys();
+        let revealed =
+            insist(async || keys.clone().reveal_training_keys(request.clone()).await).await;
+        revealed.codes
     }
 
     /// A new student with an account that the platform signs in.
     pub(crate) async fn student(&self) -> Student {
         let request = self.student_request(&format!("{}@example.com", new_id()));
-        let made = self
-            .stack
-            .platform()
-            .students()
-            .create_student(request)
-            .await
-            .expect("a student");
-        made.into_inner().student.expect("a student")
+        let platform = self.stack.platform();
+        let made = insist(async || platform.students().create_student(request.clone()).await).await;
+        made.student.expect("a student")
     }
 
     pub(crate) fn student_request(&self, email: &str) -> CreateStudentRequest {

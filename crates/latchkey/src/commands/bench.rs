@@ -14,6 +14,10 @@ const ROUNDS: usize = 5;
 const QUICK_ROUNDS: usize = 3;
 
 /// What to measure.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
     /// Print JSON instead of tables.

@@ -74,7 +74,7 @@ enum Command {
     Keyring(keyring::KeyringCommand),
     /// Ask a service whether it serves.
     Health(health::Health),
-    /// Answers CheckKey with what is always the same.
+    /// Answers `CheckKey` with what is always the same.
     #[command(hide = true)]
     BenchEcho(EchoArguments),
     /// Holds a Postgres and stops it when standard input closes.
