@@ -185,7 +185,7 @@ ALTER TABLE enrollment.attempts ADD PRIMARY KEY (limit_name, subject);
 -- Inserted, never changed. A deed is written in its own transaction; a refused call a moment after its answer, and calls
 -- that repeat within a minute as one row.
 CREATE TABLE enrollment.audit_events (
-    event_id        uuid NOT NULL,         -- UUIDv7
+    event_id        uuid PRIMARY KEY,         -- UUIDv7; before the others: events are listed, never looked up
     occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor_subject   text NOT NULL,
     actor_issuer    text NOT NULL,
@@ -216,4 +216,3 @@ CREATE INDEX audit_events_actor ON enrollment.audit_events (actor_subject, event
 CREATE INDEX audit_events_action ON enrollment.audit_events (action, event_id);
 CREATE INDEX audit_events_type ON enrollment.audit_events (resource_type, event_id);
 CREATE INDEX audit_events_outcome ON enrollment.audit_events (outcome, event_id);
-ALTER TABLE enrollment.audit_events ADD PRIMARY KEY (event_id);

@@ -142,7 +142,7 @@ ALTER TABLE keys.attempts ADD PRIMARY KEY (limit_name, subject);
 -- Inserted, never changed. A deed is written in its own transaction; a refused call a moment after its answer, and calls
 -- that repeat within a minute as one row.
 CREATE TABLE keys.audit_events (
-    event_id        uuid NOT NULL,         -- UUIDv7
+    event_id        uuid PRIMARY KEY,         -- UUIDv7; before the others: events are listed, never looked up
     occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor_subject   text NOT NULL,
     actor_issuer    text NOT NULL,
@@ -173,7 +173,6 @@ CREATE INDEX audit_events_actor ON keys.audit_events (actor_subject, event_id);
 CREATE INDEX audit_events_action ON keys.audit_events (action, event_id);
 CREATE INDEX audit_events_type ON keys.audit_events (resource_type, event_id);
 CREATE INDEX audit_events_outcome ON keys.audit_events (outcome, event_id);
-ALTER TABLE keys.audit_events ADD PRIMARY KEY (event_id);
 
 -- Where a key stands at `at_time`: the first that applies of redeemed, revoked, expired, available. The one statement of
 -- this rule in SQL; `domain::key::Standing` states it in Rust, and `verify` compares both over every combination.
