@@ -15,7 +15,7 @@ use super::injury::{self, Injury, REPLICAS};
 use super::watch::Watch;
 use super::wish::{Answer, Wish, cancel};
 use crate::harness::world::{enrolled, redemption};
-use crate::harness::{Caller, ClassDraft, Organization, Stack, eventually, invariants, new_id};
+use crate::harness::{Caller, ClassDraft, Organization, Stack, insist, invariants, new_id};
 use crate::registration::{registration, with_identity};
 
 /// How many redeem the event key, for so many seats.
@@ -208,10 +208,7 @@ impl Arena {
         let mut on_rosters = BTreeSet::new();
         for room in rooms {
             // Who meets a connection that was ended meanwhile is asked to come again.
-            let roster = eventually("a roster", async || {
-                let read = self.organization().try_roster(&room.class_id).await;
-                read.map_err(|refusal| refusal.to_string())
-            });
+            let roster = insist(async || self.organization().try_roster(&room.class_id).await);
             on_rosters.extend(enrolled(&roster.await));
         }
         assert_eq!(on_rosters, seated, "the rosters are not what was answered");

@@ -282,7 +282,7 @@ impl Replica {
             let keys = links.as_ref().and_then(|links| links.keys.as_ref());
             let keys_address = keys.map_or(keys_address, Link::address);
             files
-                .write_config(service, &config, address, keys_address)
+                .write_config(service, &config, address, None, keys_address)
                 .expect("a configuration");
             merge_into(&config, &[USUAL, settings]);
             if let Some(links) = &links {

@@ -207,15 +207,18 @@ impl<'s> Organization<'s> {
     }
 
     pub(crate) async fn roster(&self, class_id: &str) -> GetRosterResponse {
-        self.try_roster(class_id).await.expect("the roster")
+        let read = self.try_roster(class_id).await.expect("the roster");
+        read.into_inner()
     }
 
-    pub(crate) async fn try_roster(&self, class_id: &str) -> Result<GetRosterResponse, Status> {
+    pub(crate) async fn try_roster(
+        &self,
+        class_id: &str,
+    ) -> Result<Response<GetRosterResponse>, Status> {
         let request = GetRosterRequest {
             class_id: class_id.to_owned(),
         };
-        let answer = self.admin().enrollments().get_roster(request).await?;
-        Ok(answer.into_inner())
+        self.admin().enrollments().get_roster(request).await
     }
 
     /// Cancels a class.

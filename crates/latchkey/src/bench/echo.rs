@@ -189,9 +189,9 @@ impl EchoProcess {
         let directory = ground.directory(&site.name)?;
         let config = directory.join("echo.toml");
         let address = claim(Service::Enrollment, ANY_PORT)?;
-        let keys = site.keys.first().context("no keys service")?.address;
+        let keys = site.keys.first().context("no keys service")?.address();
         site.files()
-            .write_config(Service::Enrollment, &config, address, keys)?;
+            .write_config(Service::Enrollment, &config, address, None, keys)?;
         let log = std::fs::File::create(directory.join("echo.log"))?;
         let mut child = Command::new(&ground.executable)
             .arg("bench-echo")

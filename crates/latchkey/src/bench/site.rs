@@ -17,13 +17,11 @@ use super::meter::{Meter, memory};
 use crate::stack::Service;
 use crate::stack::config_files::SharedFiles;
 use crate::stack::databases::Provisioned;
-use crate::stack::process::{ANY_PORT, Process, ProcessOptions, channel, claim};
+use crate::stack::process::{ANY_PORT, Process, ProcessOptions, Started, channel};
 use crate::stack::secrets::{Secrets, replace_private};
 use crate::stack::tokens::{Issuer, TokenRequest};
 use crate::verify::{self, Databases, Drain};
 
-/// How often another free port is tried when someone took it before the service bound it.
-const PORT_TRIES: u32 = 5;
 /// How long a token holds: longer than all benchmarks together.
 const TOKEN_LIFETIME: TimeDelta = TimeDelta::hours(24);
 /// How long a call may take that is not measured: generating and revealing many keys takes a while.
@@ -46,28 +44,28 @@ pub struct Site {
 
 /// One process.
 #[derive(Debug)]
-pub struct Replica {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Where it shows its metrics.
-    pub metrics: SocketAddr,
-    process: Process,
-}
+pub struct Replica(Started);
 
 impl Replica {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
     /// Its process id.
     ///
     /// # Errors
     /// When it has ended.
     pub fn pid(&self) -> anyhow::Result<u32> {
-        self.process
+        let process = &self.0.process;
+        process
             .pid()
-            .with_context(|| format!("the service ended; {}", self.process.last_words()))
+            .with_context(|| format!("the service ended; {}", process.last_words()))
     }
 
     /// Its address for gRPC clients.
     pub fn url(&self) -> String {
-        format!("https://{}", self.address)
+        format!("https://{}", self.address())
     }
 }
 
@@ -181,7 +179,7 @@ impl Site {
         Ok(Meter {
             keys: pids(&self.keys)?,
             enrollment: pids(&self.enrollment)?,
-            metrics: self.enrollment.first().map(|replica| replica.metrics),
+            metrics: self.enrollment.first().map(|replica| replica.0.metrics),
             server: self.owner(ground).await?,
         })
     }
@@ -212,7 +210,7 @@ impl Site {
     /// When one does not end well.
     pub async fn stop(self, ground: &Ground) -> anyhow::Result<()> {
         for replica in self.enrollment.into_iter().chain(self.keys) {
-            replica.process.stop().await?;
+            replica.0.process.stop().await?;
         }
         ground.drop(&self.name).await
     }
@@ -227,37 +225,24 @@ async fn start(
 ) -> anyhow::Result<Replica> {
     let config_file = place.with_extension("toml");
     let log = place.with_extension("log");
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let (address, metrics) = (claim(service, ANY_PORT)?, claim(service, ANY_PORT)?);
-        // Where the keys service is stands in the settings that follow.
-        files.write_config(service, &config_file, address, address)?;
-        put(&config_file, "metrics", "address", metrics.to_string())?;
+    let options = ProcessOptions {
+        executable: &ground.executable,
+        service,
+        config_file: &config_file,
+        address: ANY_PORT,
+        ca_file: &files.certificates.authority,
+        log: &log,
+        environment: &[],
+    };
+    let started = Process::start_where_free(&options, |address, metrics| {
+        // Where the keys service is stands in the setting that follows.
+        files.write_config(service, &config_file, address, Some(metrics), address)?;
         if service == Service::Enrollment {
             put(&config_file, "keys", "endpoint", keys.join(","))?;
         }
-        let options = ProcessOptions {
-            executable: &ground.executable,
-            service,
-            config_file: &config_file,
-            address,
-            ca_file: &files.certificates.authority,
-            log: &log,
-            environment: &[],
-        };
-        match Process::start(&options).await {
-            Ok(process) => {
-                return Ok(Replica {
-                    address,
-                    metrics,
-                    process,
-                });
-            }
-            Err(error) if tries < PORT_TRIES && format!("{error:#}").contains("in use") => {}
-            Err(error) => return Err(error),
-        }
-    }
+        Ok(())
+    });
+    Ok(Replica(started.await?))
 }
 
 /// Sets one field of a configuration file.

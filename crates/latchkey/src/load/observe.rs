@@ -38,7 +38,7 @@ pub struct Sample {
 
 /// The numbers that one look finds.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Look {
+pub struct Look {
     cpu_seconds: Option<f64>,
     /// By stage: items, and batches.
     batches: BTreeMap<String, (f64, f64)>,
@@ -60,11 +60,11 @@ pub fn observe(urls: &[(String, String)], began: Instant, stop: &AtomicBool) -> 
     let mut due = began;
     loop {
         for ((service, last), (_, url)) in services.iter_mut().zip(urls) {
-            let Ok(text) = scrape(url) else {
+            let Ok(look) = Look::at(url) else {
                 *last = None;
                 continue;
             };
-            let now = (Instant::now(), read(&text));
+            let now = (Instant::now(), look);
             if let Some((then, before)) = last {
                 let passed = now.0.duration_since(*then);
                 let at = now.0.duration_since(began);
@@ -82,19 +82,34 @@ pub fn observe(urls: &[(String, String)], began: Instant, stop: &AtomicBool) -> 
     }
 }
 
+impl Look {
+    /// Looks at the service that shows its metrics at `url`; blocks until it has answered.
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub fn at(url: &str) -> anyhow::Result<Self> {
+        Ok(read(&scrape(url)?))
+    }
+
+    /// Items in a batch since `before`, on average, by stage. Of stages without a batch there is nothing.
+    pub fn batch_items_since(&self, before: &Self) -> BTreeMap<String, f64> {
+        let mean = |(stage, (items, batches)): (&String, &(f64, f64))| {
+            let (old_items, old_batches) = before.batches.get(stage).copied().unwrap_or_default();
+            let made = batches - old_batches;
+            (made > 0.0).then(|| (stage.clone(), (items - old_items) / made))
+        };
+        self.batches.iter().filter_map(mean).collect()
+    }
+}
+
 /// What was between two looks.
 fn sample(before: &Look, after: &Look, passed: Duration, at: Duration) -> Sample {
     let passed = passed.as_secs_f64();
     let cpu = before.cpu_seconds.zip(after.cpu_seconds);
-    let mean = |(stage, (items, batches)): (&String, &(f64, f64))| {
-        let (old_items, old_batches) = before.batches.get(stage).copied().unwrap_or_default();
-        let made = batches - old_batches;
-        (made > 0.0).then(|| (stage.clone(), (items - old_items) / made))
-    };
     Sample {
         at_seconds: at.as_secs_f64(),
         cpu: cpu.map(|(before, after)| (after - before) / passed),
-        batch_items: after.batches.iter().filter_map(mean).collect(),
+        batch_items: after.batch_items_since(before),
     }
 }
 
@@ -185,6 +200,24 @@ mod tests {
             }
         );
         assert_eq!(read("").cpu_seconds, None);
+    }
+
+    #[test]
+    fn the_mean_is_of_the_batches_in_between() {
+        let text = |sum, count| {
+            format!(
+                "latchkey_batch_items_sum{{stage=\"recall\"}} 9\n\
+                 latchkey_batch_items_sum{{stage=\"decide\"}} {sum}\n\
+                 latchkey_batch_items_count{{stage=\"decide\"}} {count}\n"
+            )
+        };
+        let mean =
+            |after: &Look, before: &Look| after.batch_items_since(before).get("decide").copied();
+        let before = read(&text(100, 50));
+        let after = read(&text(700, 60));
+        assert_eq!(mean(&after, &before), Some(60.0));
+        assert_eq!(mean(&after, &after), None);
+        assert_eq!(mean(&after, &read("# HELP\n")), Some(700.0 / 60.0));
     }
 
     #[test]

@@ -82,8 +82,8 @@ impl SharedFiles {
         }
     }
 
-    /// Writes the configuration of one process of `service` to `path`: it listens on `listen`, and an enrollment
-    /// service calls the keys service at `keys`.
+    /// Writes the configuration of one process of `service` to `path`: it listens on `listen`, shows its metrics at
+    /// `metrics` if that is given, and an enrollment service calls the keys service at `keys`.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -92,12 +92,16 @@ impl SharedFiles {
         service: Service,
         path: &Path,
         listen: SocketAddr,
+        metrics: Option<SocketAddr>,
         keys: SocketAddr,
     ) -> anyhow::Result<()> {
-        let config = match service {
+        let mut config = match service {
             Service::Keys => self.keys_config(listen),
             Service::Enrollment => self.enrollment_config(listen, keys),
         };
+        if let Some(address) = metrics {
+            config["metrics"] = json!({ "address": address });
+        }
         let text = toml::to_string_pretty(&config)?;
         replace_private(
             path,

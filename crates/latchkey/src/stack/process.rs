@@ -28,6 +28,8 @@ const HEALTH_EVERY: Duration = Duration::from_millis(25);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How much of its log is shown when it fails.
 const LOG_LINES: usize = 20;
+/// How often other free ports are tried when someone took one before the service bound it.
+const PORT_TRIES: u32 = 5;
 
 /// A service that was started and served. Dropped, it is told to stop and not waited for.
 #[derive(Debug)]
@@ -60,7 +62,51 @@ pub struct ProcessOptions<'a> {
     pub environment: &'a [(String, String)],
 }
 
+/// A process that was started, and where it is found.
+#[derive(Debug)]
+pub struct Started {
+    /// The process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where it shows its metrics.
+    pub metrics: SocketAddr,
+}
+
 impl Process {
+    /// Starts the service at `options.address`, or at a free port where that says 0, with its metrics at a free port of
+    /// this machine; `configure` writes its configuration for both addresses. Tries others if one is taken meanwhile.
+    ///
+    /// # Errors
+    /// Like [`Process::start`]; and when the address is taken, or the configuration cannot be written.
+    pub async fn start_where_free(
+        options: &ProcessOptions<'_>,
+        configure: impl Fn(SocketAddr, SocketAddr) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Started> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let address = claim(options.service, options.address)?;
+            let metrics = claim(options.service, ANY_PORT)?;
+            configure(address, metrics)?;
+            let options = ProcessOptions {
+                address,
+                ..options.clone()
+            };
+            match Self::start(&options).await {
+                Ok(process) => {
+                    return Ok(Started {
+                        process,
+                        address,
+                        metrics,
+                    });
+                }
+                Err(error) if tries < PORT_TRIES && format!("{error:#}").contains("in use") => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Starts the service and waits until it says that it serves.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use super::config_files::{ISSUER_KEY, SharedFiles};
 use super::data_dir::DataDir;
 use super::databases::Provisioned;
 use super::description::{Description, Endpoint, IssuerFiles, Sample};
-use super::process::{ANY_PORT, Process, ProcessOptions, channel, claim};
+use super::process::{Process, ProcessOptions, Started, channel, claim};
 use super::sample::sample;
 use super::secrets::{Secrets, replace_private};
 use super::server::{DatabaseChoice, Place, Server, stack_id};
@@ -24,8 +24,6 @@ use super::tokens::{AUDIENCE, ISSUER, Issuer, TokenRequest, token_file};
 use crate::progress::Progress;
 use crate::tail::tail;
 
-/// How often another free port is tried when someone took it before the service bound it.
-const PORT_TRIES: u32 = 3;
 /// How long the tokens in the data directory hold; each start writes them anew.
 const TOKEN_LIFETIME: TimeDelta = TimeDelta::days(7);
 
@@ -305,15 +303,6 @@ fn log_file(data_dir: &Path, service: Service) -> PathBuf {
         .join(format!("{}.log", service.name()))
 }
 
-/// A service that was started.
-struct Started {
-    process: Process,
-    /// Where it listens.
-    address: SocketAddr,
-    /// Where it shows its metrics.
-    metrics: SocketAddr,
-}
-
 /// Starts one service; `keys_address` is where the keys service listens, or shall listen if it is the one to start.
 async fn start_service(
     service: Service,
@@ -332,44 +321,22 @@ async fn start_service(
     options.data_dir.private("logs")?;
     let config_file = config_file(options.data_dir.path(), service);
     let log = log_file(options.data_dir.path(), service);
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let address = claim(service, wanted)?;
+    let process = ProcessOptions {
+        executable: &options.executable,
+        service,
+        config_file: &config_file,
+        address: wanted,
+        ca_file: &files.certificates.authority,
+        log: &log,
+        environment: &[],
+    };
+    Process::start_where_free(&process, |address, metrics| {
         let keys = if service == Service::Keys {
             address
         } else {
             keys_address
         };
-        let metrics = claim(service, ANY_PORT)?;
-        files.write_config(service, &config_file, address, keys)?;
-        add_metrics(&config_file, metrics)?;
-        let process = ProcessOptions {
-            executable: &options.executable,
-            service,
-            config_file: &config_file,
-            address,
-            ca_file: &files.certificates.authority,
-            log: &log,
-            environment: &[],
-        };
-        match Process::start(&process).await {
-            Ok(process) => {
-                return Ok(Started {
-                    process,
-                    address,
-                    metrics,
-                });
-            }
-            Err(error) if tries < PORT_TRIES && format!("{error:#}").contains("in use") => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Lets a service show its metrics at `address`, for those on this machine.
-fn add_metrics(config_file: &Path, address: SocketAddr) -> anyhow::Result<()> {
-    let config = std::fs::read_to_string(config_file)?;
-    let section = format!("\n[metrics]\naddress = \"{address}\"\n");
-    replace_private(config_file, &(config + &section))
+        files.write_config(service, &config_file, address, Some(metrics), keys)
+    })
+    .await
 }

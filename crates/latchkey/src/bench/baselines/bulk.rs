@@ -51,12 +51,7 @@ impl Bulk {
         }
         Ok(Self {
             owner,
-            meter: Meter {
-                keys: Vec::new(),
-                enrollment: Vec::new(),
-                metrics: None,
-                server: ground.connect(DATABASE).await?,
-            },
+            meter: Meter::of_server(ground.connect(DATABASE).await?),
             directory,
             keys,
         })

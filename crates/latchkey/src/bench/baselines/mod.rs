@@ -78,12 +78,7 @@ impl ByHand {
         Ok(Self {
             pgbench: ground.pgbench(DATABASE)?,
             owner,
-            meter: Meter {
-                keys: Vec::new(),
-                enrollment: Vec::new(),
-                metrics: None,
-                server: ground.connect(DATABASE).await?,
-            },
+            meter: Meter::of_server(ground.connect(DATABASE).await?),
             directory,
             keys,
         })

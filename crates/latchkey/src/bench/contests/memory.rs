@@ -4,7 +4,7 @@ use super::super::catalogue::Benchmark;
 use super::super::drive::{Driver, closed_loop};
 use super::super::rounds::{Round, Sample};
 use super::super::site::Site;
-use super::{Arena, Played};
+use super::{Arena, Played, services};
 use crate::load::engine::Plan;
 use crate::load::mix::Action;
 use crate::load::prepare::Wanted;
@@ -97,8 +97,7 @@ pub(super) async fn play(arena: &mut Arena<'_>) -> anyhow::Result<Played> {
         rounds.push(Round::of(ours.clone(), ours));
     }
     arena.book.note(Benchmark::Memory, &rounds);
-    let mut wrong = Driver::judge(&mut [&mut driver]).await?;
-    wrong.extend(site.verify().await?);
+    let wrong = services::wrong(&mut [&mut driver], &[&site]).await?;
     drop(driver);
     site.stop(ground).await?;
     Ok(Played {

@@ -1,6 +1,5 @@
 //! What a measurement took: processors, memory, log.
 
-mod batches;
 mod process;
 mod wal;
 
@@ -9,12 +8,16 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sqlx::PgConnection;
+use tokio::task::spawn_blocking;
 
-use self::batches::Batches;
 use self::process::{busy, cpu, family};
 pub use self::process::{memory, reset_peak};
 use self::wal::{Wal, postmaster};
 use super::percentile::median;
+use crate::load::observe::Look;
+
+/// The stage whose batches are transactions that decide.
+const DECIDE: &str = "decide";
 
 /// What to look at.
 #[derive(Debug)]
@@ -66,7 +69,7 @@ struct Reading {
     postgres: Duration,
     client: Duration,
     wal: Wal,
-    batches: Option<Batches>,
+    enrollment_look: Option<Look>,
 }
 
 /// A measurement that goes on.
@@ -96,6 +99,16 @@ impl Usage {
 }
 
 impl Meter {
+    /// What measures work that the server does without the services.
+    pub fn of_server(server: PgConnection) -> Self {
+        Self {
+            keys: Vec::new(),
+            enrollment: Vec::new(),
+            metrics: None,
+            server,
+        }
+    }
+
     /// Begins a measurement. Peaks of memory begin anew.
     ///
     /// # Errors
@@ -128,9 +141,9 @@ impl Meter {
             wal_bytes: (after.wal.bytes - before.wal.bytes) / operations,
             wal_flushes: flushes.map(|(after, before)| (after - before) / operations),
             batch: after
-                .batches
-                .zip(before.batches)
-                .and_then(|(after, before)| after.mean_since(before)),
+                .enrollment_look
+                .zip(before.enrollment_look)
+                .and_then(|(after, before)| after.batch_items_since(&before).remove(DECIDE)),
             keys_peak_mib: peak_mib(&self.keys)?,
             enrollment_peak_mib: peak_mib(&self.enrollment)?,
         })
@@ -138,13 +151,16 @@ impl Meter {
 
     async fn read(&mut self) -> anyhow::Result<Reading> {
         let postmaster = postmaster(&mut self.server).await?;
-        let batches = match self.metrics {
-            Some(address) => Batches::read(address).await.ok(),
+        let enrollment_look = match self.metrics {
+            Some(address) => {
+                let url = format!("http://{address}/metrics");
+                spawn_blocking(move || Look::at(&url)).await?.ok()
+            }
             None => None,
         };
         Ok(Reading {
             wal: Wal::read(&mut self.server).await?,
-            batches,
+            enrollment_look,
             at: Instant::now(),
             busy: busy()?,
             keys: all(&self.keys)?,
