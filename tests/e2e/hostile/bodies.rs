@@ -76,8 +76,21 @@ pub(super) fn nested(dice: &mut Dice) -> Vec<u8> {
     bytes
 }
 
+/// How long a list may become, and one in a message of a list: a list of lists of long texts is larger than any memory.
+const LONGEST_LIST: usize = 600;
+const LONGEST_INNER_LIST: usize = 4;
+
 /// Gives a field of the message another value, which its type allows and the method perhaps does not.
 pub(super) fn disturb(dice: &mut Dice, message: &mut DynamicMessage, page_tokens: &[String]) {
+    disturb_with_lists(dice, message, page_tokens, LONGEST_LIST);
+}
+
+fn disturb_with_lists(
+    dice: &mut Dice,
+    message: &mut DynamicMessage,
+    page_tokens: &[String],
+    longest_list: usize,
+) {
     let fields: Vec<FieldDescriptor> = message.descriptor().fields().collect();
     if fields.is_empty() {
         return;
@@ -90,14 +103,15 @@ pub(super) fn disturb(dice: &mut Dice, message: &mut DynamicMessage, page_tokens
         Value::String(page_token(dice, page_tokens))
     } else if let (false, Kind::Message(_)) = (field.is_list(), field.kind()) {
         if let Value::Message(inner) = message.get_field_mut(&field) {
-            disturb(dice, inner, page_tokens);
+            disturb_with_lists(dice, inner, page_tokens, longest_list);
         }
         return;
     } else {
         value(dice, &field.kind())
     };
     let value = if field.is_list() {
-        let times = dice.below(3) * dice.below(300);
+        // Mostly short.
+        let times = dice.below(3) * dice.below(longest_list / 2);
         Value::List(vec![value; times])
     } else {
         value
@@ -122,7 +136,7 @@ fn value(dice: &mut Dice, kind: &Kind) -> Value {
         Kind::Enum(_) => Value::EnumNumber(short),
         Kind::Message(inner) => {
             let mut inner = DynamicMessage::new(inner.clone());
-            disturb(dice, &mut inner, &[]);
+            disturb_with_lists(dice, &mut inner, &[], LONGEST_INNER_LIST);
             Value::Message(inner)
         }
     }
