@@ -113,7 +113,9 @@ pub(super) async fn step(
 async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error> {
     let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
     let mut connection = services.pool.acquire().await?;
-    let ledger = store::facts::read(&mut connection, &wishes).await?;
+    let mut ledger = store::facts::read(&mut connection, &wishes).await?;
+    // After the clock: what is judged by it is not older.
+    ledger.classes = store::facts::read_classes(&mut connection, &wishes).await?;
     drop(connection);
     let classes: HashMap<_, _> = ledger
         .classes

@@ -166,11 +166,12 @@ async fn attempt(
 ) -> Result<Attempt, Failure> {
     let early = if planted("bug::facts_read_before_the_lock") {
         let all: Vec<&Item> = items.iter().collect();
-        Some(facts(connection, &all).await?)
+        let classes = classes(connection, &all).await?;
+        Some(facts(connection, &all, classes).await?)
     } else {
         None
     };
-    let busy = lock(connection, items, locking).await?;
+    let Locked { classes, busy } = lock(connection, items, locking).await?;
     let held = |item: &Item| class_of(item).filter(|class| busy.contains(class));
     let open: Vec<&Item> = items.iter().filter(|item| held(item).is_none()).collect();
     let (answered, changed) = if open.is_empty() {
@@ -178,7 +179,7 @@ async fn attempt(
     } else {
         let ledger = match early {
             Some(ledger) => ledger,
-            None => facts(connection, &open).await?,
+            None => facts(connection, &open, classes).await?,
         };
         decide(connection, &open, ledger).await?
     };
@@ -194,48 +195,89 @@ fn class_of(item: &Item) -> Option<Uuid> {
     Some(item.wish.key.as_ref()?.class_id)
 }
 
-/// Locks the classes of `items`, in order of their ids; those that are held by others.
+/// The classes that a batch is about.
+#[derive(Default)]
+struct Locked {
+    /// Those that are locked now, as they are.
+    classes: HashMap<Uuid, Class>,
+    /// Those that others hold.
+    busy: BTreeSet<Uuid>,
+}
+
+/// Locks the classes of `items`, in order of their ids.
 async fn lock(
     connection: &mut PgConnection,
     items: &[Item],
     locking: Locking,
-) -> Result<BTreeSet<Uuid>, Failure> {
-    if planted("bug::class_not_locked") {
-        return Ok(BTreeSet::new());
-    }
-    let classes: BTreeSet<Uuid> = items.iter().filter_map(class_of).collect();
-    if locking == Locking::Waiting {
-        for class in classes {
-            let locked = store::classes::lock(connection, class).await;
-            // A lock that was not granted in time is not waited for once more.
-            locked.map_err(|error| Failure {
-                error: error.into(),
-                again: false,
-            })?;
-        }
-        return Ok(BTreeSet::new());
-    }
-    let wanted: Vec<Uuid> = classes.into_iter().collect();
+) -> Result<Locked, Failure> {
+    let wanted: BTreeSet<Uuid> = items.iter().filter_map(class_of).collect();
     if wanted.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(Locked::default());
     }
+    if locking == Locking::Waiting || planted("bug::class_not_locked") {
+        return wait(connection, items, wanted).await;
+    }
+    let wanted: Vec<Uuid> = wanted.into_iter().collect();
     let locked = store::classes::locks::lock_free(connection, &wanted).await?;
+    let classes: HashMap<Uuid, Class> = locked.into_iter().map(|one| (one.id, one)).collect();
     let rest: Vec<Uuid> = wanted
         .into_iter()
-        .filter(|class| !locked.contains(class))
+        .filter(|class| !classes.contains_key(class))
         .collect();
-    if rest.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    // The others are held, or do not exist, which is a reason to be decided like any other.
-    let existing = store::classes::locks::existing(connection, &rest).await?;
-    Ok(existing.into_iter().collect())
+    let busy = if rest.is_empty() {
+        BTreeSet::new()
+    } else {
+        // The others are held, or do not exist, which is a reason to be decided like any other.
+        let existing = store::classes::locks::existing(connection, &rest).await?;
+        existing.into_iter().collect()
+    };
+    Ok(Locked { classes, busy })
 }
 
-/// What is known about `items`.
-async fn facts(connection: &mut PgConnection, items: &[&Item]) -> Result<Ledger, Failure> {
-    let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
+/// Locks the classes of `items`, `wanted`, one after the other, and then reads them.
+async fn wait(
+    connection: &mut PgConnection,
+    items: &[Item],
+    wanted: BTreeSet<Uuid>,
+) -> Result<Locked, Failure> {
+    for class in wanted {
+        if planted("bug::class_not_locked") {
+            break;
+        }
+        let locked = store::classes::lock(connection, class).await;
+        // A lock that was not granted in time is not waited for once more.
+        locked.map_err(|error| Failure {
+            error: error.into(),
+            again: false,
+        })?;
+    }
+    let all: Vec<&Item> = items.iter().collect();
+    Ok(Locked {
+        classes: classes(connection, &all).await?,
+        busy: BTreeSet::new(),
+    })
+}
+
+fn wishes<'i>(items: &[&'i Item]) -> Vec<&'i Wish> {
+    items.iter().map(|item| &item.wish).collect()
+}
+
+async fn classes(
+    connection: &mut PgConnection,
+    items: &[&Item],
+) -> sqlx::Result<HashMap<Uuid, Class>> {
+    store::facts::read_classes(connection, &wishes(items)).await
+}
+
+/// What is known about `items`, whose classes are `classes`.
+async fn facts(
+    connection: &mut PgConnection,
+    items: &[&Item],
+    classes: HashMap<Uuid, Class>,
+) -> Result<Ledger, Failure> {
+    let wishes = wishes(items);
     let mut ledger = store::facts::read(connection, &wishes).await?;
+    ledger.classes = classes;
     distort(&mut ledger, &wishes);
     crash_point("decide::facts_read");
     Ok(ledger)

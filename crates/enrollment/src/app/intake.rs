@@ -32,7 +32,7 @@ pub(super) async fn recall(
 async fn recall_all(services: &Services, items: &[Item]) -> Result<Vec<Recalled>, Error> {
     let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
     let mut connection = services.pool.acquire().await?;
-    let mut ledger = store::facts::read(&mut connection, &wishes).await?;
+    let mut ledger = store::facts::read_before_key(&mut connection, &wishes).await?;
     drop(connection);
     distort(&mut ledger, &wishes);
     let early: Vec<Option<Decision>> = items

@@ -17,11 +17,14 @@ use crate::domain::class::Class;
 use crate::domain::decision::{Account, Applicant, Holder, Ledger, NewAccount, Recorded, Wish};
 use crate::domain::key::KeyKind;
 
-/// Everything that is known about `wishes`. For deciding: after the classes are locked, by the statements that follow.
-pub async fn read(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Ledger> {
+/// What is known about `wishes` before their keys are: who asks, and what was decided before.
+pub async fn read_before_key(
+    connection: &mut PgConnection,
+    wishes: &[&Wish],
+) -> sqlx::Result<Ledger> {
     let mut ledger = Ledger::default();
     if planted("bug::facts_read_in_the_other_order") {
-        read_wishes(connection, wishes, &mut ledger).await?;
+        read_applicants(connection, wishes, &mut ledger).await?;
         crash_point("facts::between");
         read_newcomers(connection, wishes, &mut ledger).await?;
     } else {
@@ -29,14 +32,22 @@ pub async fn read(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Resu
         // that a registration has made, but not the registration, would take its id for another's.
         read_newcomers(connection, wishes, &mut ledger).await?;
         crash_point("facts::between");
-        // The clock among it: it is read after the locks, and before the classes that are judged by it.
-        read_wishes(connection, wishes, &mut ledger).await?;
+        read_applicants(connection, wishes, &mut ledger).await?;
     }
-    ledger.classes = read_classes(connection, wishes).await?;
     Ok(ledger)
 }
 
-async fn read_classes(
+/// Everything that is known about `wishes`, but their classes. For deciding: after those are locked, by the statements that
+/// follow.
+pub async fn read(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Ledger> {
+    let mut ledger = read_before_key(connection, wishes).await?;
+    // The clock among it: it is read after the locks.
+    read_uses(connection, wishes, &mut ledger).await?;
+    Ok(ledger)
+}
+
+/// The classes of `wishes`, whether or not they are locked.
+pub async fn read_classes(
     connection: &mut PgConnection,
     wishes: &[&Wish],
 ) -> sqlx::Result<HashMap<Uuid, Class>> {
@@ -60,15 +71,15 @@ fn student(wish: &Wish) -> Option<Uuid> {
     }
 }
 
-/// What was found about one wish.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "a row: each column is a look-up of its own"
-)]
-struct WishRow {
+/// The item of `items` at a place that is counted from one.
+fn at<T>(items: &[T], place: i64) -> Option<&T> {
+    items.get(usize::try_from(place - 1).ok()?)
+}
+
+/// What was found about one wish without its key.
+struct ApplicantRow {
     /// Which wish, counted from one.
     place: i64,
-    now: DateTime<Utc>,
     fingerprint: Option<Vec<u8>>,
     outcome: Option<String>,
     refusal: Option<Value>,
@@ -77,33 +88,22 @@ struct WishRow {
     organization_id: Option<Uuid>,
     active: Option<bool>,
     ancestors: Option<Vec<Uuid>>,
-    live: Option<Uuid>,
-    blocked: bool,
-    in_use: bool,
-    known: bool,
 }
 
-async fn read_wishes(
+async fn read_applicants(
     connection: &mut PgConnection,
     wishes: &[&Wish],
     ledger: &mut Ledger,
 ) -> sqlx::Result<()> {
-    for row in wish_rows(connection, wishes).await? {
+    for row in applicant_rows(connection, wishes).await? {
         if let Some(wish) = at(wishes, row.place) {
-            note(ledger, wish, row)?;
+            note_applicant(ledger, wish, row)?;
         }
     }
-    ledger.now += clock_offset("clock::database");
     Ok(())
 }
 
-/// The item of `items` at a place that is counted from one.
-fn at<T>(items: &[T], place: i64) -> Option<&T> {
-    items.get(usize::try_from(place - 1).ok()?)
-}
-
-fn note(ledger: &mut Ledger, wish: &Wish, row: WishRow) -> sqlx::Result<()> {
-    ledger.now = row.now;
+fn note_applicant(ledger: &mut Ledger, wish: &Wish, row: ApplicantRow) -> sqlx::Result<()> {
     if let (Some(id), Some(fingerprint), Some(outcome)) =
         (wish.redemption_id, row.fingerprint, row.outcome)
     {
@@ -129,7 +129,72 @@ fn note(ledger: &mut Ledger, wish: &Wish, row: WishRow) -> sqlx::Result<()> {
             },
         );
     }
-    let Some(key) = &wish.key else { return Ok(()) };
+    Ok(())
+}
+
+async fn applicant_rows(
+    connection: &mut PgConnection,
+    wishes: &[&Wish],
+) -> sqlx::Result<Vec<ApplicantRow>> {
+    let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
+    let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
+    sqlx::query_as!(
+        ApplicantRow,
+        r#"
+        SELECT n.place AS "place!",
+            r.fingerprint AS "fingerprint?", r.outcome AS "outcome?", r.refusal AS "refusal?",
+            r.enrollment_id AS "enrollment_id?",
+            own.found IS NOT NULL AS "id_taken!",
+            s.organization_id AS "organization_id?", s.active AS "active?", s.ancestor_ids AS "ancestors?"
+        FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS n (redemption_id, student_id, place)
+        LEFT JOIN LATERAL (
+            SELECT x.fingerprint, x.outcome, x.refusal, x.enrollment_id FROM enrollment.redemptions x
+            WHERE x.redemption_id = n.redemption_id LIMIT 1
+        ) r ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.redemption_id LIMIT 1
+        ) own ON true
+        LEFT JOIN LATERAL (
+            SELECT x.organization_id, x.active, o.ancestor_ids FROM enrollment.students x
+            JOIN enrollment.organizations o ON o.organization_id = x.organization_id
+            WHERE x.student_id = n.student_id LIMIT 1
+        ) s ON true
+        "#,
+        &redemptions as _,
+        &students as _,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// What was found about the place and the key that one wish is for.
+struct UseRow {
+    /// Which wish, counted from one.
+    place: i64,
+    now: DateTime<Utc>,
+    live: Option<Uuid>,
+    blocked: bool,
+    in_use: bool,
+    known: bool,
+}
+
+async fn read_uses(
+    connection: &mut PgConnection,
+    wishes: &[&Wish],
+    ledger: &mut Ledger,
+) -> sqlx::Result<()> {
+    for row in use_rows(connection, wishes).await? {
+        if let Some(wish) = at(wishes, row.place) {
+            note_use(ledger, wish, &row);
+        }
+    }
+    ledger.now += clock_offset("clock::database");
+    Ok(())
+}
+
+fn note_use(ledger: &mut Ledger, wish: &Wish, row: &UseRow) {
+    ledger.now = row.now;
+    let Some(key) = &wish.key else { return };
     if let Some(student) = student(wish) {
         let place = (key.class_id, student);
         if let Some(enrollment) = row.live {
@@ -145,12 +210,10 @@ fn note(ledger: &mut Ledger, wish: &Wish, row: WishRow) -> sqlx::Result<()> {
     if let Some(live_use) = key.live_use.filter(|_| row.known) {
         ledger.known_uses.insert(live_use.redemption_id);
     }
-    Ok(())
 }
 
-async fn wish_rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Vec<WishRow>> {
+async fn use_rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Vec<UseRow>> {
     let keys = || wishes.iter().map(|wish| wish.key.as_ref());
-    let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
     let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
     let class_ids: Vec<Option<Uuid>> = keys().map(|key| Some(key?.class_id)).collect();
     // Keys of which any number of uses is live are not looked up: one could have thousands.
@@ -162,31 +225,15 @@ async fn wish_rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Res
         .map(|key| Some(key?.live_use?.redemption_id))
         .collect();
     sqlx::query_as!(
-        WishRow,
+        UseRow,
         r#"
         SELECT n.place AS "place!", (SELECT clock_timestamp()) AS "now!",
-            r.fingerprint AS "fingerprint?", r.outcome AS "outcome?", r.refusal AS "refusal?",
-            r.enrollment_id AS "enrollment_id?",
-            own.found IS NOT NULL AS "id_taken!",
-            s.organization_id AS "organization_id?", s.active AS "active?", s.ancestor_ids AS "ancestors?",
             live.enrollment_id AS "live?",
             blocked.found IS NOT NULL AS "blocked!",
             held.found IS NOT NULL AS "in_use!",
             known.found IS NOT NULL AS "known!"
-        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[]) WITH ORDINALITY
-            AS n (redemption_id, student_id, class_id, key_id, used_by, place)
-        LEFT JOIN LATERAL (
-            SELECT x.fingerprint, x.outcome, x.refusal, x.enrollment_id FROM enrollment.redemptions x
-            WHERE x.redemption_id = n.redemption_id LIMIT 1
-        ) r ON true
-        LEFT JOIN LATERAL (
-            SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.redemption_id LIMIT 1
-        ) own ON true
-        LEFT JOIN LATERAL (
-            SELECT x.organization_id, x.active, o.ancestor_ids FROM enrollment.students x
-            JOIN enrollment.organizations o ON o.organization_id = x.organization_id
-            WHERE x.student_id = n.student_id LIMIT 1
-        ) s ON true
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) WITH ORDINALITY
+            AS n (student_id, class_id, key_id, used_by, place)
         LEFT JOIN LATERAL (
             SELECT x.enrollment_id FROM enrollment.enrollments x
             WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND x.status <> 'cancelled' LIMIT 1
@@ -204,7 +251,6 @@ async fn wish_rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Res
             SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.used_by LIMIT 1
         ) known ON true
         "#,
-        &redemptions as _,
         &students as _,
         &class_ids as _,
         &key_ids as _,
