@@ -2,11 +2,11 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
+use latchkey::generation::{Generated, whole};
 use latchkey_proto::enrollment::v1::UpdateClassRequest;
 use latchkey_proto::errors::v1::{ErrorReason, WarningReason};
 use latchkey_proto::keys::v1::{
-    GenerateTrainingKeysRequest, GenerateTrainingKeysResponse, KeyState, ListTrainingKeysRequest,
-    LookUpTrainingKeyRequest,
+    GenerateTrainingKeysRequest, KeyState, ListTrainingKeysRequest, LookUpTrainingKeyRequest,
 };
 use latchkey_service_kit::status::metadata_of;
 use tonic::{Response, Status};
@@ -19,14 +19,15 @@ async fn generate(
     request_id: &str,
     class_id: &str,
     count: i32,
-) -> Result<Response<GenerateTrainingKeysResponse>, Status> {
+) -> Result<Response<Generated>, Status> {
     let request = GenerateTrainingKeysRequest {
         request_id: request_id.to_owned(),
         class_id: class_id.to_owned(),
         count,
+        omit_keys: false,
     };
     let mut keys = organization.admin().training_keys();
-    keys.generate_training_keys(request).await
+    whole(keys.generate_training_keys(request).await).await
 }
 
 #[tokio::test]
@@ -52,7 +53,10 @@ async fn live_keys_never_exceed_the_maximum_however_many_generate_at_once() {
         .await;
     let more = generate(&organization, &new_id(), &class.class_id, 3).await;
     assert_eq!(
-        more.expect("revoked keys make room").into_inner().live_keys,
+        more.expect("revoked keys make room")
+            .into_inner()
+            .summary
+            .live_keys,
         10
     );
     let one_more = generate(&organization, &new_id(), &class.class_id, 1).await;
@@ -104,13 +108,14 @@ async fn generating_near_the_end_warns_and_after_it_is_refused() {
     let organization = Organization::new(&stack).await;
     let class = organization.class(ClassDraft::new().running()).await;
     let answer = generate(&organization, &new_id(), &class.class_id, 1).await;
-    let warnings = answer.expect("generated").into_inner().warnings;
+    let warnings = answer.expect("generated").into_inner().summary.warnings;
     assert_eq!(warnings[0].reason(), WarningReason::ClassNearEnd);
     let hours = TimeDelta::hours;
     let far = ClassDraft::new().dates(now() + hours(24), now() + hours(96));
     let class = organization.class(far).await;
     let answer = generate(&organization, &new_id(), &class.class_id, 1).await;
-    assert!(answer.expect("generated").into_inner().warnings.is_empty());
+    let told = answer.expect("generated").into_inner().summary;
+    assert!(told.warnings.is_empty());
     let class = organization.class(ClassDraft::new().ended()).await;
     let answer = generate(&organization, &new_id(), &class.class_id, 1).await;
     refused(answer, ErrorReason::WindowClosed);

@@ -104,6 +104,23 @@ CREATE TABLE keys.requests (
 CREATE INDEX requests_class ON keys.requests (class_id);
 ALTER TABLE keys.requests ADD PRIMARY KEY (request_id);
 
+-- How far each generation of enrollment keys has come, written with every chunk of its keys. What is not made yet is reserved
+-- until `reserved_until` (docs/decisions/0019).
+CREATE TABLE keys.batches (
+    batch_id        uuid NOT NULL,            -- the request id
+    organization_id uuid NOT NULL,
+    class_id        uuid NOT NULL REFERENCES keys.grants,
+    wanted          integer NOT NULL,
+    made            integer NOT NULL,
+    last_key_id     uuid NOT NULL,            -- the next ones are greater: keys are told in the order of their ids
+    grant_version   bigint NOT NULL,          -- of the class when what is missing was admitted
+    reserved_until  timestamptz NOT NULL,
+    told            jsonb NOT NULL,           -- what is told at the end
+    CHECK (made BETWEEN 1 AND wanted)
+);
+CREATE INDEX batches_unfinished ON keys.batches (class_id) WHERE made < wanted;
+ALTER TABLE keys.batches ADD PRIMARY KEY (batch_id);
+
 -- Which versions of the keyring's keys are in use: `current_version` makes everything new, and whatever is stored was made
 -- by one of `versions`. Whoever stores a code or a request holds a share lock on these rows until the commit: so once
 -- `current_version` has changed, nothing is stored by the one before.

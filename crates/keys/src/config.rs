@@ -1,7 +1,7 @@
 //! What the service is told when it starts.
 
-mod export;
 mod guessing;
+mod streams;
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use latchkey_service_kit::config::{
 use latchkey_service_kit::telemetry::Chain;
 use serde::{Deserialize, Serialize};
 
-pub use self::export::ExportConfig;
+pub use self::streams::StreamConfig;
 use crate::keyring_file::KeyringFile;
 
 /// What the names of environment variables that override the configuration begin with.
@@ -48,7 +48,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Bounds on exports.
     #[serde(default)]
-    pub export: ExportConfig,
+    pub export: StreamConfig,
+    /// Bounds on generations of more keys than one transaction makes.
+    #[serde(default)]
+    pub generation: StreamConfig,
     /// How it ends.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
@@ -83,6 +86,8 @@ impl Check for Config {
         self.traces.check(&format!("{path}traces."), problems);
         self.limits.check(&format!("{path}limits."), problems);
         self.export.check(&format!("{path}export."), problems);
+        self.generation
+            .check(&format!("{path}generation."), problems);
         if let Err(error) = self.keyring_file.read() {
             problems.add(&format!("{path}keyring_file"), Chain(&error));
         }

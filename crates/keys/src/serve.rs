@@ -26,7 +26,7 @@ use crate::app::watch_keyring::watch_keyring;
 use crate::app::{App, HeldKeyring};
 use crate::config::Config;
 use crate::keyring_file::KeyringFileError;
-use crate::rpc::{AuditTrail, EXPORT_METHOD, KeyUsage, TrainingKeys, access};
+use crate::rpc::{AuditTrail, EXPORT_METHOD, GENERATE_METHOD, KeyUsage, TrainingKeys, access};
 
 /// What the database shows beside this service's connections.
 const APPLICATION: &str = "latchkey-keys";
@@ -135,10 +135,11 @@ fn assembled(config: &Config) -> Result<(GrpcServer, App, Keeping), ServeError> 
     let readiness = app.clone();
     let mut server = GrpcServer::new(options)
         .service(limited!(
-            TrainingKeyServiceServer::new(TrainingKeys::new(app.clone(), &config.export)),
+            TrainingKeyServiceServer::new(TrainingKeys::new(app.clone(), config)),
             limits
         ))
         .stream(EXPORT_METHOD, config.export.max_duration())
+        .stream(GENERATE_METHOD, config.generation.max_duration())
         .service(limited!(
             KeyUsageServiceServer::new(KeyUsage::new(app.clone())),
             limits

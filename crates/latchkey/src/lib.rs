@@ -4,6 +4,7 @@
 //! - [`stack`] makes secrets, databases and configuration, and runs both services on them.
 //! - [`verify`] tells whether what both services store holds together.
 //! - [`export`] writes the keys of a class into a file.
+//! - [`generation`] puts a streamed generation of keys together.
 //! - [`load`] calls the redemption endpoint as often as asked, and measures and judges the answers.
 //! - [`demo`] plays the main job on a stack and checks that it went as the rules say.
 //!
@@ -12,6 +13,7 @@
 pub mod bench;
 pub mod demo;
 pub mod export;
+pub mod generation;
 pub mod load;
 pub mod postgres;
 pub mod progress;

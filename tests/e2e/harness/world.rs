@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
+use latchkey::generation::whole;
 use latchkey_proto::enrollment::v1::{
     CancelClassRequest, CancelEnrollmentRequest, CreateClassRequest, CreateOrganizationRequest,
     CreateStudentRequest, Enrollment, EnrollmentStatus, GetClassRequest, GetRosterRequest,
@@ -127,10 +128,13 @@ impl<'s> Organization<'s> {
             request_id: new_id(),
             class_id: class_id.to_owned(),
             count,
+            omit_keys: false,
         };
         let keys = self.admin().training_keys();
-        let made =
-            insist(async || keys.clone().generate_training_keys(request.clone()).await).await;
+        let made = insist(async || {
+            whole(keys.clone().generate_training_keys(request.clone()).await).await
+        })
+        .await;
         let key_ids = made.keys.into_iter().map(|key| key.key_id).collect();
         let request = RevealTrainingKeysRequest {
             key_ids,

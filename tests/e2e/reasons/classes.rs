@@ -34,6 +34,7 @@ async fn missing(provoked: &mut Provoked, organization: &Organization<'_>) {
         request_id: new_id(),
         class_id: new_id(),
         count: 1,
+        omit_keys: false,
     };
     let answer = admin.training_keys().generate_training_keys(request).await;
     provoked.keep("keys for no such class", ErrorReason::ClassNotFound, answer);
@@ -76,6 +77,7 @@ async fn cancelled(provoked: &mut Provoked, organization: &Organization<'_>) {
         request_id: new_id(),
         class_id: class_id.clone(),
         count: 1,
+        omit_keys: false,
     };
     let answer = organization
         .admin()
@@ -111,6 +113,7 @@ async fn windows(provoked: &mut Provoked, organization: &Organization<'_>) {
         request_id: new_id(),
         class_id: class.class_id,
         count: 1,
+        omit_keys: false,
     };
     let answer = organization
         .admin()
@@ -200,6 +203,7 @@ async fn seats(provoked: &mut Provoked, organization: &Organization<'_>) {
         request_id: new_id(),
         class_id: class.class_id,
         count: 2,
+        omit_keys: false,
     };
     let answer = organization
         .admin()

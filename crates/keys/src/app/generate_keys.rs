@@ -1,24 +1,28 @@
-//! Generating enrollment keys.
+//! Generating enrollment keys: any number by one request, in chunks that commit one by one.
+//!
+//! The first transaction admits all of them and makes the first chunk; the request's batch says from then on how many there
+//! are. Each chunk looks there under the lock of the class's grant, so that any process can go on with any request, and
+//! several at once make no key too many. While one chunk is stored the next is drawn.
 
-use latchkey_code::{GeneratedCode, Kind};
-use latchkey_service_kit::database::begin;
-use latchkey_service_kit::ids::os_random;
+use chrono::{DateTime, Utc};
+use latchkey_service_kit::database::{Transaction, begin};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use super::draw_keys::{Drawn, Issue, draw};
 use super::{App, Call, Error, Once, settled};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::generation::{self, Refused};
+use crate::domain::generation::{self, Batch, CHUNK, Census, Refused, Summary};
 use crate::domain::grant::Grant;
 use crate::domain::key::TrainingKey;
-use crate::domain::keyring::{CodePlace, CurrentKeys};
 use crate::domain::refusal::Refusal;
-use crate::domain::warning::Warning;
-use crate::store::audit;
-use crate::store::codes::{self, NewCode, NewCodes};
 use crate::store::grants::{self, Admission};
-use crate::store::training_keys::{self, Census, NewKeys};
+use crate::store::{StoreError, audit, batches};
+
+/// The most keys that are told at once: a message with so many stays far below what a client takes.
+const TOLD_AT_ONCE: i32 = 1_000;
 
 /// Asks for enrollment keys.
 #[derive(Debug, Clone, Copy)]
@@ -29,100 +33,295 @@ pub struct GenerateKeys {
     pub class_id: Uuid,
     /// How many, at least 1.
     pub count: i32,
+    /// Whether the keys themselves are told, or only how many there are.
+    pub telling: bool,
 }
 
-/// The keys, and how many the class has now.
+/// How far a generation has come.
 #[derive(Debug)]
-pub struct GeneratedKeys {
-    /// The keys, as they are now.
+pub struct Progress {
+    /// How many keys there are.
+    pub generated: i32,
+    /// How many there will be.
+    pub count: i32,
+    /// The next keys, in the order of their ids; each is told once.
     pub keys: Vec<TrainingKey>,
-    /// Live enrollment keys of the class after the request.
-    pub live_keys: i64,
-    /// The most it could have then.
-    pub maximum_keys: i32,
-    /// What the caller should know.
-    pub warnings: Vec<Warning>,
+    /// Told last.
+    pub summary: Option<Summary>,
 }
 
-/// What is kept to answer again.
+/// What is recorded of a request: that it began. How far it has come stands in its batch.
 #[derive(Debug, Serialize, Deserialize)]
-struct Answer {
-    live_keys: i64,
-    maximum_keys: i32,
-    warnings: Vec<Warning>,
+struct Begun {}
+
+/// A generation under way. Whoever follows it takes [`Generation::next`] until that gives nothing more, or stops: then it
+/// rests after the chunk in hand, and the same request goes on with it.
+#[derive(Debug)]
+pub struct Generation {
+    app: App,
+    call: Call,
+    command: GenerateKeys,
+    /// As it was when it was last looked at.
+    batch: Batch,
+    /// How many keys were told.
+    told: i32,
+    /// The last of these.
+    last_told: Uuid,
+    /// The next chunk.
+    drawing: Option<Drawing>,
+    ended: bool,
 }
 
-/// Generates enrollment keys, never more live ones than the class may have students. The same request again gives the
-/// same keys.
+type Drawing = JoinHandle<Result<Drawn, Error>>;
+
+/// What one transaction came to.
+struct Made {
+    batch: Batch,
+    drawing: Option<Drawing>,
+}
+
+/// Begins to generate enrollment keys, or goes on: never more live ones than the class may have students, those included that
+/// other requests have still to make; and never more than asked for, however often the same request comes.
 ///
-/// Refused with `ClassNotFound`, `RequestIdReused`, `ClassCancelled`, `WindowClosed` or `KeyLimitExceeded`: then no key
-/// was made.
+/// Refused with `ClassNotFound`, `RequestIdReused`, `ClassCancelled`, `WindowClosed` or `KeyLimitExceeded`: then this call
+/// made no key, and a request that was cut off before keeps no room for its missing ones.
 pub async fn generate_keys(
     app: &App,
     call: &Call,
     command: GenerateKeys,
-) -> Result<GeneratedKeys, Error> {
-    settled(|| attempt(app, call, command)).await
+) -> Result<Generation, Error> {
+    // What to draw. Whether the caller may know of it is found out under the lock.
+    let known = batches::find(&mut *app.pool.acquire().await?, command.request_id).await?;
+    let made = make(app, call, &command, known.as_ref(), None).await?;
+    Ok(Generation {
+        app: app.clone(),
+        call: call.clone(),
+        command,
+        batch: made.batch,
+        told: 0,
+        last_told: Uuid::nil(),
+        drawing: made.drawing,
+        ended: false,
+    })
 }
 
-async fn attempt(app: &App, call: &Call, command: GenerateKeys) -> Result<GeneratedKeys, Error> {
-    let class_id = command.class_id;
-    let issuing = app.keyring.issuing(&app.pool).await?;
-    // Made before the class is locked, which is then held for the database's work only.
-    let drawn = Drawn::new(app, issuing.keys()?, command.count);
+impl Generation {
+    /// What there is to tell next; `None` after the summary.
+    ///
+    /// Refused as [`generate_keys`] when the class has changed, and fails when the database cannot be reached: what was made
+    /// stays in either case.
+    pub async fn next(&mut self) -> Result<Option<Progress>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let first = self.told == 0;
+        if self.command.telling {
+            if self.told == self.batch.made {
+                self.make_more().await?;
+            }
+        } else {
+            if !first {
+                self.make_more().await?;
+            }
+            self.told = self.batch.made;
+        }
+        let keys = self.untold().await?;
+        self.ended = self.batch.is_whole() && self.told == self.batch.made;
+        Ok(Some(Progress {
+            generated: self.batch.made,
+            count: self.batch.wanted,
+            keys,
+            summary: self.ended.then(|| self.batch.summary.clone()),
+        }))
+    }
+
+    /// Makes a chunk, or finds that another call with this request has made some.
+    async fn make_more(&mut self) -> Result<(), Error> {
+        let before = self.batch.made;
+        while self.batch.made == before {
+            let ready = self.drawing.take();
+            let known = Some(&self.batch);
+            let made = make(&self.app, &self.call, &self.command, known, ready).await?;
+            self.batch = made.batch;
+            self.drawing = made.drawing;
+        }
+        Ok(())
+    }
+
+    /// The next keys that were not told.
+    async fn untold(&mut self) -> Result<Vec<TrainingKey>, Error> {
+        let limit = (self.batch.made - self.told).min(TOLD_AT_ONCE);
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let batch_id = self.batch.batch_id;
+        let keys = batches::keys(&self.app.pool, batch_id, self.last_told, limit.into()).await?;
+        let Some(last) = keys.last() else {
+            return Err(StoreError::bad_row("keys.batches", "made", batch_id).into());
+        };
+        self.last_told = last.key_id;
+        self.told += i32::try_from(keys.len()).unwrap_or(i32::MAX);
+        Ok(keys)
+    }
+}
+
+/// One chunk more of the batch, which was `known` to be so far; `ready` is what was drawn for it.
+async fn make(
+    app: &App,
+    call: &Call,
+    command: &GenerateKeys,
+    known: Option<&Batch>,
+    mut ready: Option<Drawing>,
+) -> Result<Made, Error> {
+    settled(|| {
+        let ready = ready.take();
+        async move {
+            let missing = known.map_or(command.count, Batch::missing);
+            let after = known.map(|batch| batch.last_key_id);
+            // Drawn and sealed before the class is locked, which is then held for the database's work only.
+            let drawn = match ready {
+                Some(drawing) => drawing.await.map_err(Error::internal)??,
+                None => draw(app, missing.min(CHUNK), after).await?,
+            };
+            let next = (missing - drawn.len()).min(CHUNK);
+            let (ahead, after) = (app.clone(), drawn.last());
+            let drawing =
+                (next > 0).then(|| tokio::spawn(async move { draw(&ahead, next, after).await }));
+            let (batch, stored) = store(app, call, command, &drawn).await?;
+            Ok(Made {
+                batch,
+                // Drawn in vain if another call with the same request was ahead.
+                drawing: drawing.filter(|_| stored),
+            })
+        }
+    })
+    .await
+}
+
+/// Stores what was drawn, as far as it is missing and admitted; the batch as it is then, and whether anything was stored.
+async fn store(
+    app: &App,
+    call: &Call,
+    command: &GenerateKeys,
+    drawn: &Drawn,
+) -> Result<(Batch, bool), Error> {
     let count = command.count.to_be_bytes();
     let once = Once {
         request_id: command.request_id,
         method: "GenerateTrainingKeys",
-        class_id,
+        class_id: command.class_id,
         content: &[&count],
     };
     let mut transaction = begin(&app.pool).await?;
-    let grant = grants::lock(&mut transaction, class_id, Admission::Within(&call.scope))
-        .await?
-        .ok_or(Refusal::ClassNotFound { class_id })?;
-    let answer = if let Some(answer) = once
-        .earlier::<Answer>(&mut transaction, issuing.keyring())
-        .await?
-    {
-        answer
-    } else {
-        let census = training_keys::census(&mut transaction, class_id).await?;
-        let warning = generation::admit(&grant, census.live, command.count, census.now)
-            .map_err(|refused| refusal(refused, &grant, census.live))?;
-        let answer = Answer {
-            live_keys: census.live + i64::from(command.count),
-            maximum_keys: grant.maximum_keys,
-            warnings: warning.into_iter().collect(),
-        };
-        issuing.hold(&mut transaction).await?;
-        drawn
-            .store(&mut transaction, call, &command, &grant, census)
-            .await?;
-        let deed = deed(&command, &grant, &answer);
-        audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
-        once.record(
-            &mut transaction,
-            issuing.keys()?,
-            grant.organization_id,
-            census.now,
-            &answer,
-        )
+    let grant = lock(&mut transaction, call, command).await?;
+    let earlier = once
+        .earlier::<Begun>(&mut transaction, drawn.issuing.keyring())
         .await?;
-        answer
+    let Some(Begun {}) = earlier else {
+        let batch = begin_batch(transaction, app, call, &grant, &once, command, drawn).await?;
+        return Ok((batch, true));
     };
-    let key_ids = training_keys::of_batch(&mut transaction, command.request_id).await?;
-    let keys = training_keys::views(&mut transaction, &key_ids, &call.scope).await?;
+    let batch = batches::find(&mut transaction, command.request_id).await?;
+    let mut batch = batch
+        .ok_or_else(|| StoreError::bad_row("keys.requests", "request_id", command.request_id))?;
+    if batch.is_whole() || drawn.is_behind(&batch) {
+        transaction.commit().await?;
+        return Ok((batch, false));
+    }
+    let now = batches::clock(&mut transaction).await?;
+    if !batch.may_go_on(&grant, now) {
+        let missing = batch.missing();
+        match admit(&mut transaction, &grant, batch.batch_id, missing, now).await? {
+            Ok(summary) => batch.admitted(&grant, summary),
+            Err(refusal) => {
+                batches::give_back(&mut transaction, batch.batch_id).await?;
+                transaction.commit().await?;
+                return Err(refusal.into());
+            }
+        }
+    }
+    let issue = issue(call, &grant, command, now);
+    let key_ids = drawn
+        .store(&mut transaction, &issue, batch.missing())
+        .await?;
+    batch.add(key_ids, now);
+    batches::update(&mut transaction, &batch).await?;
     transaction.commit().await?;
-    Ok(GeneratedKeys {
-        keys,
-        live_keys: answer.live_keys,
-        maximum_keys: answer.maximum_keys,
-        warnings: answer.warnings,
-    })
+    Ok((batch, true))
 }
 
-fn refusal(refused: Refused, grant: &Grant, live_keys: i64) -> Refusal {
+/// Admits the whole request, makes the first keys, and tells the audit trail: once a request, when it is known who asked for
+/// how many, whatever becomes of the process afterwards.
+async fn begin_batch(
+    mut transaction: Transaction,
+    app: &App,
+    call: &Call,
+    grant: &Grant,
+    once: &Once<'_>,
+    command: &GenerateKeys,
+    drawn: &Drawn,
+) -> Result<Batch, Error> {
+    let batch_id = command.request_id;
+    let now = batches::clock(&mut transaction).await?;
+    let summary = admit(&mut transaction, grant, batch_id, command.count, now).await??;
+    let issue = issue(call, grant, command, now);
+    let key_ids = drawn.store(&mut transaction, &issue, command.count).await?;
+    let mut batch = Batch::of(batch_id, command.count, grant, summary);
+    batch.add(key_ids, now);
+    batches::insert(&mut transaction, &batch, grant).await?;
+    let deed = deed(&batch, grant);
+    audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
+    let keys = drawn.issuing.keys()?;
+    once.record(
+        &mut transaction,
+        keys,
+        grant.organization_id,
+        now,
+        &Begun {},
+    )
+    .await?;
+    transaction.commit().await?;
+    Ok(batch)
+}
+
+async fn lock(
+    transaction: &mut Transaction,
+    call: &Call,
+    command: &GenerateKeys,
+) -> Result<Grant, Error> {
+    let class_id = command.class_id;
+    let grant = grants::lock(transaction, class_id, Admission::Within(&call.scope)).await?;
+    Ok(grant.ok_or(Refusal::ClassNotFound { class_id })?)
+}
+
+fn issue<'i>(
+    call: &'i Call,
+    grant: &'i Grant,
+    command: &GenerateKeys,
+    now: DateTime<Utc>,
+) -> Issue<'i> {
+    Issue {
+        grant,
+        batch_id: command.request_id,
+        created_at: now,
+        created_by: &call.actor.subject,
+    }
+}
+
+/// Whether `count` keys of the batch may be made, and what is told at its end then.
+async fn admit(
+    transaction: &mut Transaction,
+    grant: &Grant,
+    batch_id: Uuid,
+    count: i32,
+    now: DateTime<Utc>,
+) -> Result<Result<Summary, Refusal>, Error> {
+    let census = batches::census(transaction, grant.class_id, batch_id).await?;
+    let admitted = generation::admit(grant, census, count, now);
+    Ok(admitted.map_err(|refused| refusal(refused, grant, census)))
+}
+
+fn refusal(refused: Refused, grant: &Grant, census: Census) -> Refusal {
     let class_id = grant.class_id;
     match refused {
         Refused::Cancelled => Refusal::ClassCancelled { class_id },
@@ -134,87 +333,23 @@ fn refusal(refused: Refused, grant: &Grant, live_keys: i64) -> Refusal {
         Refused::LimitExceeded { can_generate } => Refusal::KeyLimitExceeded {
             class_id,
             maximum_keys: grant.maximum_keys,
-            live_keys,
+            live_keys: census.live,
+            reserved_keys: census.reserved,
             can_generate,
         },
     }
 }
 
-fn deed(command: &GenerateKeys, grant: &Grant, answer: &Answer) -> Deed {
+fn deed(batch: &Batch, grant: &Grant) -> Deed {
     Deed {
         action: Action::Generate,
         organization_id: grant.organization_id,
         resource_id: grant.class_id,
         details: json!({
-            "batch_id": command.request_id,
-            "count": command.count,
-            "live_keys": answer.live_keys,
-            "maximum_keys": answer.maximum_keys,
+            "batch_id": batch.batch_id,
+            "count": batch.wanted,
+            "live_keys": batch.summary.live_keys,
+            "maximum_keys": batch.summary.maximum_keys,
         }),
-    }
-}
-
-/// Keys that are drawn and sealed but stand nowhere yet.
-struct Drawn {
-    key_ids: Vec<Uuid>,
-    masked_codes: Vec<String>,
-    codes: Vec<NewCode>,
-}
-
-impl Drawn {
-    fn new(app: &App, keys: CurrentKeys<'_>, count: i32) -> Self {
-        let mut random = os_random();
-        let mut drawn = Self {
-            key_ids: Vec::new(),
-            masked_codes: Vec::new(),
-            codes: Vec::new(),
-        };
-        for _ in 0..count {
-            let code: GeneratedCode = latchkey_code::generate(Kind::Enrollment, &mut random);
-            let place = CodePlace {
-                key_id: app.ids.new_id(),
-                generation: 1,
-            };
-            drawn.key_ids.push(place.key_id);
-            drawn.masked_codes.push(code.masked());
-            drawn.codes.push(NewCode {
-                place,
-                hashed: keys.hash(code.canonical()),
-                sealed: keys.seal(place, code.expose_text(), &mut random),
-            });
-        }
-        drawn
-    }
-
-    async fn store(
-        &self,
-        connection: &mut sqlx::PgConnection,
-        call: &Call,
-        command: &GenerateKeys,
-        grant: &Grant,
-        census: Census,
-    ) -> Result<(), Error> {
-        let keys = NewKeys {
-            class_id: grant.class_id,
-            organization_id: grant.organization_id,
-            batch_id: command.request_id,
-            created_at: census.now,
-            created_by: &call.actor.subject,
-            key_ids: &self.key_ids,
-            masked_codes: &self.masked_codes,
-        };
-        training_keys::insert(connection, &keys).await?;
-        let codes = NewCodes {
-            organization_id: grant.organization_id,
-            issued_at: census.now,
-            codes: &self.codes,
-        };
-        let issued = codes::insert(connection, &codes).await?;
-        if usize::try_from(issued).is_ok_and(|issued| issued == self.codes.len()) {
-            Ok(())
-        } else {
-            // Two equal codes of 110 random bits: not chance, but a broken random source.
-            Err(Error::bug("a generated code exists already"))
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Use cases, one file each: load, decide, store.
 
 mod attempts;
+mod draw_keys;
 mod error;
 mod held_keyring;
 mod once;

@@ -22,7 +22,8 @@ pub struct Actor {
 /// What was done. The names are part of the contract: audit lists are filtered by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Enrollment keys were generated: one event per call; the resource is the class.
+    /// Enrollment keys were admitted for generation: one event per request, when its first keys are made; the resource is the
+    /// class.
     Generate,
     /// A code of an enrollment key was shown: one event per key.
     Reveal,

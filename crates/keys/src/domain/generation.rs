@@ -1,6 +1,8 @@
-//! The rule for generating enrollment keys.
+//! The rules for generating enrollment keys: how many may be made, and how far the making has come.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::grant::{Grant, GrantStatus};
 use super::key::KeyKind;
@@ -8,6 +10,14 @@ use super::warning::Warning;
 
 /// How near its end a class draws a warning: a day is short notice for a student who still has to get a code.
 pub const NEAR_END: TimeDelta = TimeDelta::hours(24);
+
+/// How many keys are made by one transaction. So many take some hundred milliseconds under the class's lock, and far more
+/// work than their commit does.
+pub const CHUNK: i32 = 2_000;
+
+/// For how long after its last key a generation keeps room for those that are missing: long enough for whoever was cut off
+/// to come back on the next working day, and no class is blocked for good by one who does not.
+pub const RESERVED_FOR: TimeDelta = TimeDelta::hours(24);
 
 /// Why no keys are generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,32 +33,156 @@ pub enum Refused {
     },
 }
 
-/// Whether `count` more enrollment keys may be generated at `now` for `grant`, which has `live` unrevoked ones; and what
-/// the caller should know then.
+/// What of a class's maximum is taken, as a generation sees it: what it has reserved for itself is not in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// How many enrollment keys of the class are not revoked.
+    pub live: i64,
+    /// How many other generations were admitted for and have not made yet.
+    pub reserved: i64,
+}
+
+impl Census {
+    /// How many keys the class has, or is sure to get.
+    pub fn taken(self) -> i64 {
+        self.live + self.reserved
+    }
+}
+
+/// What a generation tells at its end, as it was when it was admitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Live enrollment keys of the class, with all of this generation's and those reserved for others.
+    pub live_keys: i64,
+    /// The most it could have.
+    pub maximum_keys: i32,
+    /// What the caller should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Whether `count` more enrollment keys may be generated at `now` for `grant`, of which `census` is taken; and what is told
+/// at the end then.
 ///
-/// Holds as long as the grant is locked: `live` must have been counted after the lock was taken.
+/// Holds as long as the grant is locked: the census must have been taken after the lock.
 pub fn admit(
     grant: &Grant,
-    live: i64,
+    census: Census,
     count: i32,
     now: DateTime<Utc>,
-) -> Result<Option<Warning>, Refused> {
-    if grant.status == GrantStatus::Cancelled {
-        return Err(Refused::Cancelled);
-    }
-    let until = grant.redeemable_until(KeyKind::Enrollment);
-    if now >= until {
-        return Err(Refused::Ended);
-    }
-    let can_generate = (i64::from(grant.maximum_keys) - live).max(0);
+) -> Result<Summary, Refused> {
+    let until = opens_until(grant, now)?;
+    let can_generate = (i64::from(grant.maximum_keys) - census.taken()).max(0);
     if i64::from(count) > can_generate {
         return Err(Refused::LimitExceeded { can_generate });
     }
     let near = until - now <= NEAR_END;
-    Ok(near.then_some(Warning::ClassNearEnd {
+    let warning = near.then_some(Warning::ClassNearEnd {
         ends_at: until,
         zone: grant.zone,
-    }))
+    });
+    Ok(Summary {
+        live_keys: census.taken() + i64::from(count),
+        maximum_keys: grant.maximum_keys,
+        warnings: warning.into_iter().collect(),
+    })
+}
+
+/// Until when a key that is made now can be redeemed; refused if it cannot at all.
+fn opens_until(grant: &Grant, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refused> {
+    let until = grant.redeemable_until(KeyKind::Enrollment);
+    if grant.status == GrantStatus::Cancelled {
+        Err(Refused::Cancelled)
+    } else if now >= until {
+        Err(Refused::Ended)
+    } else {
+        Ok(until)
+    }
+}
+
+/// A generation under way, or at its end: the keys of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The request that makes them.
+    pub batch_id: Uuid,
+    /// How many it asks for.
+    pub wanted: i32,
+    /// How many there are.
+    pub made: i32,
+    /// The last of these; every further one has a greater id.
+    pub last_key_id: Uuid,
+    /// The version of the class's grant by which the missing ones were admitted.
+    pub grant_version: i64,
+    /// Until when there is room kept for the missing ones.
+    pub reserved_until: DateTime<Utc>,
+    /// What is told at the end.
+    pub summary: Summary,
+}
+
+impl Batch {
+    /// A generation of which all is missing, admitted by `grant`.
+    pub fn of(batch_id: Uuid, wanted: i32, grant: &Grant, summary: Summary) -> Self {
+        Self {
+            batch_id,
+            wanted,
+            made: 0,
+            last_key_id: Uuid::nil(),
+            grant_version: grant.version,
+            reserved_until: DateTime::UNIX_EPOCH,
+            summary,
+        }
+    }
+
+    /// How many keys are not made yet.
+    pub fn missing(&self) -> i32 {
+        self.wanted - self.made
+    }
+
+    /// Whether every key is made.
+    pub fn is_whole(&self) -> bool {
+        self.missing() == 0
+    }
+
+    /// Whether the missing keys may be made at `now` as they were admitted. If not, they are to be admitted again: the class
+    /// was changed since then, has ended, or the room was given back.
+    pub fn may_go_on(&self, grant: &Grant, now: DateTime<Utc>) -> bool {
+        self.grant_version == grant.version
+            && now < self.reserved_until
+            && opens_until(grant, now).is_ok()
+    }
+
+    /// Notes that the missing keys were admitted by `grant`.
+    pub fn admitted(&mut self, grant: &Grant, summary: Summary) {
+        self.grant_version = grant.version;
+        self.summary = summary;
+    }
+
+    /// Notes that `key_ids` were made at `now`, not more than are missing; keeps room for the rest.
+    pub fn add(&mut self, key_ids: &[Uuid], now: DateTime<Utc>) {
+        self.made += i32::try_from(key_ids.len()).unwrap_or(i32::MAX);
+        if let Some(last) = key_ids.last() {
+            self.last_key_id = *last;
+        }
+        self.reserved_until = now + RESERVED_FOR;
+    }
+}
+
+/// Where the milliseconds of a UUIDv7 stand.
+const MILLIS: u32 = 80;
+
+/// Fresh `ids` (UUIDv7) in ascending order, all greater than `after`: one that is not takes the next millisecond. Clocks of
+/// replicas differ, and within one millisecond ids have no order.
+pub fn ascending(mut ids: Vec<Uuid>, after: Option<Uuid>) -> Vec<Uuid> {
+    if let Some(after) = after {
+        let next = (after.as_u128() >> MILLIS) + 1;
+        for id in &mut ids {
+            if (id.as_u128() >> MILLIS) < next {
+                let random = id.as_u128() & ((1 << MILLIS) - 1);
+                *id = Uuid::from_u128(next << MILLIS | random);
+            }
+        }
+    }
+    ids.sort_unstable();
+    ids
 }
 
 #[cfg(test)]
@@ -58,6 +192,14 @@ mod tests {
     use super::super::grant::sample;
     use super::*;
 
+    fn taken(live: i64) -> Census {
+        Census { live, reserved: 0 }
+    }
+
+    fn warnings(grant: &Grant, now: DateTime<Utc>) -> Vec<Warning> {
+        admit(grant, taken(0), 1, now).unwrap().warnings
+    }
+
     fn early(grant: &Grant) -> DateTime<Utc> {
         grant.ends_at - TimeDelta::days(10)
     }
@@ -65,30 +207,115 @@ mod tests {
     #[test]
     fn up_to_the_maximum_and_not_one_more() {
         let grant = sample::grant();
-        assert_eq!(admit(&grant, 0, 30, early(&grant)), Ok(None));
-        assert_eq!(admit(&grant, 29, 1, early(&grant)), Ok(None));
         assert_eq!(
-            admit(&grant, 29, 2, early(&grant)),
+            admit(&grant, taken(0), 30, early(&grant)).map(|told| told.live_keys),
+            Ok(30)
+        );
+        assert_eq!(
+            admit(&grant, taken(29), 1, early(&grant)).map(|told| told.live_keys),
+            Ok(30)
+        );
+        assert_eq!(
+            admit(&grant, taken(29), 2, early(&grant)),
             Err(Refused::LimitExceeded { can_generate: 1 })
         );
         assert_eq!(
-            admit(&grant, 30, 1, early(&grant)),
+            admit(&grant, taken(30), 1, early(&grant)),
             Err(Refused::LimitExceeded { can_generate: 0 })
         );
         // The maximum was lowered under the keys handed out: none can be generated, and none is owed.
         assert_eq!(
-            admit(&grant, 45, 1, early(&grant)),
+            admit(&grant, taken(45), 1, early(&grant)),
             Err(Refused::LimitExceeded { can_generate: 0 })
         );
     }
 
     #[test]
+    fn what_is_reserved_counts_as_live() {
+        let grant = sample::grant();
+        let census = Census {
+            live: 10,
+            reserved: 15,
+        };
+        let told = admit(&grant, census, 5, early(&grant)).unwrap();
+        assert_eq!((told.live_keys, told.maximum_keys), (30, 30));
+        assert_eq!(
+            admit(&grant, census, 6, early(&grant)),
+            Err(Refused::LimitExceeded { can_generate: 5 })
+        );
+    }
+
+    fn begun(grant: &Grant, wanted: i32, made: i32) -> Batch {
+        Batch {
+            batch_id: Uuid::from_u128(7),
+            wanted,
+            made,
+            last_key_id: Uuid::from_u128(1),
+            grant_version: grant.version,
+            reserved_until: early(grant) + RESERVED_FOR,
+            summary: admit(grant, taken(0), wanted, early(grant)).unwrap(),
+        }
+    }
+
+    #[test]
+    fn it_goes_on_as_admitted_until_the_class_changes_or_ends_or_the_room_is_given_back() {
+        let grant = sample::grant();
+        let batch = begun(&grant, 30, 10);
+        assert!(batch.may_go_on(&grant, early(&grant)));
+        assert!(!batch.may_go_on(&grant, batch.reserved_until));
+        let lasting = Batch {
+            reserved_until: grant.ends_at + TimeDelta::hours(1),
+            ..batch.clone()
+        };
+        assert!(lasting.may_go_on(&grant, grant.ends_at - TimeDelta::microseconds(1)));
+        assert!(!lasting.may_go_on(&grant, grant.ends_at));
+        let mut changed = Grant {
+            version: grant.version + 1,
+            ..grant.clone()
+        };
+        assert!(!batch.may_go_on(&changed, early(&grant)));
+        let mut again = batch.clone();
+        again.admitted(&changed, batch.summary.clone());
+        assert!(again.may_go_on(&changed, early(&grant)));
+        changed.status = GrantStatus::Cancelled;
+        assert!(!again.may_go_on(&changed, early(&grant)));
+    }
+
+    #[test]
+    fn ids_ascend_past_the_last_one_whatever_the_clock_says() {
+        let id = |millis: u128, random: u128| Uuid::from_u128(millis << MILLIS | random);
+        assert_eq!(
+            ascending(vec![id(5, 9), id(5, 3), id(4, 7)], None),
+            [id(4, 7), id(5, 3), id(5, 9)]
+        );
+        assert_eq!(
+            ascending(vec![id(5, 9), id(8, 1), id(5, 3)], Some(id(6, 1))),
+            [id(7, 3), id(7, 9), id(8, 1)]
+        );
+        assert_eq!(ascending(vec![id(6, 2)], Some(id(6, 1))), [id(7, 2)]);
+    }
+
+    #[test]
     fn not_for_a_class_that_was_cancelled_or_has_ended() {
         let mut grant = sample::grant();
-        assert_eq!(admit(&grant, 0, 1, grant.ends_at), Err(Refused::Ended));
-        assert!(admit(&grant, 0, 1, grant.ends_at - TimeDelta::microseconds(1)).is_ok());
+        assert_eq!(
+            admit(&grant, taken(0), 1, grant.ends_at),
+            Err(Refused::Ended)
+        );
+        assert!(
+            admit(
+                &grant,
+                taken(0),
+                1,
+                grant.ends_at - TimeDelta::microseconds(1)
+            )
+            .is_ok()
+        );
         grant.status = GrantStatus::Cancelled;
-        assert_eq!(admit(&grant, 0, 1, grant.ends_at), Err(Refused::Cancelled));
+        assert_eq!(
+            admit(&grant, taken(0), 1, grant.ends_at),
+            Err(Refused::Cancelled)
+        );
     }
 
     #[test]
@@ -98,18 +325,13 @@ mod tests {
             ends_at: grant.ends_at,
             zone: grant.zone,
         };
+        assert_eq!(warnings(&grant, grant.ends_at - NEAR_END), [warning]);
         assert_eq!(
-            admit(&grant, 0, 1, grant.ends_at - NEAR_END),
-            Ok(Some(warning))
-        );
-        assert_eq!(
-            admit(
+            warnings(
                 &grant,
-                0,
-                1,
                 grant.ends_at - NEAR_END - TimeDelta::microseconds(1)
             ),
-            Ok(None)
+            []
         );
     }
 
@@ -119,17 +341,60 @@ mod tests {
             let grant = Grant { maximum_keys: maximum, ..sample::grant() };
             let mut live = 0;
             for count in counts {
-                match admit(&grant, live, count, early(&grant)) {
+                match admit(&grant, taken(live), count, early(&grant)) {
                     Ok(_) => live += i64::from(count),
                     Err(Refused::LimitExceeded { can_generate }) => {
                         prop_assert!(can_generate < i64::from(count));
                         if let Ok(rest @ 1..) = i32::try_from(can_generate) {
-                            prop_assert!(admit(&grant, live, rest, early(&grant)).is_ok());
+                            prop_assert!(admit(&grant, taken(live), rest, early(&grant)).is_ok());
                         }
                     }
                     Err(other) => prop_assert!(false, "{:?}", other),
                 }
                 prop_assert!(live <= i64::from(maximum));
+            }
+        }
+
+        /// Generations that go on, stop and are given up in any order: what is live and reserved never passes the maximum,
+        /// and no batch has more keys than it asked for.
+        #[test]
+        fn reservations_never_pass_the_maximum(
+            maximum in 1..60_i32,
+            steps in prop::collection::vec((0..3_usize, 1..40_i32, prop::bool::weighted(0.2)), 1..60),
+        ) {
+            let grant = Grant { maximum_keys: maximum, ..sample::grant() };
+            let now = early(&grant);
+            let mut batches: Vec<Batch> = Vec::new();
+            for (place, count, given_back) in steps {
+                let live: i64 = batches.iter().map(|batch| i64::from(batch.made)).sum();
+                let others = |place: usize| {
+                    let others = batches.iter().enumerate().filter(|(other, _)| *other != place);
+                    let kept = others.filter(|(_, batch)| now < batch.reserved_until);
+                    kept.map(|(_, batch)| i64::from(batch.missing())).sum()
+                };
+                let census = Census { live, reserved: others(place) };
+                let Some(batch) = batches.get(place).cloned() else {
+                    let census = Census { live, reserved: others(usize::MAX) };
+                    if admit(&grant, census, count, now).is_ok() {
+                        batches.push(begun(&Grant { maximum_keys: 60, ..grant.clone() }, count, 1));
+                    }
+                    continue;
+                };
+                let may = batch.may_go_on(&grant, now) || admit(&grant, census, batch.missing(), now).is_ok();
+                let batch = &mut batches[place];
+                if given_back {
+                    batch.reserved_until = now;
+                } else if may {
+                    let some = count.min(batch.missing());
+                    let ids: Vec<Uuid> = (0..some).map(|id| Uuid::from_u128(id.unsigned_abs().into())).collect();
+                    batch.add(&ids, now);
+                }
+                let all: i64 = batches.iter().map(|batch| {
+                    let kept = if now < batch.reserved_until { batch.missing() } else { 0 };
+                    i64::from(batch.made + kept)
+                }).sum();
+                prop_assert!(all <= i64::from(maximum), "{all} of {maximum}");
+                prop_assert!(batches.iter().all(|batch| (1..=batch.wanted).contains(&batch.made)));
             }
         }
     }

@@ -68,6 +68,8 @@ pub enum Refusal {
         maximum_keys: i32,
         /// How many it has.
         live_keys: i64,
+        /// How many more other requests were admitted for and have not made yet.
+        reserved_keys: i64,
         /// How many more can be generated.
         can_generate: i64,
     },

@@ -118,18 +118,26 @@ fn of_class(refusal: &Refusal) -> ApiError {
             class_id,
             maximum_keys,
             live_keys,
+            reserved_keys,
             can_generate,
-        } => on_class(
-            ErrorReason::KeyLimitExceeded,
-            class_id,
-            format!(
-                "The class may have {maximum_keys} live keys and has {live_keys}: {can_generate} more can be generated. \
-                 Revoke keys that are not needed, or raise the class's maximum students."
-            ),
-        )
-        .with_metadata("maximum_keys", maximum_keys)
-        .with_metadata("live_keys", live_keys)
-        .with_metadata("can_generate", can_generate),
+        } => {
+            let reserved = match reserved_keys {
+                0 => String::new(),
+                some => format!(", and {some} more are being generated"),
+            };
+            on_class(
+                ErrorReason::KeyLimitExceeded,
+                class_id,
+                format!(
+                    "The class may have {maximum_keys} live keys and has {live_keys}{reserved}: {can_generate} more can be \
+                     generated. Revoke keys that are not needed, or raise the class's maximum students."
+                ),
+            )
+            .with_metadata("maximum_keys", maximum_keys)
+            .with_metadata("live_keys", live_keys)
+            .with_metadata("reserved_keys", reserved_keys)
+            .with_metadata("can_generate", can_generate)
+        }
         other => ApiError::bug(format!("this is not about a class: {other}")),
     }
 }

@@ -1,43 +1,19 @@
 //! Messages of an export, and how they are streamed.
 
-use std::sync::Arc;
-
 use latchkey_proto::keys::v1 as proto;
 use latchkey_service_kit::rows::{Contents, RowFormat};
 use latchkey_service_kit::server::{NotTaken, Outlet};
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::convert::{kind_filter, state_filter};
 use super::errors::api_error;
+use super::places::Place;
 use crate::app::export_keys::{BrokenOff, Export, ExportKeys, Extent, Part};
 use crate::app::list_keys::Filter;
-use crate::config::ExportConfig;
 
 /// The path of the method.
 pub(crate) const METHOD: &str = "/latchkey.keys.v1.TrainingKeyService/ExportTrainingKeys";
-
-/// The exports that may be at work at once.
-#[derive(Debug, Clone)]
-pub(super) struct Exports(Arc<Semaphore>);
-
-/// The place of one export among them.
-pub(super) type Place = OwnedSemaphorePermit;
-
-impl Exports {
-    pub(super) fn new(config: &ExportConfig) -> Self {
-        Self(Arc::new(Semaphore::new(
-            config.max_at_once.min(Semaphore::MAX_PERMITS),
-        )))
-    }
-
-    /// A place, or OVERLOADED.
-    pub(super) fn enter(&self) -> Result<Place, ApiError> {
-        let permit = Arc::clone(&self.0).try_acquire_owned();
-        permit.map_err(|_| ApiError::overloaded())
-    }
-}
 
 /// What a request asks for.
 pub(super) fn wish(request: &proto::ExportTrainingKeysRequest) -> Result<ExportKeys, ApiError> {
@@ -136,8 +112,6 @@ fn summary(contents: &Contents) -> proto::ExportSummary {
 
 #[cfg(test)]
 mod tests {
-    use latchkey_service_kit::status::ErrorReason;
-
     use super::*;
 
     const ID: &str = "0190a0b0-c0d0-7000-8000-000000000001";
@@ -198,19 +172,5 @@ mod tests {
             };
             at_fault(&request, &["reason"]);
         }
-    }
-
-    #[test]
-    fn so_many_exports_are_at_work_and_no_more() {
-        let config = ExportConfig {
-            max_at_once: 2,
-            ..ExportConfig::default()
-        };
-        let exports = Exports::new(&config);
-        let (first, _second) = (exports.enter().unwrap(), exports.enter().unwrap());
-        let refused = exports.clone().enter().unwrap_err();
-        assert_eq!(refused.reason(), ErrorReason::Overloaded);
-        drop(first);
-        let _third = exports.enter().unwrap();
     }
 }

@@ -7,7 +7,9 @@ mod convert;
 pub mod errors;
 mod event_key;
 mod export;
+mod generate;
 mod key_usage;
+mod places;
 mod training_keys;
 
 pub use audit::AuditTrail;
@@ -16,3 +18,4 @@ pub use training_keys::TrainingKeys;
 
 pub(crate) use call::call_of;
 pub(crate) use export::METHOD as EXPORT_METHOD;
+pub(crate) use generate::METHOD as GENERATE_METHOD;

@@ -9,12 +9,13 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::call_of;
-use super::convert::{kind_filter, number, stamp, state_filter, training_key, warnings};
+use super::convert::{kind_filter, stamp, state_filter, training_key, warnings};
 use super::event_key::{change, event_key, seen};
-use super::export::{Exports, hand_over, wish};
+use super::places::Places;
+use super::{export, generate};
 use crate::app::App;
 use crate::app::export_keys::export_keys;
-use crate::app::generate_keys::{GenerateKeys, generate_keys};
+use crate::app::generate_keys::generate_keys;
 use crate::app::get_event_key::get_event_key;
 use crate::app::get_key::get_key;
 use crate::app::list_keys::{Filter, ListKeys, list_keys};
@@ -23,45 +24,43 @@ use crate::app::reveal_event_key::reveal_event_key;
 use crate::app::reveal_keys::{RevealedCode, reveal_keys};
 use crate::app::revoke_keys::revoke_keys;
 use crate::app::set_event_key::{SetEventKey, set_event_key};
-use crate::config::ExportConfig;
+use crate::config::Config;
 
 /// Serves training keys to people.
 #[derive(Debug, Clone)]
 pub struct TrainingKeys {
     app: App,
-    exports: Exports,
+    exports: Places,
+    generations: Places,
 }
 
 impl TrainingKeys {
-    /// The keys in `app`'s database, exported within these bounds.
-    pub fn new(app: App, exports: &ExportConfig) -> Self {
-        let exports = Exports::new(exports);
-        Self { app, exports }
+    /// The keys in `app`'s database, generated and exported within the bounds of `config`.
+    pub fn new(app: App, config: &Config) -> Self {
+        Self {
+            app,
+            exports: Places::new(&config.export),
+            generations: Places::new(&config.generation),
+        }
     }
 }
 
 #[tonic::async_trait]
 impl TrainingKeyService for TrainingKeys {
+    type GenerateTrainingKeysStream = Streamed<proto::GenerateTrainingKeysResponse>;
+
     async fn generate_training_keys(
         &self,
         request: Request<proto::GenerateTrainingKeysRequest>,
-    ) -> Result<Response<proto::GenerateTrainingKeysResponse>, Status> {
+    ) -> Result<Response<Self::GenerateTrainingKeysStream>, Status> {
         let call = call_of(&request)?;
-        let request = request.into_inner();
-        let mut violations = Violations::of(&request);
-        let command = GenerateKeys {
-            request_id: violations.uuid("request_id", &request.request_id),
-            class_id: violations.uuid("class_id", &request.class_id),
-            count: request.count,
-        };
-        violations.finish()?;
-        let generated = generate_keys(&self.app, &call, command).await?;
-        Ok(Response::new(proto::GenerateTrainingKeysResponse {
-            keys: generated.keys.into_iter().map(training_key).collect(),
-            live_keys: number(generated.live_keys),
-            maximum_keys: generated.maximum_keys,
-            warnings: warnings(&generated.warnings),
-        }))
+        let command = generate::wish(request.get_ref())?;
+        let place = generate::place(&command, &self.generations)?;
+        let generation = generate_keys(&self.app, &call, command).await?;
+        let progress = streamed(&request, |outlet| {
+            generate::follow(generation, outlet, place)
+        })?;
+        Ok(Response::new(progress))
     }
 
     async fn list_training_keys(
@@ -141,10 +140,12 @@ impl TrainingKeyService for TrainingKeys {
         request: Request<proto::ExportTrainingKeysRequest>,
     ) -> Result<Response<Self::ExportTrainingKeysStream>, Status> {
         let call = call_of(&request)?;
-        let wanted = wish(request.get_ref())?;
+        let wanted = export::wish(request.get_ref())?;
         let place = self.exports.enter()?;
-        let export = export_keys(&self.app, &call, wanted).await?;
-        let rows = streamed(&request, |outlet| hand_over(export, outlet, place))?;
+        let exported = export_keys(&self.app, &call, wanted).await?;
+        let rows = streamed(&request, |outlet| {
+            export::hand_over(exported, outlet, place)
+        })?;
         Ok(Response::new(rows))
     }
 

@@ -5,6 +5,7 @@
 
 pub mod attempts;
 pub mod audit;
+pub mod batches;
 pub mod codes;
 pub mod event_keys;
 pub mod grants;

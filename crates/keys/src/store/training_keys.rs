@@ -46,31 +46,6 @@ pub async fn find(
     Ok(views(&mut connection, &[key_id], scope).await?.pop())
 }
 
-/// The database's clock and the live enrollment keys of a class. To be asked after the grant is locked.
-#[derive(Debug, Clone, Copy)]
-pub struct Census {
-    /// Now.
-    pub now: DateTime<Utc>,
-    /// How many enrollment keys of the class are not revoked.
-    pub live: i64,
-}
-
-/// Counts the live enrollment keys of a class.
-pub async fn census(connection: &mut PgConnection, class_id: Uuid) -> Result<Census, StoreError> {
-    let census = sqlx::query_as!(
-        Census,
-        r#"
-        SELECT clock_timestamp() AS "now!", count(*) AS "live!"
-        FROM keys.training_keys
-        WHERE class_id = $1 AND kind = 'enrollment' AND revoked_at IS NULL
-        "#,
-        class_id
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(census)
-}
-
 /// Enrollment keys to make, all of one class.
 #[derive(Debug)]
 pub struct NewKeys<'k> {
@@ -111,20 +86,6 @@ pub async fn insert(connection: &mut PgConnection, keys: &NewKeys<'_>) -> Result
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// The ids of the keys that a request made.
-pub async fn of_batch(
-    connection: &mut PgConnection,
-    batch_id: Uuid,
-) -> Result<Vec<Uuid>, StoreError> {
-    let ids = sqlx::query_scalar!(
-        "SELECT key_id FROM keys.training_keys WHERE batch_id = $1 AND kind = 'enrollment'",
-        batch_id
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids)
 }
 
 /// Locks the enrollment keys among these ids that a caller may change; returns their ids.

@@ -161,6 +161,8 @@ async fn of_keys(
             SELECT 'a use', k.key_id::text, m.organization_id, k.class_id
             FROM keys.marks m JOIN keys.training_keys k ON k.key_id = m.key_id
             UNION ALL
+            SELECT 'a batch', b.batch_id::text, b.organization_id, b.class_id FROM keys.batches b
+            UNION ALL
             SELECT 'a request', r.request_id::text, r.organization_id, r.class_id FROM keys.requests r
         ) b JOIN keys.grants g ON g.class_id = b.class_id
         WHERE b.own <> g.organization_id
@@ -177,6 +179,28 @@ async fn of_keys(
             format('generation %s, key generation %s', m.generation, coalesce(k.generation::text, 'unknown')) AS "found!"
         FROM keys.marks m LEFT JOIN keys.training_keys k ON k.key_id = m.key_id
         WHERE k.key_id IS NULL OR m.generation NOT BETWEEN 1 AND k.generation
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.batches",
+        "a generation has as many keys as it says, of its class and up to its last one, and one request",
+        r#"
+        SELECT coalesce(b.batch_id, k.batch_id)::text AS "id!",
+            format('%s of %s made, %s keys, %s of its class up to the last one, request %s', coalesce(b.made, 0),
+                coalesce(b.wanted, 0), coalesce(k.keys, 0), coalesce(k.right_ones, 0), coalesce(r.method, 'unknown')) AS "found!"
+        FROM keys.batches b
+        FULL JOIN (
+            SELECT k.batch_id, count(*) AS keys,
+                count(*) FILTER (WHERE k.class_id = o.class_id AND k.key_id <= o.last_key_id) AS right_ones
+            FROM keys.training_keys k LEFT JOIN keys.batches o ON o.batch_id = k.batch_id
+            WHERE k.kind = 'enrollment' GROUP BY k.batch_id
+        ) k ON k.batch_id = b.batch_id
+        LEFT JOIN keys.requests r ON r.request_id = b.batch_id
+        WHERE b.made IS DISTINCT FROM k.keys OR b.made IS DISTINCT FROM k.right_ones OR b.made > b.wanted
+          OR r.method IS DISTINCT FROM 'GenerateTrainingKeys'
         ORDER BY 1
         "#
     );
@@ -206,10 +230,9 @@ async fn of_audit(
         "each generation of keys has exactly one audit event",
         r#"
         SELECT coalesce(b.class_id, e.class_id)::text AS "id!",
-            format('%s hand-outs, %s events', coalesce(b.batches, 0), coalesce(e.events, 0)) AS "found!"
+            format('%s generations, %s events', coalesce(b.batches, 0), coalesce(e.events, 0)) AS "found!"
         FROM (
-            SELECT class_id, count(DISTINCT batch_id) AS batches
-            FROM keys.training_keys WHERE kind = 'enrollment' GROUP BY class_id
+            SELECT class_id, count(*) AS batches FROM keys.batches GROUP BY class_id
         ) b
         FULL JOIN (
             SELECT resource_id AS class_id, count(*) AS events

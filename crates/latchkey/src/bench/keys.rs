@@ -3,7 +3,6 @@
 
 use anyhow::{Context, ensure};
 use chrono::{DurationRound, TimeDelta};
-use futures::{StreamExt, TryStreamExt, stream};
 use latchkey_proto::enrollment::v1::class_service_client::ClassServiceClient;
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
 use latchkey_proto::enrollment::v1::{CreateClassRequest, CreateOrganizationRequest};
@@ -16,18 +15,17 @@ use latchkey_service_kit::identity::Role;
 use latchkey_service_kit::ids::{Ids, RandomIds};
 use latchkey_service_kit::rows::Contents;
 use prost_types::Timestamp;
+use tonic::Code;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
 use super::site::Site;
-use crate::load::prepare::MOST_OF_A_CLASS;
+use crate::generation::whole;
 use crate::stack::Service;
 use crate::stack::sample::authorized;
 
-/// The most keys that one call makes, as the contract has it.
-const KEYS_OF_A_CALL: u64 = 1_000;
-/// How many calls are made at once: one is drawn and sealed while another is stored.
-const CALLS_AT_ONCE: usize = 4;
+/// How often a generation that broke off is asked for again.
+const TRIES: u32 = 5;
 
 /// An organization, and who makes and exports its keys.
 #[derive(Debug)]
@@ -67,70 +65,55 @@ impl Office {
         })
     }
 
-    /// New classes, enough for so many keys.
+    /// A new class that may have so many keys.
     ///
     /// # Errors
     /// When a call fails.
-    pub async fn classes(&self, keys: u64) -> anyhow::Result<Vec<Uuid>> {
+    pub async fn class(&self, keys: u64) -> anyhow::Result<Uuid> {
         let begins =
             (SystemClock.now() + TimeDelta::days(7)).duration_trunc(TimeDelta::hours(1))?;
-        let mut classes = Vec::new();
-        for number in 0..keys.div_ceil(MOST_OF_A_CLASS as u64) {
-            let request = CreateClassRequest {
-                request_id: new_id(),
-                organization_id: self.organization.to_string(),
-                course_id: "linux-101".to_owned(),
-                course_name: "Linux".to_owned(),
-                name: format!("Class {number}"),
-                start_time: Some(timestamp(begins.timestamp())),
-                end_time: Some(timestamp(begins.timestamp() + 5 * 86_400)),
-                time_zone: "Europe/Berlin".to_owned(),
-                maximum_students: Some(i32::try_from(MOST_OF_A_CLASS)?),
-                ..CreateClassRequest::default()
-            };
-            let made = ClassServiceClient::new(self.enrollment.clone())
-                .create_class(authorized(request, &self.administrator)?)
-                .await?
-                .into_inner();
-            let made = made.training_class.context("no class")?;
-            classes.push(made.class_id.parse()?);
-        }
-        Ok(classes)
-    }
-
-    async fn generate_some(&self, class: Uuid, count: u64) -> anyhow::Result<u64> {
-        let request = GenerateTrainingKeysRequest {
+        let request = CreateClassRequest {
             request_id: new_id(),
-            class_id: class.to_string(),
-            count: i32::try_from(count)?,
+            organization_id: self.organization.to_string(),
+            course_id: "linux-101".to_owned(),
+            course_name: "Linux".to_owned(),
+            name: "Linux for everybody".to_owned(),
+            start_time: Some(timestamp(begins.timestamp())),
+            end_time: Some(timestamp(begins.timestamp() + 5 * 86_400)),
+            time_zone: "Europe/Berlin".to_owned(),
+            maximum_students: Some(i32::try_from(keys)?),
+            ..CreateClassRequest::default()
         };
-        let made = TrainingKeyServiceClient::new(self.keys.clone())
-            .generate_training_keys(authorized(request, &self.administrator)?)
-            .await?;
-        Ok(made.into_inner().keys.len() as u64)
+        let made = ClassServiceClient::new(self.enrollment.clone())
+            .create_class(authorized(request, &self.administrator)?)
+            .await?
+            .into_inner();
+        let made = made.training_class.context("no class")?;
+        Ok(made.class_id.parse()?)
     }
 }
 
-/// Generates `keys` keys for `classes`, as many for each as it may have; how many were made.
+/// Generates `keys` keys for `class` by one request; how many there are then.
 ///
 /// # Errors
-/// When a call fails.
-pub async fn generate(office: &Office, classes: &[Uuid], keys: u64) -> anyhow::Result<u64> {
-    let classes_at = |call: u64| -> anyhow::Result<Uuid> {
-        // Calls that are made at once are of different classes: each locks its own.
-        let class = usize::try_from(call)? % classes.len();
-        classes.get(class).copied().context("no class")
+/// When a call is refused, or breaks off again and again.
+pub async fn generate(office: &Office, class: Uuid, keys: u64) -> anyhow::Result<u64> {
+    let request = GenerateTrainingKeysRequest {
+        request_id: new_id(),
+        class_id: class.to_string(),
+        count: i32::try_from(keys)?,
+        omit_keys: true,
     };
-    let calls = keys.div_ceil(KEYS_OF_A_CALL);
-    let made = stream::iter(0..calls).map(|call| async move {
-        let left = keys - call * KEYS_OF_A_CALL;
-        office
-            .generate_some(classes_at(call)?, left.min(KEYS_OF_A_CALL))
-            .await
-    });
-    made.buffer_unordered(CALLS_AT_ONCE)
-        .try_fold(0, async |sum, made| Ok(sum + made))
-        .await
+    let mut tries = 1;
+    loop {
+        let request = authorized(request.clone(), &office.administrator)?;
+        let mut client = TrainingKeyServiceClient::new(office.keys.clone());
+        match whole(client.generate_training_keys(request).await).await {
+            Ok(made) => return Ok(u64::try_from(made.into_inner().generated)?),
+            Err(status) if tries < TRIES && status.code() == Code::Unavailable => tries += 1,
+            Err(status) => return Err(status.into()),
+        }
+    }
 }
 
 /// Exports all keys of the organization with their codes, as CSV; how many came, compared with what was sent.

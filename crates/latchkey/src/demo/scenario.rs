@@ -20,6 +20,7 @@ use prost_types::Timestamp;
 
 use super::callers::{Caller, Lobby};
 use super::students::{Code, FORTY, Person, REVOKED, Way};
+use crate::generation::whole;
 
 /// The seats of the class, and its enrollment keys.
 pub(super) const SEATS: i32 = 30;
@@ -189,12 +190,13 @@ async fn enrollment_keys(
         request_id: new_id(),
         class_id: class_id.to_owned(),
         count: SEATS,
+        omit_keys: false,
     };
     let made = administrator
         .training_keys()
         .generate_training_keys(request)
-        .await?;
-    let keys = made.into_inner().keys;
+        .await;
+    let keys = whole(made).await?.into_inner().keys;
     let request = RevealTrainingKeysRequest {
         key_ids: keys.iter().map(|key| key.key_id.clone()).collect(),
         purpose: "to hand them out".to_owned(),

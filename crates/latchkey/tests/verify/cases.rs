@@ -72,7 +72,7 @@ const CODES: [Case; 6] = [
     ),
 ];
 
-const KEYS: [Case; 8] = [
+const KEYS: [Case; 9] = [
     case(
         "keys.training_keys",
         "keys generated = redeemed + revoked + expired + available",
@@ -101,10 +101,16 @@ const KEYS: [Case; 8] = [
         "UPDATE keys.marks SET generation = 7 WHERE redemption_id = pg_temp.id(41)",
     ),
     case(
+        "keys.batches",
+        "a generation has as many keys as it says, of its class and up to its last one, and one request",
+        Some(133),
+        "UPDATE keys.batches SET made = 2 WHERE batch_id = pg_temp.id(133)",
+    ),
+    case(
         "keys.requests",
         "a request is about a class that exists",
         Some(131),
-        "UPDATE keys.requests SET class_id = pg_temp.id(99)",
+        "UPDATE keys.requests SET class_id = pg_temp.id(99) WHERE request_id = pg_temp.id(131)",
     ),
     case(
         "keys.audit_events",

@@ -100,7 +100,14 @@ FROM enrollment.enrollments WHERE key_id IS NOT NULL;
 
 INSERT INTO keys.requests
     (request_id, organization_id, class_id, method, fingerprint, fingerprint_version, result, decided_at)
-VALUES (pg_temp.id(131), pg_temp.id(1), pg_temp.id(11), 'GenerateTrainingKeys', '', 1, '{}', '2040-01-01 00:00Z');
+SELECT pg_temp.id(n), pg_temp.id(1), pg_temp.id(11), 'GenerateTrainingKeys', '', 1, '{}', '2040-01-01 00:00Z'
+FROM (VALUES (131), (133)) AS requests (n);
+
+-- 133 was cut off after one of its three.
+INSERT INTO keys.batches
+    (batch_id, organization_id, class_id, wanted, made, last_key_id, grant_version, reserved_until, told)
+SELECT pg_temp.id(n), pg_temp.id(1), pg_temp.id(11), wanted, made, pg_temp.id(last), 1, '2040-01-02 00:00Z', '{}'
+FROM (VALUES (131, 2, 2, 32), (133, 3, 1, 33)) AS batches (n, wanted, made, last);
 
 INSERT INTO keys.audit_events
     (event_id, actor_subject, actor_issuer, actor_roles, organization_id, action, resource_type, resource_id, peer, request_id)

@@ -17,6 +17,7 @@ impl Scene<'_> {
                 request_id: new_id(),
                 class_id,
                 count: 1,
+                omit_keys: false,
             }
             .encode_to_vec(),
             "ListTrainingKeys" => keys::ListTrainingKeysRequest {

@@ -65,6 +65,7 @@ fn refusals_about_classes_have_their_reasons_and_codes() {
         class_id: ID,
         maximum_keys: 1,
         live_keys: 1,
+        reserved_keys: 0,
         can_generate: 0,
     };
     is_told(limit, Reason::KeyLimitExceeded, Code::FailedPrecondition);
@@ -90,22 +91,30 @@ fn a_closed_window_is_told_in_the_time_of_the_class() {
 
 #[test]
 fn a_limit_is_told_with_its_figures() {
-    let (_, _, metadata) = refused_as(Refusal::KeyLimitExceeded {
+    let limit = |reserved_keys| Refusal::KeyLimitExceeded {
         class_id: ID,
         maximum_keys: 30,
-        live_keys: 28,
-        can_generate: 2,
-    });
+        live_keys: 20,
+        reserved_keys,
+        can_generate: 10 - reserved_keys,
+    };
+    let (_, _, metadata) = refused_as(limit(8));
     let expected = [
         ("can_generate", "2"),
-        ("live_keys", "28"),
+        ("live_keys", "20"),
         ("maximum_keys", "30"),
+        ("reserved_keys", "8"),
     ];
     let expected: BTreeMap<_, _> = expected
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     assert_eq!(metadata, expected);
+    let words = |refusal: Refusal| api_error(refusal.into()).message().to_owned();
+    let told =
+        "The class may have 30 live keys and has 20, and 8 more are being generated: 2 more can";
+    assert!(words(limit(8)).starts_with(told), "{}", words(limit(8)));
+    assert!(words(limit(0)).starts_with("The class may have 30 live keys and has 20: 10 more can"));
 }
 
 #[test]

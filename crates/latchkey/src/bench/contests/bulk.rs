@@ -31,8 +31,8 @@ struct Bulky<'a> {
     office: Office,
     meter: Meter,
     wrong: Vec<String>,
-    /// The classes of the round.
-    classes: Vec<Uuid>,
+    /// The class of all keys.
+    class: Uuid,
 }
 
 impl Contest for Bulky<'_> {
@@ -48,7 +48,7 @@ impl Contest for Bulky<'_> {
             // Those of the round before would make the next one slower than COPY into empty tables.
             execute(
                 &mut self.owner,
-                "TRUNCATE keys.codes, keys.training_keys, keys.requests",
+                "TRUNCATE keys.codes, keys.training_keys, keys.batches, keys.requests",
             )
             .await?;
             execute(
@@ -60,7 +60,7 @@ impl Contest for Bulky<'_> {
         let measurement = self.meter.begin().await?;
         let began = Instant::now();
         let rows = match self.way {
-            Way::In => generate(&self.office, &self.classes, self.keys).await?,
+            Way::In => generate(&self.office, self.class, self.keys).await?,
             Way::Out => export(&self.office).await?,
         };
         let value = count(self.keys) / began.elapsed().as_secs_f64();
@@ -108,11 +108,11 @@ async fn play(arena: &mut Arena<'_>, benchmark: Benchmark, way: Way) -> anyhow::
     let site = Site::start(ground, benchmark.name(), 1).await?;
     arena.book.idle(&site);
     let office = Office::open(&site).await?;
-    let classes = office.classes(keys).await?;
+    let class = office.class(keys).await?;
     let mut owner = site.owner(ground).await?;
     if way == Way::Out {
         arena.progress.step("export_1m: generating the keys");
-        let made = generate(&office, &classes, keys).await?;
+        let made = generate(&office, class, keys).await?;
         ensure!(made == keys, "{made} keys were generated of {keys}");
         execute(&mut owner, "VACUUM ANALYZE").await?;
         by_hand.fill().await?;
@@ -126,7 +126,7 @@ async fn play(arena: &mut Arena<'_>, benchmark: Benchmark, way: Way) -> anyhow::
         office,
         meter: site.meter(ground).await?,
         wrong: Vec::new(),
-        classes,
+        class,
     };
     let played = arena.compete(benchmark, &mut contest).await;
     drop(contest);

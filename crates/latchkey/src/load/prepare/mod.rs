@@ -17,7 +17,7 @@ pub use self::shares::Skew;
 use super::supply::{Class, KeyNumber, Organization, Supply, Ticket};
 use super::target::Target;
 
-/// The most students of a class, as the contract has it.
+/// The most students of a class here: so many are on a roster that is read at once, as the contract has it.
 pub const MOST_OF_A_CLASS: usize = 10_000;
 
 /// How many calls are made at once: enough to fill batches, few enough to be refused by nobody.
@@ -310,7 +310,7 @@ fn lots(wanted: &Wanted) -> anyhow::Result<Vec<Lot>> {
         .collect();
     if let Some(lot) = lots.iter().find(|lot| lot.maximum() > MOST_OF_A_CLASS) {
         bail!(
-            "one class would have {} seats, and a class has at most {MOST_OF_A_CLASS}: ask for more classes, fewer keys or seats, or less skew",
+            "one class would have {} seats, and a roster tells of {MOST_OF_A_CLASS} at most: ask for more classes, fewer keys or seats, or less skew",
             lot.maximum()
         );
     }

@@ -1,23 +1,23 @@
-//! Bounds on exports.
+//! Bounds on calls that may go on for minutes: exports and large generations.
 
 use std::time::Duration;
 
 use latchkey_service_kit::config::{Check, Problems};
 use serde::{Deserialize, Serialize};
 
-/// How much exports may take of the service.
+/// How much calls of one kind may take of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct ExportConfig {
-    /// The most exports at once in this process; beyond, callers are asked to come back. Each keeps some megabytes of
-    /// memory, whatever its length.
+pub struct StreamConfig {
+    /// The most at once in this process; beyond, callers are asked to come back. Each keeps some megabytes of memory,
+    /// whatever its length.
     pub max_at_once: usize,
     /// How long one may go on, in milliseconds: the longest deadline that is honoured, and that of a call which brings
-    /// none. It is for slow readers.
+    /// none. It is for slow readers, and for a million keys.
     pub max_duration_ms: u64,
 }
 
-impl Default for ExportConfig {
+impl Default for StreamConfig {
     fn default() -> Self {
         Self {
             max_at_once: 4,
@@ -26,14 +26,14 @@ impl Default for ExportConfig {
     }
 }
 
-impl ExportConfig {
-    /// How long an export may go on.
+impl StreamConfig {
+    /// How long a call may go on.
     pub fn max_duration(&self) -> Duration {
         Duration::from_millis(self.max_duration_ms)
     }
 }
 
-impl Check for ExportConfig {
+impl Check for StreamConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
         problems.check(
             &format!("{path}max_at_once"),
