@@ -21,6 +21,7 @@ mod enrollment_keys;
 mod erasing;
 mod event_keys;
 mod export;
+mod generation;
 mod guessing;
 mod harness;
 mod health;
