@@ -11,13 +11,14 @@ use crate::harness::world::{come_in, generated, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, refused};
 
 /// Tables of each schema, those that are referred to first.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "keys.organizations",
     "keys.grants",
     "keys.training_keys",
     "keys.codes",
     "keys.marks",
     "keys.requests",
+    "keys.batches",
     "keys.audit_events",
 ];
 const ENROLLMENT: [&str; 8] = [

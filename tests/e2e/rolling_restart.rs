@@ -25,35 +25,52 @@ const REPLICAS: usize = 2;
 const STUDENTS: usize = 160;
 const STREAMS: usize = 8;
 
+/// What a policy is for: services, or methods of theirs.
+fn named(policy: &Value) -> Vec<String> {
+    let names = policy["name"].as_array().expect("names").iter();
+    let mut names: Vec<String> = names
+        .map(|name| {
+            let service = name["service"].as_str().expect("a service");
+            let method = name["method"].as_str();
+            method.map_or_else(|| service.into(), |method| format!("{service}/{method}"))
+        })
+        .collect();
+    names.sort_unstable();
+    names
+}
+
 #[test]
 fn the_service_config_names_every_service_and_keeps_the_rules() {
     let config: Value = serde_json::from_str(SERVICE_CONFIG).expect("JSON");
-    let [method] = config["methodConfig"]
-        .as_array()
-        .expect("a list")
-        .as_slice()
-    else {
-        panic!("one policy for all methods");
-    };
-    let named = method["name"].as_array().expect("names").iter();
-    let mut named: Vec<&str> = named
-        .map(|name| name["service"].as_str().expect("a service"))
-        .collect();
-    named.sort_unstable();
+    let methods = config["methodConfig"].as_array().expect("a list");
+    let (of_all, of_streams) = methods.split_first().expect("a policy");
     let ours = |service: &ServiceDescriptor| {
         let name = service.full_name();
         // The last is between the services themselves.
         name.starts_with("latchkey.") && !name.ends_with(".KeyUsageService")
     };
     let services: Vec<ServiceDescriptor> = pool().services().filter(ours).collect();
-    let mut expected: Vec<&str> = services.iter().map(ServiceDescriptor::full_name).collect();
+    let mut expected: Vec<String> = services.iter().map(|one| one.full_name().into()).collect();
     expected.sort_unstable();
-    assert_eq!(named, expected);
-    let policy = &method["retryPolicy"];
-    let attempts = policy["maxAttempts"].as_u64().expect("a number");
-    assert!((2..=5).contains(&attempts), "gRPC takes 2 to 5 attempts");
-    let codes = policy["retryableStatusCodes"].as_array().expect("codes");
-    assert_eq!(codes.as_slice(), [Value::from("UNAVAILABLE")]);
+    assert_eq!(named(of_all), expected);
+    // What goes on for minutes has a time-out of its own.
+    let streams = services.iter().flat_map(ServiceDescriptor::methods);
+    let streams = streams.filter(prost_reflect::MethodDescriptor::is_server_streaming);
+    let mut streams: Vec<String> = streams
+        .map(|one| format!("{}/{}", one.parent_service().full_name(), one.name()))
+        .collect();
+    streams.sort_unstable();
+    assert_eq!(
+        of_streams.iter().flat_map(named).collect::<Vec<_>>(),
+        streams
+    );
+    for method in methods {
+        let policy = &method["retryPolicy"];
+        let attempts = policy["maxAttempts"].as_u64().expect("a number");
+        assert!((2..=5).contains(&attempts), "gRPC takes 2 to 5 attempts");
+        let codes = policy["retryableStatusCodes"].as_array().expect("codes");
+        assert_eq!(codes.as_slice(), [Value::from("UNAVAILABLE")]);
+    }
     let throttling = &config["retryThrottling"];
     assert!(
         throttling["maxTokens"]

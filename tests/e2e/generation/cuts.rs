@@ -71,8 +71,8 @@ async fn it_survives_a_crash_before_and_after_every_commit() {
             .set_faults(&format!("crash::any={place}*off->return"))
             .await;
         let first = super::generate(&admin, &wish).await;
-        let crashed = first.is_err();
-        if crashed {
+        let died = first.is_err();
+        if died {
             while !victim.is_down() {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
@@ -84,7 +84,7 @@ async fn it_survives_a_crash_before_and_after_every_commit() {
         let all = persist(&admin, &wish).await;
         are_distinct(&all, count);
         is_whole(&stack, &wish).await;
-        if !crashed {
+        if !died {
             break;
         }
     }

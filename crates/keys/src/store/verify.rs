@@ -58,6 +58,7 @@ pub async fn findings(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     of_codes(&mut transaction, &mut findings).await?;
     of_keys(&mut transaction, &mut findings).await?;
+    of_batches(&mut transaction, &mut findings).await?;
     of_audit(&mut transaction, &mut findings).await?;
     transaction.rollback().await?;
     Ok(findings)
@@ -185,6 +186,25 @@ async fn of_keys(
     broken!(
         findings,
         connection,
+        "keys.requests",
+        "a request is about a class that exists",
+        r#"
+        SELECT r.request_id::text AS "id!", 'class ' || r.class_id AS "found!"
+        FROM keys.requests r
+        WHERE NOT EXISTS (SELECT FROM keys.grants g WHERE g.class_id = r.class_id)
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}
+
+async fn of_batches(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    broken!(
+        findings,
+        connection,
         "keys.batches",
         "a generation has as many keys as it says, of its class and up to its last one, and one request",
         r#"
@@ -201,18 +221,6 @@ async fn of_keys(
         LEFT JOIN keys.requests r ON r.request_id = b.batch_id
         WHERE b.made IS DISTINCT FROM k.keys OR b.made IS DISTINCT FROM k.right_ones OR b.made > b.wanted
           OR r.method IS DISTINCT FROM 'GenerateTrainingKeys'
-        ORDER BY 1
-        "#
-    );
-    broken!(
-        findings,
-        connection,
-        "keys.requests",
-        "a request is about a class that exists",
-        r#"
-        SELECT r.request_id::text AS "id!", 'class ' || r.class_id AS "found!"
-        FROM keys.requests r
-        WHERE NOT EXISTS (SELECT FROM keys.grants g WHERE g.class_id = r.class_id)
         ORDER BY 1
         "#
     );
