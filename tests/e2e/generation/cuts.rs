@@ -4,7 +4,7 @@ use futures::future::join;
 use latchkey::stack::Service;
 
 use super::{
-    CHUNK, MANY, are_distinct, at_rest, begin, cut_off, is_whole, persist, request, state,
+    CHUNK, MANY, are_distinct, at_rest, begun, cut_off, is_whole, persist, request, state,
 };
 use crate::harness::{ClassDraft, Options, Organization, Stack};
 
@@ -41,7 +41,7 @@ async fn a_process_that_is_killed_leaves_what_it_made_and_another_makes_the_rest
     let class = organization.class(ClassDraft::new().maximum(MANY)).await;
     let admin = organization.admin();
     let wish = request(&class.class_id, MANY);
-    let mut stream = begin(&admin.on(0), &wish).await.expect("it begins");
+    let mut stream = begun(&admin.on(0), &wish).await;
     stream.message().await.expect("a message").expect("keys");
     stack.replica(Service::Keys, 0).kill().await;
     while let Ok(Some(message)) = stream.message().await {

@@ -7,7 +7,7 @@ use latchkey_service_kit::status::metadata_of;
 use tonic::Status;
 
 use super::{
-    CHUNK, MANY, are_distinct, begin, cut_off, generate, is_whole, persist, request, state,
+    CHUNK, MANY, are_distinct, begun, cut_off, generate, is_whole, persist, request, state,
 };
 use crate::harness::{ClassDraft, Organization, Stack, reason_of, refused};
 
@@ -107,7 +107,7 @@ async fn of_a_class_that_is_cancelled_in_the_middle_what_was_made_stays_and_no_m
     let class = organization.class(ClassDraft::new().maximum(MANY)).await;
     let admin = organization.admin();
     let wish = request(&class.class_id, MANY);
-    let mut stream = begin(&admin, &wish).await.expect("it begins");
+    let mut stream = begun(&admin, &wish).await;
     organization.cancel_class(&class.class_id).await;
     let (mut told, mut generated) = (0, 0);
     let refusal = loop {
