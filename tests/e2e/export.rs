@@ -17,7 +17,7 @@ use latchkey_service_kit::rows::Contents;
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::time::Instant;
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::harness::memory::peak_kib;
 use crate::harness::time::read;
@@ -58,9 +58,8 @@ fn of_class(class_id: &str) -> ExportTrainingKeysRequest {
 async fn begin(
     caller: &Caller,
     request: impl tonic::IntoRequest<ExportTrainingKeysRequest>,
-) -> Result<Streaming<ExportTrainingKeysResponse>, Status> {
-    let answer = caller.training_keys().export_training_keys(request).await;
-    answer.map(tonic::Response::into_inner)
+) -> Result<Response<Streaming<ExportTrainingKeysResponse>>, Status> {
+    caller.training_keys().export_training_keys(request).await
 }
 
 /// An export that begins, though at first the service may have no time for it.
@@ -68,13 +67,7 @@ async fn begun(
     caller: &Caller,
     request: ExportTrainingKeysRequest,
 ) -> Streaming<ExportTrainingKeysResponse> {
-    insist(async || {
-        caller
-            .training_keys()
-            .export_training_keys(request.clone())
-            .await
-    })
-    .await
+    insist(async || begin(caller, request.clone()).await).await
 }
 
 /// Reads an export to its end, which must be a summary of what came.
@@ -108,7 +101,7 @@ async fn all_of(mut stream: Streaming<ExportTrainingKeysResponse>) -> Result<Exp
 /// Exports, and compares what came with what was sent.
 async fn export(caller: &Caller, request: ExportTrainingKeysRequest) -> Exported {
     let csv = request.format() == ExportFormat::Csv;
-    let stream = begin(caller, request).await.expect("it begins");
+    let stream = begun(caller, request).await;
     let exported = all_of(stream).await.expect("it is whole");
     let rows = exported.text.lines().count() - usize::from(csv);
     let mut contents = Contents::default();
@@ -311,7 +304,8 @@ async fn the_trail_tells_who_exported_what_and_why_and_how_it_ended() {
     request.metadata_mut().insert("x-request-id", id);
     let stream = begin(&organization.manager(), request)
         .await
-        .expect("it begins");
+        .expect("it begins")
+        .into_inner();
     let exported = all_of(stream).await.expect("it is whole");
 
     let events = trail(&organization, &class.class_id).await;
@@ -485,8 +479,8 @@ async fn a_code_that_does_not_open_fails_the_export() {
         .execute(&mut database)
         .await
         .expect("damaged");
-    let stream = begin(&organization.manager(), of_class(&class.class_id)).await;
-    let Err(status) = all_of(stream.expect("it begins")).await else {
+    let stream = begun(&organization.manager(), of_class(&class.class_id)).await;
+    let Err(status) = all_of(stream).await else {
         panic!("it looks whole")
     };
     assert_eq!(reason_of(&status), ErrorReason::Internal);

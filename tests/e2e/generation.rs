@@ -29,6 +29,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// More than a reader who stops reading leaves to be made: some megabytes of messages wait on the way.
 const MANY: i32 = 20_000;
 
+/// A new class with so many seats, in an organization of its own; and an administrator of that.
+async fn class_of(stack: &Stack, maximum: i32) -> (Organization<'_>, Caller, String) {
+    let organization = Organization::new(stack).await;
+    let class = organization.class(ClassDraft::new().maximum(maximum)).await;
+    let admin = organization.admin();
+    (organization, admin, class.class_id)
+}
+
 fn request(class_id: &str, count: i32) -> GenerateTrainingKeysRequest {
     GenerateTrainingKeysRequest {
         request_id: new_id(),
@@ -41,10 +49,9 @@ fn request(class_id: &str, count: i32) -> GenerateTrainingKeysRequest {
 async fn begin(
     caller: &Caller,
     request: &GenerateTrainingKeysRequest,
-) -> Result<Streaming<GenerateTrainingKeysResponse>, Status> {
+) -> Result<Response<Streaming<GenerateTrainingKeysResponse>>, Status> {
     let mut keys = caller.training_keys();
-    let answer = keys.generate_training_keys(request.clone()).await;
-    answer.map(Response::into_inner)
+    keys.generate_training_keys(request.clone()).await
 }
 
 /// A generation that begins, though at first the service may have no time for it.
@@ -52,21 +59,14 @@ async fn begun(
     caller: &Caller,
     request: &GenerateTrainingKeysRequest,
 ) -> Streaming<GenerateTrainingKeysResponse> {
-    insist(async || {
-        caller
-            .training_keys()
-            .generate_training_keys(request.clone())
-            .await
-    })
-    .await
+    insist(async || begin(caller, request).await).await
 }
 
 async fn generate(
     caller: &Caller,
     request: &GenerateTrainingKeysRequest,
 ) -> Result<Response<Generated>, Status> {
-    let mut keys = caller.training_keys();
-    whole(keys.generate_training_keys(request.clone()).await).await
+    whole(begin(caller, request).await).await
 }
 
 /// Asks until all keys are there, as a good client does.
@@ -165,10 +165,8 @@ fn are_distinct(generated: &Generated, count: i32) {
 #[tokio::test]
 async fn it_tells_how_far_it_has_come_and_the_same_request_tells_the_same_again() {
     let stack = Stack::shared().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(6_000)).await;
-    let admin = organization.admin();
-    let wish = request(&class.class_id, 5_001);
+    let (_, admin, class_id) = class_of(&stack, 6_000).await;
+    let wish = request(&class_id, 5_001);
     let mut stream = begun(&admin, &wish).await;
     let (mut keys, mut generated, mut summaries) = (Vec::new(), 0, Vec::new());
     while let Some(message) = stream.message().await.expect("it goes on") {
@@ -221,13 +219,11 @@ async fn a_hundred_thousand_keys_need_no_more_memory_than_some_thousand() {
     const MORE_KIB: u64 = 16 * 1024;
 
     let stack = Stack::own().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(200_000)).await;
-    let admin = organization.admin();
-    persist(&admin, &request(&class.class_id, 3 * CHUNK)).await;
+    let (_, admin, class_id) = class_of(&stack, 200_000).await;
+    persist(&admin, &request(&class_id, 3 * CHUNK)).await;
     let keys = &stack.site().keys[0];
     let before = peak_kib(keys);
-    let wish = request(&class.class_id, 100_000);
+    let wish = request(&class_id, 100_000);
     let mut stream = begun(&admin, &wish).await;
     let (mut told, mut last) = (0, None);
     while let Some(message) = stream.message().await.expect("it goes on") {
@@ -252,20 +248,16 @@ async fn so_many_large_ones_are_at_work_and_small_ones_always() {
         ..Options::default()
     })
     .await;
-    let organization = Organization::new(&stack).await;
-    let class = organization
-        .class(ClassDraft::new().maximum(2 * MANY))
-        .await;
-    let admin = organization.admin();
-    let stream = begin(&admin, &request(&class.class_id, MANY)).await;
-    let second = begin(&admin, &request(&class.class_id, CHUNK + 1)).await;
+    let (_, admin, class_id) = class_of(&stack, 2 * MANY).await;
+    let stream = begin(&admin, &request(&class_id, MANY)).await;
+    let second = begin(&admin, &request(&class_id, CHUNK + 1)).await;
     let Err(refusal) = second else {
         panic!("it was not refused")
     };
     assert_eq!(reason_of(&refusal), ErrorReason::Overloaded);
-    let small = generate(&admin, &request(&class.class_id, 3)).await;
+    let small = generate(&admin, &request(&class_id, 3)).await;
     assert_eq!(small.expect("generated").into_inner().keys.len(), 3);
     drop(stream);
-    persist(&admin, &request(&class.class_id, CHUNK + 1)).await;
+    persist(&admin, &request(&class_id, CHUNK + 1)).await;
     stack.finish().await;
 }

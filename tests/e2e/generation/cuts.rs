@@ -4,7 +4,7 @@ use futures::future::join;
 use latchkey::stack::Service;
 
 use super::{
-    CHUNK, MANY, are_distinct, at_rest, begun, cut_off, is_whole, persist, request, state,
+    CHUNK, MANY, are_distinct, at_rest, begun, class_of, cut_off, is_whole, persist, request, state,
 };
 use crate::harness::{ClassDraft, Options, Organization, Stack};
 
@@ -22,10 +22,8 @@ async fn two_replicas() -> Stack {
 #[tokio::test]
 async fn a_client_that_goes_away_stops_it_and_the_same_request_goes_on_at_another_process() {
     let stack = two_replicas().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(MANY)).await;
-    let admin = organization.admin();
-    let wish = request(&class.class_id, MANY);
+    let (_, admin, class_id) = class_of(&stack, MANY).await;
+    let wish = request(&class_id, MANY);
     let left = cut_off(&stack, &admin.on(0), &wish).await;
     assert!(left.reserved, "{left:?}");
     let all = persist(&admin.on(1), &wish).await;
@@ -37,10 +35,8 @@ async fn a_client_that_goes_away_stops_it_and_the_same_request_goes_on_at_anothe
 #[tokio::test]
 async fn a_process_that_is_killed_leaves_what_it_made_and_another_makes_the_rest() {
     let mut stack = two_replicas().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(MANY)).await;
-    let admin = organization.admin();
-    let wish = request(&class.class_id, MANY);
+    let (_, admin, class_id) = class_of(&stack, MANY).await;
+    let wish = request(&class_id, MANY);
     let mut stream = begun(&admin.on(0), &wish).await;
     stream.message().await.expect("a message").expect("keys");
     stack.replica(Service::Keys, 0).kill().await;
@@ -96,10 +92,8 @@ async fn it_survives_a_crash_before_and_after_every_commit() {
 #[tokio::test]
 async fn the_same_request_twice_at_once_tells_both_the_same_keys() {
     let stack = two_replicas().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(MANY)).await;
-    let admin = organization.admin();
-    let wish = request(&class.class_id, MANY / 2);
+    let (_, admin, class_id) = class_of(&stack, MANY).await;
+    let wish = request(&class_id, MANY / 2);
     let (here, there) = (admin.on(0), admin.on(1));
     let (one, other) = join(persist(&here, &wish), persist(&there, &wish)).await;
     are_distinct(&one, wish.count);
@@ -112,10 +106,8 @@ async fn the_same_request_twice_at_once_tells_both_the_same_keys() {
 #[tokio::test]
 async fn a_process_that_lacks_a_key_of_a_rotation_says_so_and_goes_on_once_it_has_it() {
     let stack = Stack::own().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(MANY)).await;
-    let admin = organization.admin();
-    let wish = request(&class.class_id, MANY / 2);
+    let (_, admin, class_id) = class_of(&stack, MANY).await;
+    let wish = request(&class_id, MANY / 2);
     let left = cut_off(&stack, &admin, &wish).await;
     // As it stands once a rotation is under way that this process does not know of: it does not guess.
     let mut database = stack.database().await;

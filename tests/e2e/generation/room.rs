@@ -7,9 +7,10 @@ use latchkey_service_kit::status::metadata_of;
 use tonic::Status;
 
 use super::{
-    CHUNK, MANY, are_distinct, begun, cut_off, generate, is_whole, persist, request, state,
+    CHUNK, MANY, are_distinct, begun, class_of, cut_off, generate, is_whole, persist, request,
+    state,
 };
-use crate::harness::{ClassDraft, Organization, Stack, reason_of, refused};
+use crate::harness::{Stack, reason_of, refused};
 
 /// The figures of a limit that was exceeded.
 fn figures(refusal: &Status) -> [i32; 3] {
@@ -20,10 +21,8 @@ fn figures(refusal: &Status) -> [i32; 3] {
 #[tokio::test]
 async fn two_that_race_for_the_room_of_a_class_never_exceed_it_together() {
     let stack = Stack::shared().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(7_000)).await;
-    let admin = organization.admin();
-    let wishes: Vec<_> = (0..3).map(|_| request(&class.class_id, 3_001)).collect();
+    let (_, admin, class_id) = class_of(&stack, 7_000).await;
+    let wishes: Vec<_> = (0..3).map(|_| request(&class_id, 3_001)).collect();
     let calls = wishes.iter().map(|wish| generate(&admin, wish));
     let mut made = 0;
     for answer in join_all(calls).await {
@@ -43,19 +42,15 @@ async fn two_that_race_for_the_room_of_a_class_never_exceed_it_together() {
 #[tokio::test]
 async fn what_was_cut_off_keeps_its_room_and_others_are_told_of_it() {
     let stack = Stack::shared().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization
-        .class(ClassDraft::new().maximum(MANY + 10))
-        .await;
-    let admin = organization.admin();
-    let wish = request(&class.class_id, MANY);
+    let (_, admin, class_id) = class_of(&stack, MANY + 10).await;
+    let wish = request(&class_id, MANY);
     let left = cut_off(&stack, &admin, &wish).await;
-    let answer = generate(&admin, &request(&class.class_id, 11)).await;
+    let answer = generate(&admin, &request(&class_id, 11)).await;
     let refusal = refused(answer, ErrorReason::KeyLimitExceeded);
     assert_eq!(figures(&refusal), [left.made, MANY - left.made, 10]);
     let told = format!("{} more are being generated", MANY - left.made);
     assert!(refusal.message().contains(&told), "{}", refusal.message());
-    let more = generate(&admin, &request(&class.class_id, 10)).await;
+    let more = generate(&admin, &request(&class_id, 10)).await;
     let more = more.expect("there is room").into_inner();
     assert_eq!(more.summary.live_keys, MANY + 10);
     are_distinct(&persist(&admin, &wish).await, MANY);
@@ -66,10 +61,8 @@ async fn what_was_cut_off_keeps_its_room_and_others_are_told_of_it() {
 #[tokio::test]
 async fn abandoned_room_is_given_back_and_the_rest_is_made_only_where_there_is_some() {
     let stack = Stack::shared().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(MANY)).await;
-    let admin = organization.admin();
-    let wish = request(&class.class_id, MANY);
+    let (organization, admin, class_id) = class_of(&stack, MANY).await;
+    let wish = request(&class_id, MANY);
     let left = cut_off(&stack, &admin, &wish).await;
     // A day later.
     let batch: uuid::Uuid = wish.request_id.parse().expect("an id");
@@ -79,7 +72,7 @@ async fn abandoned_room_is_given_back_and_the_rest_is_made_only_where_there_is_s
         .execute(&mut stack.database().await)
         .await
         .expect("later");
-    let other = generate(&admin, &request(&class.class_id, 2)).await;
+    let other = generate(&admin, &request(&class_id, 2)).await;
     let key = other.expect("there is room").into_inner().keys.remove(0);
     let refusal = refused(generate(&admin, &wish).await, ErrorReason::KeyLimitExceeded);
     assert_eq!(figures(&refusal), [left.made + 2, 0, MANY - left.made - 2]);
@@ -91,7 +84,7 @@ async fn abandoned_room_is_given_back_and_the_rest_is_made_only_where_there_is_s
         ..UpdateClassRequest::default()
     };
     organization
-        .update_class(&class.class_id, &["maximum_students"], roomier)
+        .update_class(&class_id, &["maximum_students"], roomier)
         .await;
     let all = persist(&admin, &wish).await;
     are_distinct(&all, MANY);
@@ -103,12 +96,10 @@ async fn abandoned_room_is_given_back_and_the_rest_is_made_only_where_there_is_s
 #[tokio::test]
 async fn of_a_class_that_is_cancelled_in_the_middle_what_was_made_stays_and_no_more_is_made() {
     let stack = Stack::shared().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(MANY)).await;
-    let admin = organization.admin();
-    let wish = request(&class.class_id, MANY);
+    let (organization, admin, class_id) = class_of(&stack, MANY).await;
+    let wish = request(&class_id, MANY);
     let mut stream = begun(&admin, &wish).await;
-    organization.cancel_class(&class.class_id).await;
+    organization.cancel_class(&class_id).await;
     let (mut told, mut generated) = (0, 0);
     let refusal = loop {
         match stream.message().await {
@@ -133,10 +124,8 @@ async fn of_a_class_that_is_cancelled_in_the_middle_what_was_made_stays_and_no_m
 #[tokio::test]
 async fn of_a_class_whose_maximum_is_lowered_in_the_middle_the_rest_is_given_back() {
     let stack = Stack::shared().await;
-    let organization = Organization::new(&stack).await;
-    let class = organization.class(ClassDraft::new().maximum(MANY)).await;
-    let admin = organization.admin();
-    let wish = request(&class.class_id, MANY);
+    let (organization, admin, class_id) = class_of(&stack, MANY).await;
+    let wish = request(&class_id, MANY);
     let left = cut_off(&stack, &admin, &wish).await;
     let of = |maximum_students| UpdateClassRequest {
         maximum_students,
@@ -144,14 +133,14 @@ async fn of_a_class_whose_maximum_is_lowered_in_the_middle_the_rest_is_given_bac
     };
     let update = async |maximum: i32| {
         organization
-            .update_class(&class.class_id, &["maximum_students"], of(maximum))
+            .update_class(&class_id, &["maximum_students"], of(maximum))
             .await;
     };
     update(MANY - 1).await;
     let refusal = refused(generate(&admin, &wish).await, ErrorReason::KeyLimitExceeded);
     assert_eq!(figures(&refusal), [left.made, 0, MANY - 1 - left.made]);
     assert!(!state(&stack, &wish).await.reserved, "it is given back");
-    let more = generate(&admin, &request(&class.class_id, 1)).await;
+    let more = generate(&admin, &request(&class_id, 1)).await;
     more.expect("there is room for others");
     update(MANY + 1).await;
     are_distinct(&persist(&admin, &wish).await, MANY);

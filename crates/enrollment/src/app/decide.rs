@@ -165,9 +165,8 @@ async fn attempt(
     locking: Locking,
 ) -> Result<Attempt, Failure> {
     let early = if planted("bug::facts_read_before_the_lock") {
-        let all: Vec<&Item> = items.iter().collect();
-        let classes = classes(connection, &all).await?;
-        Some(facts(connection, &all, classes).await?)
+        let classes = classes(connection, items).await?;
+        Some(facts(connection, wishes(items), classes).await?)
     } else {
         None
     };
@@ -179,7 +178,7 @@ async fn attempt(
     } else {
         let ledger = match early {
             Some(ledger) => ledger,
-            None => facts(connection, &open, classes).await?,
+            None => facts(connection, wishes(open.iter().copied()), classes).await?,
         };
         decide(connection, &open, ledger).await?
     };
@@ -204,7 +203,7 @@ struct Locked {
     busy: BTreeSet<Uuid>,
 }
 
-/// Locks the classes of `items`, in order of their ids.
+/// Locks the classes of `items`, in order of their ids, and reads them.
 async fn lock(
     connection: &mut PgConnection,
     items: &[Item],
@@ -214,9 +213,23 @@ async fn lock(
     if wanted.is_empty() {
         return Ok(Locked::default());
     }
-    if locking == Locking::Waiting || planted("bug::class_not_locked") {
-        return wait(connection, items, wanted).await;
+    if !planted("bug::class_not_locked") {
+        match locking {
+            Locking::OnlyFree => return lock_free(connection, wanted).await,
+            Locking::Waiting => wait(connection, wanted).await?,
+        }
     }
+    Ok(Locked {
+        classes: classes(connection, items).await?,
+        busy: BTreeSet::new(),
+    })
+}
+
+/// Locks and reads those of `wanted` that nobody holds.
+async fn lock_free(
+    connection: &mut PgConnection,
+    wanted: BTreeSet<Uuid>,
+) -> Result<Locked, Failure> {
     let wanted: Vec<Uuid> = wanted.into_iter().collect();
     let locked = store::classes::locks::lock_free(connection, &wanted).await?;
     let classes: HashMap<Uuid, Class> = locked.into_iter().map(|one| (one.id, one)).collect();
@@ -234,16 +247,9 @@ async fn lock(
     Ok(Locked { classes, busy })
 }
 
-/// Locks the classes of `items`, `wanted`, one after the other, and then reads them.
-async fn wait(
-    connection: &mut PgConnection,
-    items: &[Item],
-    wanted: BTreeSet<Uuid>,
-) -> Result<Locked, Failure> {
+/// Locks all of `wanted`, one after the other.
+async fn wait(connection: &mut PgConnection, wanted: BTreeSet<Uuid>) -> Result<(), Failure> {
     for class in wanted {
-        if planted("bug::class_not_locked") {
-            break;
-        }
         let locked = store::classes::lock(connection, class).await;
         // A lock that was not granted in time is not waited for once more.
         locked.map_err(|error| Failure {
@@ -251,31 +257,26 @@ async fn wait(
             again: false,
         })?;
     }
-    let all: Vec<&Item> = items.iter().collect();
-    Ok(Locked {
-        classes: classes(connection, &all).await?,
-        busy: BTreeSet::new(),
-    })
+    Ok(())
 }
 
-fn wishes<'i>(items: &[&'i Item]) -> Vec<&'i Wish> {
-    items.iter().map(|item| &item.wish).collect()
+fn wishes<'i>(items: impl IntoIterator<Item = &'i Item>) -> Vec<&'i Wish> {
+    items.into_iter().map(|item| &item.wish).collect()
 }
 
 async fn classes(
     connection: &mut PgConnection,
-    items: &[&Item],
+    items: &[Item],
 ) -> sqlx::Result<HashMap<Uuid, Class>> {
     store::facts::read_classes(connection, &wishes(items)).await
 }
 
-/// What is known about `items`, whose classes are `classes`.
+/// What is known about `wishes`, whose classes are `classes`.
 async fn facts(
     connection: &mut PgConnection,
-    items: &[&Item],
+    wishes: Vec<&Wish>,
     classes: HashMap<Uuid, Class>,
 ) -> Result<Ledger, Failure> {
-    let wishes = wishes(items);
     let mut ledger = store::facts::read(connection, &wishes).await?;
     ledger.classes = classes;
     distort(&mut ledger, &wishes);

@@ -60,9 +60,9 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
     let mut fruitless = 0;
     loop {
         let began = Instant::now();
-        let whole = next_sweep <= Instant::now();
+        let whole = next_sweep <= began;
         let done = if whole {
-            next_sweep = Instant::now() + any_part_of(2 * services.pace.sweep);
+            next_sweep = began + any_part_of(2 * services.pace.sweep);
             sweep_once(&services).await
         } else {
             settle(&services).await

@@ -114,15 +114,10 @@ impl Generation {
         if self.ended {
             return Ok(None);
         }
-        let first = self.told == 0;
-        if self.command.telling {
-            if self.told == self.batch.made {
-                self.make_more().await?;
-            }
-        } else {
-            if !first {
-                self.make_more().await?;
-            }
+        if self.told == self.batch.made {
+            self.make_more().await?;
+        }
+        if !self.command.telling {
             self.told = self.batch.made;
         }
         let keys = self.untold().await?;

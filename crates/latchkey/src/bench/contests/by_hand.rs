@@ -111,7 +111,7 @@ pub(super) fn keys(count: usize) -> Wanted {
     }
 }
 
-/// Seats of one hot class after the other, as many as a class can have: all redeem in the same one.
+/// Seats of one hot class after the other, as many as a class has here: all redeem in the same one.
 pub(super) fn seats(count: usize) -> Wanted {
     Wanted {
         classes: count.div_ceil(MOST_OF_A_CLASS),
