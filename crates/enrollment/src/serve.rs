@@ -14,7 +14,7 @@ use latchkey_proto::enrollment::v1::student_service_server::StudentServiceServer
 use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::client::{ClientError, ServiceChannel};
 use latchkey_service_kit::clock::SystemClock;
-use latchkey_service_kit::database::{self, DatabaseError};
+use latchkey_service_kit::database::{self, DatabaseError, Standing};
 use latchkey_service_kit::identity::{
     Caller, IdentityError, KeyPairError, Role, SignerOptions, TokenSigner, TokenVerifier,
 };
@@ -198,6 +198,7 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
     let channel = ServiceChannel::new("keys", &config.keys, Arc::new(signer))?;
     let hasher = PasswordHasher::new(config.passwords.cost())?;
     Ok(Services {
+        standing: Standing::new(pool.clone()),
         pool,
         patience: config.database.patience(),
         pace: config.sweeper.pace(config.guessing.exchange_interval()),

@@ -9,7 +9,7 @@ use latchkey_proto::keys::v1::key_usage_service_server::KeyUsageServiceServer;
 use latchkey_proto::keys::v1::training_key_service_server::TrainingKeyServiceServer;
 use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::clock::SystemClock;
-use latchkey_service_kit::database::{self, DatabaseError};
+use latchkey_service_kit::database::{self, DatabaseError, Standing};
 use latchkey_service_kit::identity::{IdentityError, TokenVerifier};
 use latchkey_service_kit::ids::RandomIds;
 use latchkey_service_kit::limited;
@@ -115,6 +115,7 @@ fn assembled(config: &Config) -> Result<(GrpcServer, App, Keeping), ServeError> 
     let ids = Arc::new(RandomIds::default());
     let app = App {
         pool: pool.clone(),
+        standing: Standing::new(pool.clone()),
         keyring: Arc::new(HeldKeyring::new(keyring)),
         ids: ids.clone(),
         guesses: Arc::new(Limits::new(config.guessing.allowances(), PLACES)),

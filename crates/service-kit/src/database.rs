@@ -2,6 +2,7 @@
 
 mod fault;
 mod silence;
+mod standing;
 mod transaction;
 
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 pub use fault::{Fault, api_error, classify, constraint};
 pub use silence::{Silence, answered};
+pub use standing::{Lent, Standing};
 pub use transaction::{Transaction, begin};
 
 use crate::config::{DatabaseConfig, SecretFileError};

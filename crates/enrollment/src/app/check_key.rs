@@ -112,11 +112,11 @@ pub(super) async fn step(
 
 async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error> {
     let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
-    let mut connection = services.pool.acquire().await?;
+    let mut connection = services.standing.connection().await?;
     let mut ledger = store::facts::read(&mut connection, &wishes).await?;
     // After the clock: what is judged by it is not older.
     ledger.classes = store::facts::read_classes(&mut connection, &wishes).await?;
-    drop(connection);
+    connection.give_back();
     let classes: HashMap<_, _> = ledger
         .classes
         .iter()

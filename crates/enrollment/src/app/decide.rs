@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_group_commit::{Batch, BatchError};
-use latchkey_service_kit::database::begin;
 use latchkey_service_kit::faults::{crash_point, planted};
 use secrecy::ExposeSecret;
 use sqlx::PgConnection;
@@ -128,7 +127,7 @@ async fn transact(
     items: &[Item],
     locking: Locking,
 ) -> Result<Vec<Decided>, Failure> {
-    let mut transaction = begin(&services.pool).await?;
+    let mut transaction = services.standing.begin().await?;
     match attempt(&mut transaction, items, locking).await {
         Ok(Attempt { decided, changed }) => {
             if planted("bug::answered_before_the_flush") {

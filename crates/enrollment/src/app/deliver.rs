@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use latchkey_service_kit::database::begin;
 use latchkey_service_kit::faults::planted;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -31,7 +30,7 @@ pub struct Delivery {
 /// Delivers what is next. One delivery is in flight at a time, over all replicas; what is committed meanwhile goes with
 /// the next one. To be told of a use twice, or in another order, changes nothing.
 pub async fn deliver(services: &Services) -> Result<Delivery, Error> {
-    let mut transaction = begin(&services.pool).await?;
+    let mut transaction = services.standing.begin().await?;
     let Some(from) = deliveries::lock(&mut transaction).await? else {
         transaction.rollback().await?;
         return Ok(Delivery {

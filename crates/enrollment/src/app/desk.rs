@@ -56,10 +56,16 @@ pub struct Registration {
 
 /// A code that some call asks about.
 pub(super) struct Sought {
-    /// The code.
-    pub(super) code: CanonicalCode,
+    code: CanonicalCode,
     /// The span of the call.
     span: Span,
+}
+
+impl Sought {
+    /// The code as the keys service is asked about it: the same for all spellings.
+    pub(super) fn text(&self) -> &str {
+        self.code.expose()
+    }
 }
 
 /// The way of redemptions through the service. One a process; closed by dropping it, after which what waits is still

@@ -1,7 +1,8 @@
 //! The first steps of a redemption: what was decided before, and what the code is. Neither writes anything.
 
+use std::collections::HashMap;
+
 use latchkey_group_commit::{Batch, BatchError};
-use latchkey_service_kit::database::begin;
 use uuid::Uuid;
 
 use super::admission::{Answer, Found, answers};
@@ -31,9 +32,9 @@ pub(super) async fn recall(
 
 async fn recall_all(services: &Services, items: &[Item]) -> Result<Vec<Recalled>, Error> {
     let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
-    let mut connection = services.pool.acquire().await?;
+    let mut connection = services.standing.connection().await?;
     let mut ledger = store::facts::read_before_key(&mut connection, &wishes).await?;
-    drop(connection);
+    connection.give_back();
     distort(&mut ledger, &wishes);
     let early: Vec<Option<Decision>> = items
         .iter()
@@ -77,7 +78,7 @@ async fn repeat(services: &Services, found: &[Found]) -> Result<Vec<Answer>, Err
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let mut transaction = begin(&services.pool).await?;
+    let mut transaction = services.standing.begin().await?;
     let answers = answers(&mut transaction, found).await?;
     store::requests::confirm(&mut transaction).await?;
     transaction.commit().await?;
@@ -89,15 +90,16 @@ pub(super) async fn resolve(
     services: &Services,
     batch: &Batch<Sought>,
 ) -> Result<Vec<Option<ResolvedKey>>, BatchError<Error>> {
-    let codes = batch
-        .iter()
-        .map(|sought| sought.code.expose().to_owned())
-        .collect();
-    services
-        .keys
-        .resolve_codes(codes)
-        .await
-        .map_err(|error| BatchError::Whole(error.into()))
+    // A code that many type, as that of an event key, is asked about once.
+    let mut codes: Vec<&str> = batch.iter().map(Sought::text).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    let asked = codes.iter().map(|code| (*code).to_owned()).collect();
+    let resolved = services.keys.resolve_codes(asked).await;
+    let resolved = resolved.map_err(|error| BatchError::Whole(error.into()))?;
+    let keys: HashMap<&str, &Option<ResolvedKey>> = codes.into_iter().zip(&resolved).collect();
+    let key = |sought: &Sought| keys.get(sought.text()).copied().cloned().flatten();
+    Ok(batch.iter().map(key).collect())
 }
 
 pub(super) fn is_registration(wish: &Wish) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::clock::Clock;
+use latchkey_service_kit::database::Standing;
 use latchkey_service_kit::identity::Caller;
 use latchkey_service_kit::ids::Ids;
 use sqlx::PgPool;
@@ -32,6 +33,8 @@ pub struct Pace {
 pub struct Services {
     /// The database.
     pub pool: PgPool,
+    /// Its connections for what comes batch after batch.
+    pub standing: Standing,
     /// How long the work of one batch may take; see `DatabaseConfig::patience`.
     pub patience: Duration,
     /// How many days answers are kept that enrolled nobody.

@@ -17,14 +17,36 @@ use crate::domain::class::Class;
 use crate::domain::decision::{Account, Applicant, Holder, Ledger, NewAccount, Recorded, Wish};
 use crate::domain::key::KeyKind;
 
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Who asks, and what was decided before.
+    BeforeKey,
+    /// Also the use of their keys and the places that they open.
+    All,
+}
+
 /// What is known about `wishes` before their keys are: who asks, and what was decided before.
 pub async fn read_before_key(
     connection: &mut PgConnection,
     wishes: &[&Wish],
 ) -> sqlx::Result<Ledger> {
+    read_as(Reading::BeforeKey, connection, wishes).await
+}
+
+/// Everything that is known about `wishes`, but their classes. For deciding: after those are locked, and the clock with it.
+pub async fn read(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Ledger> {
+    read_as(Reading::All, connection, wishes).await
+}
+
+async fn read_as(
+    reading: Reading,
+    connection: &mut PgConnection,
+    wishes: &[&Wish],
+) -> sqlx::Result<Ledger> {
     let mut ledger = Ledger::default();
     if planted("bug::facts_read_in_the_other_order") {
-        read_applicants(connection, wishes, &mut ledger).await?;
+        read_wishes(connection, wishes, reading, &mut ledger).await?;
         crash_point("facts::between");
         read_newcomers(connection, wishes, &mut ledger).await?;
     } else {
@@ -32,17 +54,8 @@ pub async fn read_before_key(
         // that a registration has made, but not the registration, would take its id for another's.
         read_newcomers(connection, wishes, &mut ledger).await?;
         crash_point("facts::between");
-        read_applicants(connection, wishes, &mut ledger).await?;
+        read_wishes(connection, wishes, reading, &mut ledger).await?;
     }
-    Ok(ledger)
-}
-
-/// Everything that is known about `wishes`, but their classes. For deciding: after those are locked, by the statements that
-/// follow.
-pub async fn read(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Ledger> {
-    let mut ledger = read_before_key(connection, wishes).await?;
-    // The clock among it: it is read after the locks.
-    read_uses(connection, wishes, &mut ledger).await?;
     Ok(ledger)
 }
 
@@ -76,8 +89,8 @@ fn at<T>(items: &[T], place: i64) -> Option<&T> {
     items.get(usize::try_from(place - 1).ok()?)
 }
 
-/// What was found about one wish without its key.
-struct ApplicantRow {
+/// What was found about one wish.
+struct WishRow {
     /// Which wish, counted from one.
     place: i64,
     fingerprint: Option<Vec<u8>>,
@@ -88,22 +101,65 @@ struct ApplicantRow {
     organization_id: Option<Uuid>,
     active: Option<bool>,
     ancestors: Option<Vec<Uuid>>,
+    /// The database's clock; with what follows, if keys are looked at.
+    now: Option<DateTime<Utc>>,
+    live: Option<Uuid>,
+    blocked: bool,
+    in_use: bool,
+    known: bool,
 }
 
-async fn read_applicants(
+/// The look-ups of wishes: of the applicant and what was decided before, and of what `$columns`, `$parameters` and `$lookups`
+/// add to them.
+macro_rules! wishes {
+    ($columns:literal, $parameters:literal, $lookups:literal, $($parameter:expr),*) => {
+        sqlx::query_as!(
+            WishRow,
+            "SELECT n.place AS \"place!\",
+                r.fingerprint AS \"fingerprint?\", r.outcome AS \"outcome?\", r.refusal AS \"refusal?\",
+                r.enrollment_id AS \"enrollment_id?\", own.found IS NOT NULL AS \"id_taken!\",
+                s.organization_id AS \"organization_id?\", s.active AS \"active?\", s.ancestor_ids AS \"ancestors?\", "
+            + $columns + " FROM " + $parameters
+            + " LEFT JOIN LATERAL (
+                SELECT x.fingerprint, x.outcome, x.refusal, x.enrollment_id FROM enrollment.redemptions x
+                WHERE x.redemption_id = n.redemption_id LIMIT 1
+            ) r ON true
+            LEFT JOIN LATERAL (
+                SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.redemption_id LIMIT 1
+            ) own ON true
+            LEFT JOIN LATERAL (
+                SELECT x.organization_id, x.active, o.ancestor_ids FROM enrollment.students x
+                JOIN enrollment.organizations o ON o.organization_id = x.organization_id
+                WHERE x.student_id = n.student_id LIMIT 1
+            ) s ON true " + $lookups,
+            $($parameter),*
+        )
+    };
+}
+
+async fn read_wishes(
     connection: &mut PgConnection,
     wishes: &[&Wish],
+    reading: Reading,
     ledger: &mut Ledger,
 ) -> sqlx::Result<()> {
-    for row in applicant_rows(connection, wishes).await? {
+    let rows = match reading {
+        Reading::BeforeKey => rows_before_key(connection, wishes).await?,
+        Reading::All => rows(connection, wishes).await?,
+    };
+    for row in rows {
         if let Some(wish) = at(wishes, row.place) {
+            note_use(ledger, wish, &row);
             note_applicant(ledger, wish, row)?;
         }
+    }
+    if reading == Reading::All {
+        ledger.now += clock_offset("clock::database");
     }
     Ok(())
 }
 
-fn note_applicant(ledger: &mut Ledger, wish: &Wish, row: ApplicantRow) -> sqlx::Result<()> {
+fn note_applicant(ledger: &mut Ledger, wish: &Wish, row: WishRow) -> sqlx::Result<()> {
     if let (Some(id), Some(fingerprint), Some(outcome)) =
         (wish.redemption_id, row.fingerprint, row.outcome)
     {
@@ -132,68 +188,9 @@ fn note_applicant(ledger: &mut Ledger, wish: &Wish, row: ApplicantRow) -> sqlx::
     Ok(())
 }
 
-async fn applicant_rows(
-    connection: &mut PgConnection,
-    wishes: &[&Wish],
-) -> sqlx::Result<Vec<ApplicantRow>> {
-    let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
-    let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
-    sqlx::query_as!(
-        ApplicantRow,
-        r#"
-        SELECT n.place AS "place!",
-            r.fingerprint AS "fingerprint?", r.outcome AS "outcome?", r.refusal AS "refusal?",
-            r.enrollment_id AS "enrollment_id?",
-            own.found IS NOT NULL AS "id_taken!",
-            s.organization_id AS "organization_id?", s.active AS "active?", s.ancestor_ids AS "ancestors?"
-        FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS n (redemption_id, student_id, place)
-        LEFT JOIN LATERAL (
-            SELECT x.fingerprint, x.outcome, x.refusal, x.enrollment_id FROM enrollment.redemptions x
-            WHERE x.redemption_id = n.redemption_id LIMIT 1
-        ) r ON true
-        LEFT JOIN LATERAL (
-            SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.redemption_id LIMIT 1
-        ) own ON true
-        LEFT JOIN LATERAL (
-            SELECT x.organization_id, x.active, o.ancestor_ids FROM enrollment.students x
-            JOIN enrollment.organizations o ON o.organization_id = x.organization_id
-            WHERE x.student_id = n.student_id LIMIT 1
-        ) s ON true
-        "#,
-        &redemptions as _,
-        &students as _,
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// What was found about the place and the key that one wish is for.
-struct UseRow {
-    /// Which wish, counted from one.
-    place: i64,
-    now: DateTime<Utc>,
-    live: Option<Uuid>,
-    blocked: bool,
-    in_use: bool,
-    known: bool,
-}
-
-async fn read_uses(
-    connection: &mut PgConnection,
-    wishes: &[&Wish],
-    ledger: &mut Ledger,
-) -> sqlx::Result<()> {
-    for row in use_rows(connection, wishes).await? {
-        if let Some(wish) = at(wishes, row.place) {
-            note_use(ledger, wish, &row);
-        }
-    }
-    ledger.now += clock_offset("clock::database");
-    Ok(())
-}
-
-fn note_use(ledger: &mut Ledger, wish: &Wish, row: &UseRow) {
-    ledger.now = row.now;
+fn note_use(ledger: &mut Ledger, wish: &Wish, row: &WishRow) {
+    let Some(now) = row.now else { return };
+    ledger.now = now;
     let Some(key) = &wish.key else { return };
     if let Some(student) = student(wish) {
         let place = (key.class_id, student);
@@ -212,8 +209,27 @@ fn note_use(ledger: &mut Ledger, wish: &Wish, row: &UseRow) {
     }
 }
 
-async fn use_rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Vec<UseRow>> {
+async fn rows_before_key(
+    connection: &mut PgConnection,
+    wishes: &[&Wish],
+) -> sqlx::Result<Vec<WishRow>> {
+    let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
+    let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
+    wishes!(
+        "NULL::timestamptz AS \"now?\", NULL::uuid AS \"live?\", false AS \"blocked!\", false AS \"in_use!\",
+            false AS \"known!\"",
+        "unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS n (redemption_id, student_id, place)",
+        "",
+        &redemptions as _,
+        &students as _
+    )
+    .fetch_all(connection)
+    .await
+}
+
+async fn rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Vec<WishRow>> {
     let keys = || wishes.iter().map(|wish| wish.key.as_ref());
+    let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
     let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
     let class_ids: Vec<Option<Uuid>> = keys().map(|key| Some(key?.class_id)).collect();
     // Keys of which any number of uses is live are not looked up: one could have thousands.
@@ -224,17 +240,12 @@ async fn use_rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Resu
     let uses: Vec<Option<Uuid>> = keys()
         .map(|key| Some(key?.live_use?.redemption_id))
         .collect();
-    sqlx::query_as!(
-        UseRow,
-        r#"
-        SELECT n.place AS "place!", (SELECT clock_timestamp()) AS "now!",
-            live.enrollment_id AS "live?",
-            blocked.found IS NOT NULL AS "blocked!",
-            held.found IS NOT NULL AS "in_use!",
-            known.found IS NOT NULL AS "known!"
-        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) WITH ORDINALITY
-            AS n (student_id, class_id, key_id, used_by, place)
-        LEFT JOIN LATERAL (
+    wishes!(
+        "(SELECT clock_timestamp()) AS \"now?\", live.enrollment_id AS \"live?\", blocked.found IS NOT NULL AS \"blocked!\",
+            held.found IS NOT NULL AS \"in_use!\", known.found IS NOT NULL AS \"known!\"",
+        "unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[]) WITH ORDINALITY
+            AS n (redemption_id, student_id, class_id, key_id, used_by, place)",
+        "LEFT JOIN LATERAL (
             SELECT x.enrollment_id FROM enrollment.enrollments x
             WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND x.status <> 'cancelled' LIMIT 1
         ) live ON true
@@ -249,12 +260,12 @@ async fn use_rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Resu
         ) held ON true
         LEFT JOIN LATERAL (
             SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.used_by LIMIT 1
-        ) known ON true
-        "#,
+        ) known ON true",
+        &redemptions as _,
         &students as _,
         &class_ids as _,
         &key_ids as _,
-        &uses as _,
+        &uses as _
     )
     .fetch_all(connection)
     .await

@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use latchkey_service_kit::access::Scope;
 use latchkey_service_kit::attempts::Limits;
+use latchkey_service_kit::database::Standing;
 use latchkey_service_kit::ids::Ids;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -54,6 +55,8 @@ pub(crate) use once::Once;
 pub struct App {
     /// The database.
     pub pool: PgPool,
+    /// Its connections for what comes batch after batch.
+    pub standing: Standing,
     /// The keys that protect codes and recognise repeated requests.
     pub keyring: Arc<HeldKeyring>,
     /// Where ids of new rows come from.

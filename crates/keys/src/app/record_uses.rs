@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use latchkey_service_kit::database::begin;
 use latchkey_service_kit::faults::planted;
 use uuid::Uuid;
 
@@ -19,7 +18,7 @@ pub async fn record_uses(app: &App, uses: Vec<Mark>) -> Result<Recorded, Error> 
 }
 
 async fn attempt(app: &App, uses: &[Mark]) -> Result<Recorded, Error> {
-    let mut transaction = begin(&app.pool).await?;
+    let mut transaction = app.standing.begin().await?;
     let recorded = marks::record(&mut transaction, uses).await?;
     if planted("bug::released_by_the_key_alone") {
         marks::planted::release_by_key(&mut transaction, uses).await?;

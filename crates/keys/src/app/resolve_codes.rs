@@ -20,7 +20,10 @@ pub async fn resolve_codes(app: &App, codes: &[String]) -> Result<Vec<Option<Res
     if hashed.hashes.is_empty() {
         return Ok(resolved);
     }
-    for (place, found) in resolve::resolve(&app.pool, &hashed.hashes).await? {
+    let mut connection = app.standing.connection().await?;
+    let found = resolve::resolve(&mut connection, &hashed.hashes).await?;
+    connection.give_back();
+    for (place, found) in found {
         let code = hashed
             .owners
             .get(place)

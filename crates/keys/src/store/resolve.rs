@@ -1,7 +1,7 @@
 //! What codes are: the hot path of every redemption. One statement for a whole batch, and no write.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -38,35 +38,44 @@ pub struct Resolved {
 ///
 /// `LATERAL … LIMIT 1` keeps each look-up an index look-up whatever the statistics say.
 pub async fn resolve(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     hashes: &[[u8; HASH_LENGTH]],
 ) -> Result<Vec<(usize, Resolved)>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        SELECT n.place AS "place!", k.key_id, k.kind, k.organization_id, k.class_id, c.generation AS "generation!",
-            CASE WHEN c.generation < k.generation THEN c.valid_until END AS replaced_until,
-            k.revoked_at IS NOT NULL AS "revoked!", c.unretired AS "unretired!", c.issued_at AS "issued_at!",
+        SELECT n.place AS "place!", k.key_id, k.kind, k.organization_id, k.class_id,
+            coalesce(own.generation, past.generation) AS "generation!",
+            CASE WHEN coalesce(own.generation, past.generation) < k.generation
+                THEN CASE WHEN own.key_id IS NULL THEN past.valid_until ELSE own.valid_until END
+            END AS replaced_until,
+            k.revoked_at IS NOT NULL AS "revoked!", own.key_id IS NOT NULL AS "unretired!",
+            coalesce(own.issued_at, past.issued_at) AS "issued_at!",
             u.redemption_id AS "redemption_id?", u.student_id AS "student_id?", u.generation AS "use_generation?",
             u.redeemed_at AS "redeemed_at?"
         FROM unnest($1::bytea[]) WITH ORDINALITY AS n (hash, place)
+        LEFT JOIN LATERAL (
+            SELECT x.key_id, x.generation, x.valid_until, x.issued_at
+            FROM keys.codes x WHERE x.hash = n.hash AND x.retired_at IS NULL LIMIT 1
+        ) own ON true
+        LEFT JOIN LATERAL (
+            SELECT x.key_id, x.generation, x.valid_until, x.issued_at
+            FROM keys.codes x
+            WHERE own.key_id IS NULL AND x.hash = n.hash AND x.retired_at IS NOT NULL
+            ORDER BY x.issued_at DESC LIMIT 1
+        ) past ON true
         JOIN LATERAL (
-            (SELECT key_id, generation, valid_until, issued_at, true AS unretired
-             FROM keys.codes WHERE hash = n.hash AND retired_at IS NULL)
-            UNION ALL
-            (SELECT key_id, generation, valid_until, issued_at, false
-             FROM keys.codes WHERE hash = n.hash AND retired_at IS NOT NULL ORDER BY issued_at DESC LIMIT 1)
-            ORDER BY unretired DESC LIMIT 1
-        ) c ON true
-        JOIN LATERAL (SELECT t.* FROM keys.training_keys t WHERE t.key_id = c.key_id LIMIT 1) k ON true
+            SELECT t.key_id, t.kind, t.organization_id, t.class_id, t.generation, t.revoked_at
+            FROM keys.training_keys t WHERE t.key_id = coalesce(own.key_id, past.key_id) LIMIT 1
+        ) k ON true
         LEFT JOIN LATERAL (
             SELECT m.redemption_id, m.student_id, m.generation, m.redeemed_at FROM keys.marks m
-            WHERE k.kind = 'enrollment' AND m.key_id = c.key_id AND m.released_at IS NULL
+            WHERE k.kind = 'enrollment' AND m.key_id = k.key_id AND m.released_at IS NULL
             ORDER BY m.redeemed_at DESC LIMIT 1
         ) u ON true
         "#,
         hashes as _,
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     rows.into_iter()
         .map(|row| {

@@ -2,9 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Error, PgConnection, PgPool, Postgres};
+use sqlx::{Error, PgConnection, PgPool};
 
+#[cfg(feature = "faults")]
+use sqlx::Postgres;
+
+use super::standing::Lent;
 use crate::faults::{crash_point, planted};
 
 /// A transaction (READ COMMITTED) on a pooled connection. Used like a connection: `&mut *transaction`.
@@ -22,7 +25,7 @@ pub struct Transaction {
 /// What a transaction runs on.
 #[derive(Debug)]
 enum Held {
-    Connection(PoolConnection<Postgres>),
+    Connection(Lent),
     /// The library's own transaction, whose beginning must not be dropped half-way: a planted bug.
     #[cfg(feature = "faults")]
     OfTheLibrary(sqlx::Transaction<'static, Postgres>),
@@ -37,7 +40,11 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction, Error> {
         let connection = Held::OfTheLibrary(pool.begin().await?);
         return Ok(Transaction { connection });
     }
-    let mut connection = pool.acquire().await?;
+    begin_on(Lent::of_pool(pool.acquire().await?)).await
+}
+
+/// Begins a transaction on `connection`.
+pub(super) async fn begin_on(mut connection: Lent) -> Result<Transaction, Error> {
     sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
     let connection = Held::Connection(connection);
     Ok(Transaction { connection })
@@ -58,13 +65,23 @@ impl Transaction {
         };
         sqlx::raw_sql(commit).execute(&mut *self).await?;
         crash_point("commit::after");
+        self.over();
         Ok(())
     }
 
     /// Rolls back and waits for it, so that locks are gone when this returns.
     pub async fn rollback(mut self) -> Result<(), Error> {
         sqlx::raw_sql("ROLLBACK").execute(&mut *self).await?;
+        self.over();
         Ok(())
+    }
+
+    fn over(self) {
+        match self.connection {
+            Held::Connection(connection) => connection.give_back(),
+            #[cfg(feature = "faults")]
+            Held::OfTheLibrary(_) => {}
+        }
     }
 }
 
