@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".latchkey.enrollment.v1.RegisterWithKeyRequest",
             ".latchkey.enrollment.v1.AuthenticateRequest",
             ".latchkey.enrollment.v1.Password",
+            ".latchkey.enrollment.v1.RenderInvitationResponse",
             ".latchkey.keys.v1.ResolveCodesRequest",
             ".latchkey.keys.v1.LookUpTrainingKeyRequest",
             ".latchkey.keys.v1.RevealedCode",

@@ -8,12 +8,12 @@ mod trails;
 use latchkey::generation::whole;
 use latchkey_proto::enrollment::v1::{
     ActivateStudentRequest, DeactivateStudentRequest, EnrollStudentRequest, EraseStudentRequest,
-    UpdateClassRequest, UpdateOrganizationRequest, UpdateStudentRequest,
+    RenderInvitationRequest, UpdateClassRequest, UpdateOrganizationRequest, UpdateStudentRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    GenerateTrainingKeysRequest, ListTrainingKeysRequest, LookUpTrainingKeyRequest,
-    RevealTrainingKeysRequest,
+    GenerateTrainingKeysRequest, GetEventKeyRequest, ListTrainingKeysRequest,
+    LookUpTrainingKeyRequest, RevealTrainingKeysRequest,
 };
 use tonic::Request;
 
@@ -120,6 +120,51 @@ async fn keys_leave_a_row_for_each_change_and_each_reveal() {
     let request = ListTrainingKeysRequest::default();
     keys.list_training_keys(request).await.expect("keys");
     trails.expect(&[]).await;
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn an_invitation_leaves_a_reveal_that_names_its_recipient_and_who_asked() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let (class, _) = organization.event_class(ClassDraft::new()).await;
+    let class_id = class.class_id;
+    let key_id = organization.generate(&class_id, 1).await.remove(0).key_id;
+    let student_id = organization.student().await.student_id;
+    let mut trails = Trails::of(&organization);
+    trails.news().await;
+    let recipient = format!("student/{student_id}");
+    let event_key = GetEventKeyRequest {
+        class_id: class_id.clone(),
+    };
+    let mut keys = organization.manager().training_keys();
+    let event_key = keys.get_event_key(event_key).await.expect("an event key");
+    let event_key_id = event_key.into_inner().event_key.expect("one").key_id;
+    for (asked, action, resource, recipient) in [
+        (&key_id, "training_key.reveal", &key_id, recipient.as_str()),
+        (&String::new(), "event_key.reveal", &event_key_id, "caller"),
+    ] {
+        let student_id = match recipient {
+            "caller" => String::new(),
+            _ => student_id.clone(),
+        };
+        let request = RenderInvitationRequest {
+            class_id: class_id.clone(),
+            key_id: asked.clone(),
+            student_id,
+        };
+        let mut notifications = organization.manager().notifications();
+        let answer = notifications.render_invitation(request).await;
+        answer.expect("an invitation");
+        let events = trails.expect(&[(action, resource)]).await;
+        let details = &events[0].details_json;
+        assert!(
+            details.contains(recipient) && details.contains("invitation"),
+            "{details}"
+        );
+        let actor = events[0].actor.as_ref().expect("an actor");
+        assert_eq!(actor.subject, "mona-manager");
+    }
     stack.finish().await;
 }
 

@@ -27,6 +27,7 @@ mod harness;
 mod health;
 mod held_classes;
 mod hostile;
+mod invitations;
 mod keyring;
 mod lists_and_pages;
 mod masked_codes;

@@ -8,7 +8,12 @@ use crate::harness::{Scene, Stack};
 use crate::secrets_stay_secret::spellings;
 
 /// The methods that are there to reveal codes.
-const REVEALING: [&str; 2] = ["RevealTrainingKeys", "RevealEventKey"];
+const REVEALING: [&str; 4] = [
+    "RevealTrainingKeys",
+    "RevealEventKey",
+    "RevealCode",
+    "RenderInvitation",
+];
 
 /// What every masked code has in the place of what is not shown.
 const MASK: &str = "••••";

@@ -34,6 +34,9 @@ pub mod read_roster;
 pub mod read_students;
 pub mod update_student;
 
+// Telling people.
+pub mod render_invitation;
+
 // Redemption, and what keys are owed.
 pub mod admission;
 pub mod check_key;

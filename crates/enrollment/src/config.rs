@@ -1,6 +1,7 @@
 //! What the service is told when it starts.
 
 mod guessing;
+mod mail;
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use latchkey_service_kit::config::{
     LogConfig, MetricsConfig, Problems, ShutdownConfig, TracesConfig, from_file,
 };
 use latchkey_service_kit::telemetry::Chain;
+use mail::MailConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Pace;
@@ -55,6 +57,9 @@ pub struct Config {
     /// How often it sees to what keys is owed.
     #[serde(default)]
     pub sweeper: SweeperConfig,
+    /// How people are told.
+    #[serde(default)]
+    pub mail: MailConfig,
     /// What it logs.
     #[serde(default)]
     pub log: LogConfig,
@@ -208,6 +213,7 @@ impl Check for Config {
         );
         self.guessing.check(&format!("{path}guessing."), problems);
         self.sweeper.check(&format!("{path}sweeper."), problems);
+        self.mail.check(&format!("{path}mail."), problems);
         self.log.check(&format!("{path}log."), problems);
         self.traces.check(&format!("{path}traces."), problems);
         self.limits.check(&format!("{path}limits."), problems);

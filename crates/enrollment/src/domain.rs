@@ -13,6 +13,7 @@ pub mod enrollment;
 pub mod event_key;
 pub mod fingerprint;
 pub mod grant;
+pub mod invitation;
 pub mod key;
 pub mod organization;
 pub mod password;

@@ -10,6 +10,7 @@ mod messages;
 pub mod audit;
 pub mod classes;
 pub mod enrollments;
+pub mod notifications;
 pub mod organizations;
 pub mod redemptions;
 pub mod students;

@@ -8,6 +8,7 @@ use latchkey_proto::FILE_DESCRIPTOR_SET;
 use latchkey_proto::audit::v1::audit_service_server::AuditServiceServer;
 use latchkey_proto::enrollment::v1::class_service_server::ClassServiceServer;
 use latchkey_proto::enrollment::v1::enrollment_service_server::EnrollmentServiceServer;
+use latchkey_proto::enrollment::v1::notification_service_server::NotificationServiceServer;
 use latchkey_proto::enrollment::v1::organization_service_server::OrganizationServiceServer;
 use latchkey_proto::enrollment::v1::redemption_service_server::RedemptionServiceServer;
 use latchkey_proto::enrollment::v1::student_service_server::StudentServiceServer;
@@ -42,6 +43,7 @@ use crate::rpc::access;
 use crate::rpc::audit::AuditTrail;
 use crate::rpc::classes::Classes;
 use crate::rpc::enrollments::Enrollments;
+use crate::rpc::notifications::Notifications;
 use crate::rpc::organizations::Organizations;
 use crate::rpc::redemptions::Redemptions;
 use crate::rpc::students::Students;
@@ -213,6 +215,7 @@ fn services(config: &Config, pool: PgPool) -> Result<Services, ServeError> {
         clock,
         passwords: Passwords::new(hasher, config.passwords.at_once, config.passwords.waiting),
         wake: Wake::default(),
+        login_page: config.mail.login_page.clone(),
         guesses: Limits::new(config.guessing.allowances(), PLACES),
         fingerprint_key: config.fingerprint_key_file.fingerprint_key()?,
     })
@@ -239,6 +242,10 @@ fn with_routes(server: GrpcServer, config: &Config, services: &Arc<Services>) ->
         ))
         .service(limited!(
             EnrollmentServiceServer::new(Enrollments::new(shared())),
+            limits
+        ))
+        .service(limited!(
+            NotificationServiceServer::new(Notifications::new(shared())),
             limits
         ))
         .service(limited!(

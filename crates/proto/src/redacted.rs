@@ -20,6 +20,7 @@ redacted!(
     enrollment::RegisterWithKeyRequest,
     enrollment::AuthenticateRequest,
     enrollment::Password,
+    enrollment::RenderInvitationResponse,
     keys::ResolveCodesRequest,
     keys::LookUpTrainingKeyRequest,
     keys::RevealedCode,

@@ -74,6 +74,8 @@ const MATRIX: &str = "
 /latchkey.enrollment.v1.EnrollmentService/GetRoster               * * o o c s -   CLASS_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/GetAccess               * * o o c s -   STUDENT_NOT_FOUND
 
+/latchkey.enrollment.v1.NotificationService/RenderInvitation      - - o o c - -   CLASS_NOT_FOUND
+
 /latchkey.keys.v1.TrainingKeyService/GenerateTrainingKeys         - - o o - - -   CLASS_NOT_FOUND
 /latchkey.keys.v1.TrainingKeyService/ListTrainingKeys             - - o o - - -   (empty)
 /latchkey.keys.v1.TrainingKeyService/GetTrainingKey               - - o o - - -   KEY_NOT_FOUND
@@ -94,6 +96,7 @@ const MATRIX: &str = "
 /latchkey.keys.v1.KeyUsageService/PutGrants                       - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/PutEventKey                     - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/RetireGrants                    - - - - - - *   (never)
+/latchkey.keys.v1.KeyUsageService/RevealCode                      - - - - - - *   (never)
 
 /latchkey.audit.v1.AuditService/ListAuditEvents                   * - o o - - -   (empty)
 ";

@@ -59,13 +59,14 @@ const fn place(near: Near, taught: bool, student: Whose) -> Place {
 }
 
 /// The methods that act on a class and not on one student.
-const OF_CLASSES: [&str; 6] = [
+const OF_CLASSES: [&str; 7] = [
     "GetClass",
     "ListClasses",
     "GetRoster",
     "ListEnrollments",
     "GetEventKey",
     "RevealEventKey",
+    "RenderInvitation",
 ];
 
 impl Place {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use latchkey_proto::audit::v1::audit_service_client::AuditServiceClient;
 use latchkey_proto::enrollment::v1::class_service_client::ClassServiceClient;
 use latchkey_proto::enrollment::v1::enrollment_service_client::EnrollmentServiceClient;
+use latchkey_proto::enrollment::v1::notification_service_client::NotificationServiceClient;
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
 use latchkey_proto::enrollment::v1::redemption_service_client::RedemptionServiceClient;
 use latchkey_proto::enrollment::v1::student_service_client::StudentServiceClient;
@@ -108,6 +109,10 @@ impl Caller {
 
     pub(crate) fn enrollments(&self) -> EnrollmentServiceClient<Authorized> {
         EnrollmentServiceClient::new(self.to_enrollment())
+    }
+
+    pub(crate) fn notifications(&self) -> NotificationServiceClient<Authorized> {
+        NotificationServiceClient::new(self.to_enrollment())
     }
 
     pub(crate) fn training_keys(&self) -> TrainingKeyServiceClient<Authorized> {

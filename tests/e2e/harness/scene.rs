@@ -2,6 +2,7 @@
 
 mod changes;
 mod of_keys;
+mod of_notifications;
 
 use latchkey_proto::audit::v1 as audit;
 use latchkey_proto::enrollment::v1 as enrollment;
@@ -122,6 +123,7 @@ impl<'s> Scene<'s> {
             "StudentService" => self.of_students(method.name(), fresh).await,
             "RedemptionService" => self.of_redemptions(method.name()),
             "EnrollmentService" => self.of_enrollments(method.name(), fresh).await,
+            "NotificationService" => self.of_notifications(method.name()),
             "TrainingKeyService" => self.of_training_keys(method.name()),
             "KeyUsageService" => self.of_key_usage(method.name()),
             "AuditService" => {

@@ -92,9 +92,12 @@ impl From<KeysError> for Error {
     fn from(error: KeysError) -> Self {
         match error {
             KeysError::CodeTaken => Self::Refused(Refusal::CodeTaken),
+            KeysError::KeyNotFound => Self::Refused(Refusal::KeyNotFound),
             KeysError::TooManyAttempts { retry_after } => Self::TooManyAttempts { retry_after },
             KeysError::Unavailable(_) => Self::unavailable(error),
             KeysError::RequestIdReused
+            | KeysError::KeyRevoked
+            | KeysError::KeyAlreadyRedeemed
             | KeysError::ClassCancelled
             | KeysError::Invalid(_)
             | KeysError::Refused(_)

@@ -54,6 +54,8 @@ pub struct Services {
     /// The bell for what is owed to the keys service: rung after each commit that changed an enrollment, or a class or
     /// organization whose copy could not be pushed.
     pub wake: Wake,
+    /// Where students sign in and type their keys, if that is known.
+    pub login_page: Option<String>,
     /// Who has guessed wrong too often.
     pub guesses: Limits,
     /// The key of fingerprints.

@@ -13,6 +13,7 @@ use latchkey_proto::keys::v1 as proto;
 use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
 use latchkey_service_kit::client::{Repeated, Retries, ServiceChannel};
 use latchkey_service_kit::identity::Caller;
+use secrecy::SecretString;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -243,15 +244,7 @@ impl Keys {
             request_id: request_id.to_string(),
             class_id: class_id.to_string(),
             change: Some(convert::event_key_change(change)),
-            actor: Some(audit::Actor {
-                subject: caller.subject.clone(),
-                issuer: caller.issuer.clone(),
-                roles: caller.role_names(),
-                organization_id: caller
-                    .organization
-                    .map(|id| id.to_string())
-                    .unwrap_or_default(),
-            }),
+            actor: Some(actor(caller)),
         };
         let answer = self
             .call(request, |mut client, request| async move {
@@ -271,6 +264,35 @@ impl Keys {
         ))
     }
 
+    /// The present code of a key of the class `class_id`: of the enrollment key `key_id`, or of the event key. `caller`, whom
+    /// this service has admitted, or this service itself, writes it to `recipient` for `purpose`; both are audited, so
+    /// neither holds a name or an address. The code is kept nowhere.
+    pub async fn reveal_code(
+        &self,
+        class_id: Uuid,
+        key_id: Option<Uuid>,
+        recipient: &str,
+        purpose: &str,
+        caller: &Caller,
+    ) -> Result<SecretString, KeysError> {
+        let request = proto::RevealCodeRequest {
+            class_id: class_id.to_string(),
+            key_id: key_id.map(|id| id.to_string()).unwrap_or_default(),
+            recipient: recipient.to_owned(),
+            purpose: purpose.to_owned(),
+            actor: Some(actor(caller)),
+        };
+        let answer = self
+            .call(request, |mut client, request| async move {
+                client.reveal_code(request).await
+            })
+            .await?;
+        let code = answer
+            .code
+            .ok_or_else(|| KeysError::senseless("RevealCode", "code"))?;
+        Ok(SecretString::from(code.code))
+    }
+
     /// Retires what abandoned creations of these classes left behind. Returns the classes whose grants have been
     /// waiting for their creation for long: to be retired too, or put, whichever is true. At most [`MAX_ITEMS`].
     pub async fn retire_grants(&self, classes: &[Uuid]) -> Result<Vec<Uuid>, KeysError> {
@@ -282,5 +304,18 @@ impl Keys {
             })
             .await?;
         convert::ids("RetireGrants", "stale_class_ids", &answer.stale_class_ids)
+    }
+}
+
+/// Who asked this service.
+fn actor(caller: &Caller) -> audit::Actor {
+    audit::Actor {
+        subject: caller.subject.clone(),
+        issuer: caller.issuer.clone(),
+        roles: caller.role_names(),
+        organization_id: caller
+            .organization
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
     }
 }

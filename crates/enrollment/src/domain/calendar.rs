@@ -19,6 +19,12 @@ pub fn days_later(start: DateTime<Utc>, days: u32, zone: Tz) -> DateTime<Utc> {
     last_instant_showing(wanted, zone)
 }
 
+/// An instant as people read it where the class takes place: `2 June 2026, 17:00 (Europe/Berlin)`.
+pub fn in_words(instant: DateTime<Utc>, zone: Tz) -> String {
+    let there = instant.with_timezone(&zone).format("%-d %B %Y, %H:%M");
+    format!("{there} ({})", zone.name())
+}
+
 fn last_instant_showing(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     match zone.from_local_datetime(&wall) {
         LocalResult::Single(instant) => instant.to_utc(),

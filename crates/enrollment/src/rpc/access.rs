@@ -41,6 +41,13 @@ const STAFF_AND_SELF: &[(Role, Reach)] = &[
     (Role::Student, Reach::Myself),
 ];
 
+/// Staff, and the instructors of the class.
+const STAFF_AND_INSTRUCTORS: &[(Role, Reach)] = &[
+    (Role::Administrator, Reach::Organization),
+    (Role::OperationsManager, Reach::Organization),
+    (Role::Instructor, Reach::OwnClasses),
+];
+
 /// Everyone, each within reach; students the classes they are enrolled in.
 const READ_CLASSES: &[(Role, Reach)] = &[
     (Role::Operator, Reach::Anything),
@@ -173,6 +180,11 @@ pub const TABLE: &[Row] = &[
     row(
         "/latchkey.enrollment.v1.RedemptionService/ListRedemptions",
         STAFF_AND_OPERATORS,
+    ),
+    // An enrollment key needs an operations manager: its use case sees to that.
+    row(
+        "/latchkey.enrollment.v1.NotificationService/RenderInvitation",
+        STAFF_AND_INSTRUCTORS,
     ),
     row(
         "/latchkey.audit.v1.AuditService/ListAuditEvents",

@@ -1,12 +1,11 @@
 //! The one place where a failed use case becomes a failed call: reason, words, details.
 
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use latchkey_service_kit::status::{ApiError, ErrorReason, FieldViolation, reason_with_name};
 use tonic::Status;
 use uuid::Uuid;
 
 use crate::app::{Error, Source};
+use crate::domain::calendar::in_words;
 use crate::domain::refusal::Refusal;
 
 /// A failed use case as the status of its call.
@@ -211,15 +210,6 @@ fn of_request(refusal: &Refusal) -> ApiError {
 
 fn precondition(refusal: &Refusal, kind: &str, id: &Uuid, text: String) -> ApiError {
     ApiError::precondition(reason(refusal), format!("{kind}/{id}"), text)
-}
-
-/// An instant as people read it where the class takes place: `2 June 2026, 17:00 (Europe/Berlin)`.
-fn in_words(instant: DateTime<Utc>, zone: Tz) -> String {
-    format!(
-        "{} ({})",
-        instant.with_timezone(&zone).format("%-d %B %Y, %H:%M"),
-        zone.name()
-    )
 }
 
 #[cfg(test)]

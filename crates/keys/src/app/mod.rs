@@ -25,6 +25,7 @@ pub mod put_organizations;
 pub mod record_uses;
 pub mod resolve_codes;
 pub mod retire_grants;
+pub mod reveal_code;
 pub mod reveal_event_key;
 pub mod reveal_keys;
 pub mod revoke_keys;

@@ -2,6 +2,7 @@
 
 use latchkey_service_kit::database::begin;
 use serde_json::json;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::reveal_keys::RevealedCode;
@@ -9,7 +10,7 @@ use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::refusal::Refusal;
 use crate::store::audit;
-use crate::store::codes::{self, SealedEventKey};
+use crate::store::codes::{self, Sealed, SealedEventKey};
 
 /// The present code of a class's event key; leaves an audit row. Refused with `ClassNotFound`, `NoEventKey` or
 /// `EventKeyOff`.
@@ -19,12 +20,7 @@ pub async fn reveal_event_key(
     class_id: Uuid,
 ) -> Result<RevealedCode, Error> {
     let mut transaction = begin(&app.pool).await?;
-    let found = codes::sealed_event_key(&mut transaction, class_id, &call.scope).await?;
-    let sealed = match found.ok_or(Refusal::ClassNotFound { class_id })? {
-        SealedEventKey::Never => return Err(Refusal::NoEventKey { class_id }.into()),
-        SealedEventKey::Off => return Err(Refusal::EventKeyOff { class_id }.into()),
-        SealedEventKey::On(sealed) => sealed,
-    };
+    let sealed = present(&mut transaction, call, class_id).await?;
     let revealed = RevealedCode::open(&sealed, &app.keyring.present())?;
     let deed = Deed {
         action: Action::RevealEventKey,
@@ -35,4 +31,18 @@ pub async fn reveal_event_key(
     audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
     transaction.commit().await?;
     Ok(revealed)
+}
+
+/// The present code of a class's event key, sealed.
+pub(super) async fn present(
+    connection: &mut PgConnection,
+    call: &Call,
+    class_id: Uuid,
+) -> Result<Sealed, Error> {
+    let found = codes::sealed_event_key(connection, class_id, &call.scope).await?;
+    match found.ok_or(Refusal::ClassNotFound { class_id })? {
+        SealedEventKey::Never => Err(Refusal::NoEventKey { class_id }.into()),
+        SealedEventKey::Off => Err(Refusal::EventKeyOff { class_id }.into()),
+        SealedEventKey::On(sealed) => Ok(sealed),
+    }
 }

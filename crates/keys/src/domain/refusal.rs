@@ -19,6 +19,18 @@ pub enum Refusal {
         /// The id as it was given.
         key_id: Uuid,
     },
+    /// The key was used by a student.
+    #[error("the key {key_id} was used by a student")]
+    KeyAlreadyRedeemed {
+        /// The key.
+        key_id: Uuid,
+    },
+    /// The key was revoked.
+    #[error("the key {key_id} was revoked")]
+    KeyRevoked {
+        /// The key.
+        key_id: Uuid,
+    },
     /// The class never had an event key.
     #[error("the class {class_id} never had an event key")]
     NoEventKey {

@@ -102,6 +102,10 @@ pub const TABLE: &[Row] = &[
         ENROLLMENT_SERVICE,
     ),
     row(
+        "/latchkey.keys.v1.KeyUsageService/RevealCode",
+        ENROLLMENT_SERVICE,
+    ),
+    row(
         "/latchkey.audit.v1.AuditService/ListAuditEvents",
         STAFF_AND_OPERATORS,
     ),

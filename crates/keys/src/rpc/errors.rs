@@ -36,6 +36,8 @@ fn refused(refusal: &Refusal) -> ApiError {
         Refusal::KeyMalformed
         | Refusal::CodeNotFound
         | Refusal::KeyNotFound { .. }
+        | Refusal::KeyAlreadyRedeemed { .. }
+        | Refusal::KeyRevoked { .. }
         | Refusal::NoEventKey { .. }
         | Refusal::EventKeyOff { .. }
         | Refusal::CodeTaken => of_key(refusal),
@@ -69,6 +71,16 @@ fn of_key(refusal: &Refusal) -> ApiError {
         Refusal::KeyNotFound { key_id } => {
             ApiError::not_found(ErrorReason::KeyNotFound, "training_key", key_id)
         }
+        Refusal::KeyAlreadyRedeemed { key_id } => ApiError::precondition(
+            ErrorReason::KeyAlreadyRedeemed,
+            format!("training_key/{key_id}"),
+            "This key was used by a student.",
+        ),
+        Refusal::KeyRevoked { key_id } => ApiError::precondition(
+            ErrorReason::KeyRevoked,
+            format!("training_key/{key_id}"),
+            "This key was revoked.",
+        ),
         Refusal::NoEventKey { class_id } => ApiError::new(
             ErrorReason::KeyNotFound,
             "The class never had an event key: turn it on first.",

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::call_of;
 use super::convert::warnings;
 use super::event_key::{change, event_key};
+use super::training_keys::revealed;
 use crate::app::count_keys::count_keys;
 use crate::app::list_marks::{After, list_marks};
 use crate::app::put_grants::put_grants;
@@ -19,6 +20,7 @@ use crate::app::put_organizations::{Held, put_organizations};
 use crate::app::record_uses::record_uses;
 use crate::app::resolve_codes::resolve_codes;
 use crate::app::retire_grants::retire_grants;
+use crate::app::reveal_code::{CodeWish, reveal_code};
 use crate::app::set_event_key::{Seen, SetEventKey, put_event_key};
 use crate::app::{App, Call};
 
@@ -195,6 +197,31 @@ impl KeyUsageService for KeyUsage {
         let stale = retire_grants(&self.app, &call, &class_ids).await?;
         Ok(Response::new(proto::RetireGrantsResponse {
             stale_class_ids: texts(&stale),
+        }))
+    }
+
+    async fn reveal_code(
+        &self,
+        request: Request<proto::RevealCodeRequest>,
+    ) -> Result<Response<proto::RevealCodeResponse>, Status> {
+        let call = call_of(&request)?;
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let wish = CodeWish {
+            class_id: violations.uuid("class_id", &request.class_id),
+            key_id: violations.optional_uuid("key_id", &request.key_id),
+            recipient: violations.line("recipient", &request.recipient).to_owned(),
+            purpose: violations.line("purpose", &request.purpose).to_owned(),
+        };
+        let actor = violations.required("actor", request.actor);
+        let call = Call {
+            actor: messages::actor(actor, &mut violations),
+            ..call
+        };
+        violations.finish()?;
+        let code = reveal_code(&self.app, &call, &wish).await?;
+        Ok(Response::new(proto::RevealCodeResponse {
+            code: Some(revealed(&code)),
         }))
     }
 }

@@ -241,7 +241,8 @@ fn ids(texts: &[String], violations: &mut Violations) -> Vec<Uuid> {
         .collect()
 }
 
-fn revealed(code: &RevealedCode) -> proto::RevealedCode {
+/// A code in clear.
+pub(super) fn revealed(code: &RevealedCode) -> proto::RevealedCode {
     proto::RevealedCode {
         key_id: code.place.key_id.to_string(),
         code: code.text.to_string(),

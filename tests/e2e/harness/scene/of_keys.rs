@@ -116,17 +116,25 @@ impl Scene<'_> {
                 request_id: new_id(),
                 class_id,
                 change: Some(own_code(&self.event_code)),
-                actor: Some(audit::Actor {
-                    subject: "ada-admin".to_owned(),
-                    ..audit::Actor::default()
-                }),
+                actor: Some(actor("ada-admin")),
             }
             .encode_to_vec(),
             "RetireGrants" => keys::RetireGrantsRequest {
                 class_ids: Vec::new(),
             }
             .encode_to_vec(),
+            "RevealCode" => self.reveal_code().encode_to_vec(),
             other => panic!("no scene knows {other}"),
+        }
+    }
+
+    fn reveal_code(&self) -> keys::RevealCodeRequest {
+        keys::RevealCodeRequest {
+            class_id: self.class.class_id.clone(),
+            key_id: String::new(),
+            recipient: format!("student/{}", self.student.student_id),
+            purpose: "invitation".to_owned(),
+            actor: Some(actor("mona-manager")),
         }
     }
 
@@ -159,5 +167,12 @@ impl Scene<'_> {
             maximum_is_default: false,
             version: 1,
         }
+    }
+}
+
+fn actor(subject: &str) -> audit::Actor {
+    audit::Actor {
+        subject: subject.to_owned(),
+        ..audit::Actor::default()
     }
 }

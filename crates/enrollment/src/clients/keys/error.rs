@@ -12,6 +12,15 @@ pub enum KeysError {
     /// It could not be reached, or not in time, or is overloaded. The outcome is unknown.
     #[error("the keys service is unavailable")]
     Unavailable(#[source] Box<Status>),
+    /// No key is what was asked for.
+    #[error("there is no such key")]
+    KeyNotFound,
+    /// The key was revoked, or is an event key that is off.
+    #[error("the key was revoked")]
+    KeyRevoked,
+    /// The key was used by a student.
+    #[error("the key was used")]
+    KeyAlreadyRedeemed,
     /// Another key has the code.
     #[error("the code is taken")]
     CodeTaken,
@@ -52,6 +61,9 @@ impl KeysError {
 impl From<Status> for KeysError {
     fn from(status: Status) -> Self {
         match reason_of(&status) {
+            Some(ErrorReason::KeyNotFound) => return Self::KeyNotFound,
+            Some(ErrorReason::KeyRevoked) => return Self::KeyRevoked,
+            Some(ErrorReason::KeyAlreadyRedeemed) => return Self::KeyAlreadyRedeemed,
             Some(ErrorReason::CodeTaken) => return Self::CodeTaken,
             Some(ErrorReason::TooManyAttempts) => {
                 let retry_after = retry_after_of(&status).unwrap_or_default();

@@ -2,6 +2,9 @@ use latchkey_service_kit::status::metadata_of;
 use tonic::Code;
 use tonic_types::StatusExt;
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
 use super::*;
 
 fn every_refusal() -> Vec<Refusal> {
