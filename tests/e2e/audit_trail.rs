@@ -7,8 +7,9 @@ mod trails;
 
 use latchkey::generation::whole;
 use latchkey_proto::enrollment::v1::{
-    ActivateStudentRequest, DeactivateStudentRequest, EnrollStudentRequest, EraseStudentRequest,
-    RenderInvitationRequest, UpdateClassRequest, UpdateOrganizationRequest, UpdateStudentRequest,
+    ActivateStudentRequest, ChangeEnrollmentStatusRequest, DeactivateStudentRequest,
+    EnrollStudentRequest, EnrollmentStatus, EraseStudentRequest, RenderInvitationRequest,
+    UpdateClassRequest, UpdateOrganizationRequest, UpdateStudentRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
@@ -349,11 +350,49 @@ async fn direct_enrollments_and_cancellations_leave_a_row_and_redemptions_their_
     stack.finish().await;
 }
 
+#[tokio::test]
+async fn a_change_of_status_leaves_a_row_and_so_does_what_gives_way_to_a_redemption() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let (class, code) = organization.event_class(ClassDraft::new()).await;
+    let student = organization.student().await.student_id;
+    let mut enrollments = organization.admin().enrollments();
+    let direct = enroll(&class.class_id, &student);
+    let made = enrollments.enroll_student(direct.clone()).await;
+    made.expect("enrolled");
+    let mut trails = Trails::of(&organization);
+    trails.news().await;
+    for times in [1, 0] {
+        let request = ChangeEnrollmentStatusRequest {
+            enrollment_id: direct.request_id.clone(),
+            status: EnrollmentStatus::WaitListed.into(),
+            reason: "no seat yet".to_owned(),
+            ..ChangeEnrollmentStatusRequest::default()
+        };
+        let changed = enrollments.change_enrollment_status(request).await;
+        changed.expect("changed");
+        let expected = [("enrollment.change_status", direct.request_id.as_str())];
+        for event in trails.expect(&expected[..times]).await {
+            let details = event.details_json;
+            assert!(details.contains("no seat yet"), "{details}");
+            assert!(details.contains("\"from\""), "{details}");
+        }
+    }
+    come_in(&stack, &student, &code).await;
+    let expected = [("enrollment.cancel", direct.request_id.as_str())];
+    for event in trails.expect(&expected).await {
+        let details = event.details_json;
+        assert!(details.contains("redemption"), "{details}");
+    }
+    stack.finish().await;
+}
+
 fn enroll(class_id: &str, student_id: &str) -> EnrollStudentRequest {
     EnrollStudentRequest {
         request_id: new_id(),
         class_id: class_id.to_owned(),
         student_id: student_id.to_owned(),
+        ..EnrollStudentRequest::default()
     }
 }
 

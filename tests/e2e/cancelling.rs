@@ -39,6 +39,7 @@ async fn enroll_directly(organization: &Organization<'_>, class_id: &str, studen
         request_id: new_id(),
         class_id: class_id.to_owned(),
         student_id: student_id.to_owned(),
+        ..EnrollStudentRequest::default()
     };
     organization
         .admin()

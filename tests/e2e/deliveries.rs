@@ -137,6 +137,7 @@ async fn without_keys_staff_move_classes_enroll_and_cancel_and_keys_shows_it_whe
         request_id: new_id(),
         class_id: cast.class_id.clone(),
         student_id: cast.students[0].clone(),
+        ..EnrollStudentRequest::default()
     };
     let enrolled = cast.admin.enrollments().enroll_student(direct).await;
     enrolled.expect("enrolled");

@@ -18,6 +18,7 @@ async fn enroll(
         request_id: request_id.to_owned(),
         class_id: class_id.to_owned(),
         student_id: student_id.to_owned(),
+        ..EnrollStudentRequest::default()
     };
     let mut enrollments = organization.admin().enrollments();
     enrollments.enroll_student(request).await

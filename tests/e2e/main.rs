@@ -51,6 +51,7 @@ mod rolling_restart;
 mod rosters_and_access;
 mod secrets_stay_secret;
 mod silence;
+mod statuses;
 mod traces;
 mod tripwires;
 mod windows;

@@ -175,6 +175,7 @@ impl<'s> Scene<'s> {
             request_id: new_id(),
             class_id: self.class.class_id.clone(),
             student_id: student_id.clone(),
+            ..EnrollStudentRequest::default()
         };
         let mut enrollments = self.organization.admin().enrollments();
         match enrollments.enroll_student(request).await {

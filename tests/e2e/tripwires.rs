@@ -40,19 +40,20 @@ async fn the_schema_itself_refuses_what_must_never_be() {
     let first = come_in(&stack, &students[0], &codes[0].code).await;
     let mut database = stack.database().await;
     // The row of the first enrollment once more, with another id and student: a second use of the key; then the same
-    // student once more without a key; then one seat more than there are.
+    // student once more without a key, waiting for a seat; then one seat more than there are.
     for (statement, constraint) in [
         (
-            "INSERT INTO enrollment.enrollments (enrollment_id, class_id, organization_id, student_id, status, key_id,
-                 key_kind, generation, slot, holds_key, enrolled_at)
-             SELECT $2, class_id, organization_id, $2, status, key_id, key_kind, generation, slot, holds_key, enrolled_at
+            "INSERT INTO enrollment.enrollments (enrollment_id, class_id, organization_id, student_id, status,
+                 status_since, key_id, key_kind, generation, slot, holds_key, enrolled_at)
+             SELECT $2, class_id, organization_id, $2, status, status_since, key_id, key_kind, generation, slot, holds_key,
+                 enrolled_at
              FROM enrollment.enrollments WHERE enrollment_id = $1",
             "enrollments_key_slot",
         ),
         (
-            "INSERT INTO enrollment.enrollments (enrollment_id, class_id, organization_id, student_id, status, holds_key,
-                 enrolled_at)
-             SELECT $2, class_id, organization_id, student_id, status, false, enrolled_at
+            "INSERT INTO enrollment.enrollments (enrollment_id, class_id, organization_id, student_id, status,
+                 status_since, holds_key, enrolled_at)
+             SELECT $2, class_id, organization_id, student_id, 'wait_listed', status_since, false, enrolled_at
              FROM enrollment.enrollments WHERE enrollment_id = $1",
             "enrollments_live",
         ),

@@ -121,28 +121,32 @@ CREATE TABLE enrollment.enrollments (
     class_id        uuid NOT NULL,
     organization_id uuid NOT NULL,            -- of the class
     student_id      uuid NOT NULL,
-    status          text NOT NULL CHECK (status IN ('enrolled', 'cancelled')),
+    status          text NOT NULL CHECK (status IN
+        ('requested', 'wait_listed', 'approved', 'denied', 'audit', 'enrolled', 'cancelled')),
+    live            boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('denied', 'cancelled')) STORED,
+    status_since    timestamptz NOT NULL,
     key_id          uuid,                     -- null: enrolled directly
     key_kind        text CHECK (key_kind IN ('enrollment', 'event')),
     generation      integer,
     slot            integer,                  -- of a limited key: which of its uses; a single-use key has slot 0
-    holds_key       boolean NOT NULL,         -- given up for good when cancelled
-    enrolled_at     timestamptz NOT NULL,
-    cancelled_at    timestamptz,
-    cancelled_by    text CHECK (cancelled_by IN ('student', 'staff', 'class', 'erasure')),
-    blocked         boolean NOT NULL DEFAULT false,   -- removed by staff: no way back by the event key
+    holds_key       boolean NOT NULL,         -- given up for good when it is no longer live, also if it is again later
+    key_released_at timestamptz,
+    enrolled_at     timestamptz NOT NULL,     -- when the student came, in whatever status
+    cancelled_by    text CHECK (cancelled_by IN ('student', 'staff', 'class', 'erasure', 'redemption')),
+    blocked         boolean NOT NULL DEFAULT false,   -- removed or denied by staff: no way back by the event key
+    version         bigint NOT NULL DEFAULT 1,
     -- The transaction that changed the row last: what keys are owed is found by it, in commit order, without a second
     -- write per redemption.
     changed_xid     xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CHECK ((key_id IS NULL) = (key_kind IS NULL) AND (key_id IS NULL) = (generation IS NULL)),
-    CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL)),
     CHECK ((status = 'cancelled') = (cancelled_by IS NOT NULL)),
-    CHECK (NOT holds_key OR (key_id IS NOT NULL AND status <> 'cancelled'))
+    CHECK (holds_key = (key_id IS NOT NULL AND key_released_at IS NULL)),
+    CHECK (NOT holds_key OR status NOT IN ('denied', 'cancelled'))
 );
 CREATE UNIQUE INDEX enrollments_key_slot ON enrollment.enrollments (key_id, slot) WHERE holds_key AND slot IS NOT NULL;
-CREATE UNIQUE INDEX enrollments_live ON enrollment.enrollments (class_id, student_id) WHERE status <> 'cancelled';
+CREATE UNIQUE INDEX enrollments_live ON enrollment.enrollments (class_id, student_id) WHERE live;
 CREATE INDEX enrollments_student ON enrollment.enrollments (student_id);
-CREATE INDEX enrollments_ended ON enrollment.enrollments (class_id, student_id) WHERE status = 'cancelled';
+CREATE INDEX enrollments_ended ON enrollment.enrollments (class_id, student_id) WHERE NOT live;
 CREATE INDEX enrollments_changed ON enrollment.enrollments (changed_xid);
 ALTER TABLE enrollment.enrollments ADD PRIMARY KEY (enrollment_id);
 

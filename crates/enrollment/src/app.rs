@@ -6,6 +6,7 @@ mod error;
 mod passwords;
 mod planted;
 mod services;
+mod under_lock;
 mod wake;
 
 // Organizations and classes.
@@ -21,6 +22,7 @@ pub mod update_organization;
 // Students, enrollments, audit.
 pub mod authenticate;
 pub mod cancel_enrollment;
+pub mod change_status;
 pub mod create_student;
 pub mod enroll_student;
 pub mod erase_student;
@@ -45,6 +47,7 @@ pub mod compare_in_time;
 mod decide;
 pub mod deliver;
 pub mod desk;
+mod give_way;
 pub mod guesses;
 mod intake;
 mod purge;

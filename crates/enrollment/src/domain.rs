@@ -3,7 +3,6 @@
 
 pub mod audit;
 pub mod calendar;
-pub mod cancellation;
 pub mod class;
 pub mod class_access;
 pub mod decision;
@@ -20,4 +19,5 @@ pub mod password;
 pub mod redemption;
 pub mod refusal;
 pub mod student;
+pub mod transitions;
 pub mod warning;

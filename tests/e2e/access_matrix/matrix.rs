@@ -68,6 +68,7 @@ const MATRIX: &str = "
 /latchkey.enrollment.v1.RedemptionService/ListRedemptions         * - o o - - -   (empty)
 
 /latchkey.enrollment.v1.EnrollmentService/EnrollStudent           - - o o - - -   CLASS_NOT_FOUND
+/latchkey.enrollment.v1.EnrollmentService/ChangeEnrollmentStatus  - - o o - - -   ENROLLMENT_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/CancelEnrollment        - - o o - s -   ENROLLMENT_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/GetEnrollment           * * o o c s -   ENROLLMENT_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/ListEnrollments         * * o o c s -   CLASS_NOT_FOUND

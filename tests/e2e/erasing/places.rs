@@ -124,6 +124,7 @@ async fn of_everything_that_happens_to_an_account_at_once_nothing_is_left_but_th
             request_id: new_id(),
             class_id: direct.class_id.clone(),
             student_id: student.clone(),
+            ..EnrollStudentRequest::default()
         };
         let redemption = new_id();
         let (redeemed, updated, enrolled, erased) = tokio::join!(

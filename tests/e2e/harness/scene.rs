@@ -6,7 +6,9 @@ mod of_notifications;
 
 use latchkey_proto::audit::v1 as audit;
 use latchkey_proto::enrollment::v1 as enrollment;
-use latchkey_proto::enrollment::v1::{Credential, Enrollment, Password, Student, TrainingClass};
+use latchkey_proto::enrollment::v1::{
+    Credential, Enrollment, EnrollmentStatus, Password, Student, TrainingClass,
+};
 use latchkey_proto::keys::v1::RevealedCode;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
@@ -314,6 +316,13 @@ impl<'s> Scene<'s> {
                 request_id: new_id(),
                 class_id,
                 student_id,
+                ..enrollment::EnrollStudentRequest::default()
+            }
+            .encode_to_vec(),
+            "ChangeEnrollmentStatus" => enrollment::ChangeEnrollmentStatusRequest {
+                enrollment_id,
+                status: EnrollmentStatus::Enrolled.into(),
+                ..enrollment::ChangeEnrollmentStatusRequest::default()
             }
             .encode_to_vec(),
             "CancelEnrollment" => {
@@ -391,6 +400,7 @@ impl<'s> Scene<'s> {
             request_id: new_id(),
             class_id: self.other_class().await,
             student_id: self.student.student_id.clone(),
+            ..enrollment::EnrollStudentRequest::default()
         };
         let answer = self
             .organization

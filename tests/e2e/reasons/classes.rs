@@ -1,14 +1,15 @@
 //! Reasons that are about a class, its seats and its windows.
 
 use latchkey_proto::enrollment::v1::{
-    CancelClassRequest, CancelEnrollmentRequest, ClassStatus, CreateClassRequest,
-    EnrollStudentRequest, GetClassRequest, GetEnrollmentRequest, UpdateClassRequest,
+    CancelClassRequest, CancelEnrollmentRequest, ChangeEnrollmentStatusRequest, ClassStatus,
+    CreateClassRequest, EnrollStudentRequest, EnrollmentStatus, GetClassRequest,
+    GetEnrollmentRequest, UpdateClassRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{GenerateTrainingKeysRequest, SetEventKeyRequest};
 
 use super::Provoked;
-use crate::harness::world::{generated, mask, redeem};
+use crate::harness::world::{come_in, generated, mask, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, new_id};
 
 pub(super) async fn provoke(provoked: &mut Provoked) {
@@ -18,6 +19,7 @@ pub(super) async fn provoke(provoked: &mut Provoked) {
     cancelled(provoked, &organization).await;
     windows(provoked, &organization).await;
     seats(provoked, &organization).await;
+    statuses(provoked, &organization).await;
     changes(provoked, &organization).await;
     stack.finish().await;
 }
@@ -132,6 +134,7 @@ async fn windows(provoked: &mut Provoked, organization: &Organization<'_>) {
         request_id: new_id(),
         class_id: organization.class(draft).await.class_id,
         student_id: student.clone(),
+        ..EnrollStudentRequest::default()
     };
     let answer = organization
         .admin()
@@ -179,6 +182,7 @@ async fn seats(provoked: &mut Provoked, organization: &Organization<'_>) {
         request_id: new_id(),
         class_id: class.class_id.clone(),
         student_id: students[2].clone(),
+        ..EnrollStudentRequest::default()
     };
     let answer = organization
         .admin()
@@ -211,6 +215,38 @@ async fn seats(provoked: &mut Provoked, organization: &Organization<'_>) {
         .generate_training_keys(request)
         .await;
     provoked.keep("generate", ErrorReason::KeyLimitExceeded, answer);
+}
+
+async fn statuses(provoked: &mut Provoked, organization: &Organization<'_>) {
+    let (class, code) = organization.event_class(ClassDraft::new()).await;
+    let student = organization.student().await.student_id;
+    let left = come_in(organization.stack, &student, &code).await;
+    let request = |status: EnrollmentStatus| ChangeEnrollmentStatusRequest {
+        enrollment_id: left.enrollment_id.clone(),
+        status: status.into(),
+        ..ChangeEnrollmentStatusRequest::default()
+    };
+    let mut enrollments = organization.admin().enrollments();
+    let answer = enrollments.change_enrollment_status(request(EnrollmentStatus::Denied));
+    provoked.keep(
+        "deny who is in",
+        ErrorReason::StatusUnreachable,
+        answer.await,
+    );
+    organization.cancel(&left.enrollment_id, "moved").await;
+    let again = EnrollStudentRequest {
+        request_id: new_id(),
+        class_id: class.class_id,
+        student_id: student,
+        ..EnrollStudentRequest::default()
+    };
+    enrollments.enroll_student(again).await.expect("enrolled");
+    let answer = enrollments.change_enrollment_status(request(EnrollmentStatus::Audit));
+    provoked.keep(
+        "bring back who is in",
+        ErrorReason::StudentAlreadyIn,
+        answer.await,
+    );
 }
 
 async fn changes(provoked: &mut Provoked, organization: &Organization<'_>) {

@@ -16,7 +16,7 @@ use super::desk::{Item, Registration, within_reach};
 use super::intake::{batch_error, is_registration};
 use super::metrics::decided_afresh;
 use super::planted::distort;
-use super::{Error, Services};
+use super::{Error, Services, give_way};
 use crate::domain::class::Class;
 use crate::domain::decision::{Admission, Applicant, Decision, Ledger, Wish};
 use crate::domain::redemption::{Outcome, Redemption, UsedKey};
@@ -128,7 +128,7 @@ async fn transact(
     locking: Locking,
 ) -> Result<Vec<Decided>, Failure> {
     let mut transaction = services.standing.begin().await?;
-    match attempt(&mut transaction, items, locking).await {
+    match attempt(&mut transaction, services, items, locking).await {
         Ok(Attempt { decided, changed }) => {
             if planted("bug::answered_before_the_flush") {
                 tokio::spawn(async move {
@@ -160,6 +160,7 @@ struct Attempt {
 
 async fn attempt(
     connection: &mut PgConnection,
+    services: &Services,
     items: &[Item],
     locking: Locking,
 ) -> Result<Attempt, Failure> {
@@ -179,7 +180,7 @@ async fn attempt(
             Some(ledger) => ledger,
             None => facts(connection, wishes(open.iter().copied()), classes).await?,
         };
-        decide(connection, &open, ledger).await?
+        decide(connection, services, &open, ledger).await?
     };
     let mut answered = answered.into_iter();
     let decided = items
@@ -286,6 +287,7 @@ async fn facts(
 /// Decides and writes; whether enrollments were made.
 async fn decide(
     connection: &mut PgConnection,
+    services: &Services,
     items: &[&Item],
     mut ledger: Ledger,
 ) -> Result<(Vec<Decided>, bool), Failure> {
@@ -300,6 +302,7 @@ async fn decide(
     } else {
         items.iter().map(judge).collect()
     };
+    give_way::end(connection, services, items, &decisions, ledger.now).await?;
     let changed = write(connection, items, &decisions, &ledger).await?;
     let found: Vec<Found> = items
         .iter()

@@ -27,6 +27,8 @@ pub struct DirectEnrollment {
     pub class_id: Uuid,
     /// The student.
     pub student_id: Uuid,
+    /// The live status to begin in.
+    pub status: Status,
 }
 
 /// A student who is in.
@@ -57,6 +59,7 @@ pub async fn enroll_student(
         .begin(METHOD)
         .text(&wish.class_id.to_string())
         .text(&wish.student_id.to_string())
+        .text(wish.status.as_str())
         .finish();
     let mut transaction = begin(&services.pool).await?;
     store::classes::lock(&mut transaction, wish.class_id).await?;
@@ -160,9 +163,11 @@ async fn decide(
         })?;
     let live = store::enrollments::find_live(&mut *connection, class.id, wish.student_id).await?;
     if live.is_none() {
-        direct::judge(class, &student.student, &student.ancestors, placed.now)?;
+        let (student, ancestors) = (&student.student, &student.ancestors);
+        direct::judge(class, student, ancestors, wish.status, placed.now)?;
     }
-    let lifted = store::enrollments::lift_blocks(connection, class.id, wish.student_id).await?;
+    let lifted =
+        store::enrollments::write::lift_blocks(connection, class.id, wish.student_id).await?;
     let mut deeds: Vec<(Uuid, Deed)> = lifted
         .into_iter()
         .map(|id| {
@@ -183,16 +188,22 @@ async fn decide(
         class_id: class.id,
         organization_id: class.organization_id,
         student_id: wish.student_id,
-        status: Status::Enrolled,
+        status: wish.status,
+        status_since: placed.now,
+        cancelled_by: None,
         origin: Origin::Direct,
         enrolled_at: placed.now,
+        version: 1,
     };
-    if !store::enrollments::insert_direct(connection, &enrollment).await? {
+    if !store::enrollments::write::insert_direct(connection, &enrollment).await? {
         // A redemption had this id.
         return Err(reused(wish));
     }
-    store::classes::change_seats(connection, class.id, 1).await?;
-    let deed = deed(Action::EnrollStudent, class, enrollment.id, wish.student_id);
+    if enrollment.status.takes_seat() {
+        store::classes::change_seats(connection, class.id, 1).await?;
+    }
+    let mut deed = deed(Action::EnrollStudent, class, enrollment.id, wish.student_id);
+    deed.details = json!({ "class_id": class.id, "status": wish.status });
     deeds.push((services.ids.new_id(), deed));
     let already_in = false;
     let enrolled = Enrolled {

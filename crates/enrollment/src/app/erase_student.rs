@@ -141,7 +141,7 @@ async fn end_enrollments(
     }
     let ended = erasure::end_enrollments(connection, student, &ahead, now).await?;
     let mut seats: BTreeMap<Uuid, i32> = BTreeMap::new();
-    for one in &ended {
+    for one in ended.iter().filter(|one| one.took_seat) {
         *seats.entry(one.class_id).or_default() += 1;
     }
     for (class, freed) in seats {

@@ -57,7 +57,8 @@ pub async fn get_access(
     if !call.reaches(&class.scope()) {
         return Err(Refusal::ClassNotFound { class_id }.into());
     }
-    let enrollment = store::enrollments::find_live(&mut *transaction, class_id, student_id).await?;
+    let live = store::enrollments::find_live(&mut *transaction, class_id, student_id).await?;
+    let enrollment = live.filter(|enrollment| enrollment.status.opens_class());
     transaction.rollback().await?;
     let (class, now) = (class.class, class.now);
     Ok(Access {

@@ -34,6 +34,8 @@ pub enum Action {
     EraseStudent,
     /// A student was enrolled without a key.
     EnrollStudent,
+    /// The status of an enrollment was changed, other than by a cancellation.
+    ChangeStatus,
     /// An enrollment was cancelled: one event per enrollment, whoever cancelled it.
     CancelEnrollment,
     /// An earlier removal by staff was lifted, so that the class's event key lets the student in again.
@@ -42,7 +44,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::CreateOrganization,
         Self::UpdateOrganization,
         Self::SetSelfRegistration,
@@ -55,6 +57,7 @@ impl Action {
         Self::ActivateStudent,
         Self::EraseStudent,
         Self::EnrollStudent,
+        Self::ChangeStatus,
         Self::CancelEnrollment,
         Self::LiftBlock,
     ];
@@ -74,6 +77,7 @@ impl Action {
             Self::ActivateStudent => "student.activate",
             Self::EraseStudent => "student.erase",
             Self::EnrollStudent => "enrollment.enroll",
+            Self::ChangeStatus => "enrollment.change_status",
             Self::CancelEnrollment => "enrollment.cancel",
             Self::LiftBlock => "enrollment.lift_block",
         }

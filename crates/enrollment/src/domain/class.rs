@@ -111,7 +111,7 @@ pub struct Class {
     pub time_zone: Tz,
     /// Below this many students it may not take place; not enforced.
     pub minimum_students: i32,
-    /// Never more enrolled students than this.
+    /// Never more enrolled students than this; others in the class do not count.
     pub maximum_students: i32,
     /// Whether the maximum was never set on purpose.
     pub maximum_is_default: bool,

@@ -105,11 +105,11 @@ pub struct Facts<'f> {
     pub home: Option<Home<'f>>,
     /// The class that the key opens.
     pub class: Option<&'f Class>,
-    /// The enrollment by which the student is in the class already.
-    pub live: Option<Uuid>,
+    /// The student's live enrollment in the class.
+    pub live: Option<Live>,
     /// Whether staff removed the student from the class and did not let them in again.
     pub blocked: bool,
-    /// Whether a key for a single student is in use by one.
+    /// Whether a key for a single student is in use by another enrollment than the student's own.
     pub key_in_use: bool,
     /// Whether another account of the organization has the newcomer's e-mail address.
     pub email_taken: bool,
@@ -132,6 +132,15 @@ pub enum Decision {
     Refuse(Refusal),
 }
 
+/// A student's live enrollment in a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// The enrollment.
+    pub enrollment_id: Uuid,
+    /// Whether the student is not in the class yet ([`Status::is_waiting`]): a key lets them in like anybody.
+    pub waiting: bool,
+}
+
 /// A place in a class that is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
@@ -139,6 +148,8 @@ pub struct Admission {
     pub enrollment: Enrollment,
     /// Which use of the key it is; `None` if the key has any number of them.
     pub slot: Option<i32>,
+    /// The enrollment by which the student was waiting: it ends, and gives its key up, before this one begins.
+    pub instead_of: Option<Uuid>,
 }
 
 impl Decision {
@@ -221,14 +232,14 @@ fn admit(wish: &Wish, facts: &Facts<'_>) -> Result<Decision, Refusal> {
     if !is_or_is_below(home.organization_id, home.ancestors, key.organization_id) {
         return Err(Refusal::OrganizationMismatch);
     }
-    if let Some(enrollment_id) = facts.live {
-        return Ok(Decision::AlreadyIn(enrollment_id));
+    if let Some(live) = facts.live.filter(|live| !live.waiting) {
+        return Ok(Decision::AlreadyIn(live.enrollment_id));
     }
     judge_key(key, facts.now)?;
     judge_class(class, key.kind, facts.now)?;
     judge_place(wish, key, class, facts, home)?;
     judge_account(&wish.applicant, facts)?;
-    Ok(place(wish, key, class, facts.now))
+    Ok(place(wish, key, class, facts))
 }
 
 fn judge_key(key: &ResolvedKey, now: DateTime<Utc>) -> Result<(), Refusal> {
@@ -299,7 +310,8 @@ fn judge_account(applicant: &Applicant, facts: &Facts<'_>) -> Result<(), Refusal
     }
 }
 
-fn place(wish: &Wish, key: &ResolvedKey, class: &Class, now: DateTime<Utc>) -> Decision {
+fn place(wish: &Wish, key: &ResolvedKey, class: &Class, facts: &Facts<'_>) -> Decision {
+    let now = facts.now;
     let student_id = match &wish.applicant {
         Applicant::Student(student_id) => *student_id,
         Applicant::Newcomer { account, .. } => {
@@ -319,16 +331,20 @@ fn place(wish: &Wish, key: &ResolvedKey, class: &Class, now: DateTime<Utc>) -> D
             organization_id: class.organization_id,
             student_id,
             status: Status::Enrolled,
+            status_since: now,
+            cancelled_by: None,
             origin: Origin::Key {
                 key_id: key.key_id,
                 kind: key.kind,
                 generation: key.generation,
             },
             enrolled_at: now,
+            version: 1,
         },
         slot: match key.kind {
             KeyKind::Enrollment => Some(ONLY_SLOT),
             KeyKind::Event => None,
         },
+        instead_of: facts.live.map(|live| live.enrollment_id),
     })
 }

@@ -1,20 +1,23 @@
-//! Enrolling a student without a key.
+//! Letting a student into a class without a key.
 
 use chrono::{DateTime, Utc};
 
 use super::class::{Class, ClassStatus};
+use super::enrollment::Status;
 use super::organization;
 use super::refusal::Refusal;
 use super::student::Student;
 
-/// Whether staff may enroll `student`, whose organization stands below `ancestors` and who is not in, in `class` at
-/// `now`. Tentative classes too, and until post-class lab access expires; never past the maximum students.
+/// Whether `student`, whose organization stands below `ancestors` and who is not in, may be brought into the live
+/// status `to` in `class` at `now`. Tentative classes too, and until post-class lab access expires; never past the
+/// maximum students, which only those count against who take a seat.
 ///
 /// The first reason that holds wins, in the order in which a redemption is judged.
 pub fn judge(
     class: &Class,
     student: &Student,
     ancestors: &[uuid::Uuid],
+    to: Status,
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {
     let class_id = class.id;
@@ -38,7 +41,7 @@ pub fn judge(
             student_id: student.id,
         });
     }
-    if class.seats_left() == 0 {
+    if to.takes_seat() && class.seats_left() == 0 {
         return Err(Refusal::ClassFull {
             class_id,
             maximum_students: class.maximum_students,
@@ -56,9 +59,15 @@ mod tests {
     use uuid::Uuid;
 
     fn reason(class: &Class, student: &Student, now: DateTime<Utc>) -> Option<&'static str> {
-        judge(class, student, &[class.organization_id], now)
-            .err()
-            .map(|refusal| refusal.reason())
+        judge(
+            class,
+            student,
+            &[class.organization_id],
+            Status::Enrolled,
+            now,
+        )
+        .err()
+        .map(|refusal| refusal.reason())
     }
 
     #[test]
@@ -73,9 +82,20 @@ mod tests {
             assert_eq!(reason(&class, &student, class.starts_at), None);
         }
         assert_eq!(
-            judge(&class, &student, &[], class.starts_at),
+            judge(&class, &student, &[], Status::Enrolled, class.starts_at),
             Err(Refusal::OrganizationMismatch)
         );
+    }
+
+    #[test]
+    fn only_who_takes_a_seat_needs_one() {
+        let (mut class, student) = (class(), student());
+        class.seats_taken = class.maximum_students;
+        let above = [class.organization_id];
+        for to in Status::ALL.into_iter().filter(|to| to.is_live()) {
+            let judged = judge(&class, &student, &above, to, class.starts_at);
+            assert_eq!(judged.is_err(), to == Status::Enrolled, "{to:?}");
+        }
     }
 
     #[test]
@@ -106,7 +126,7 @@ mod tests {
         assert_eq!(reason(&class, &student, late), Some("CLASS_CANCELLED"));
         let elsewhere = [Uuid::from_u128(77)];
         assert_eq!(
-            judge(&class, &student, &elsewhere, late),
+            judge(&class, &student, &elsewhere, Status::Enrolled, late),
             Err(Refusal::OrganizationMismatch)
         );
     }

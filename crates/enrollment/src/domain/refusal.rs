@@ -5,6 +5,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::enrollment::Status;
+
 /// A refusal: the reason, with the facts that its text and details are made of.
 ///
 /// A recorded refusal is stored as it stands here and answered again from it, word for word. So the names of variants
@@ -114,6 +116,22 @@ pub enum Refusal {
         /// The student.
         student_id: Uuid,
     },
+    /// An enrollment does not come from the one status into the other, or not by this caller.
+    StatusUnreachable {
+        /// The enrollment.
+        enrollment_id: Uuid,
+        /// Where it stands.
+        from: Status,
+        /// Where it was to stand.
+        to: Status,
+    },
+    /// The student is in the class by another enrollment.
+    StudentAlreadyIn {
+        /// The class.
+        class_id: Uuid,
+        /// The student.
+        student_id: Uuid,
+    },
     /// The account is deactivated.
     StudentInactive {
         /// The student.
@@ -173,6 +191,8 @@ impl Refusal {
             Self::KeyRevoked { .. } => "KEY_REVOKED",
             Self::CodeReplaced { .. } => "CODE_REPLACED",
             Self::StudentBlocked { .. } => "STUDENT_BLOCKED",
+            Self::StatusUnreachable { .. } => "STATUS_UNREACHABLE",
+            Self::StudentAlreadyIn { .. } => "STUDENT_ALREADY_IN",
             Self::StudentInactive { .. } => "STUDENT_INACTIVE",
             Self::StudentErased { .. } => "STUDENT_ERASED",
             Self::OrganizationMismatch => "ORGANIZATION_MISMATCH",

@@ -142,6 +142,10 @@ pub const TABLE: &[Row] = &[
         STAFF,
     ),
     row(
+        "/latchkey.enrollment.v1.EnrollmentService/ChangeEnrollmentStatus",
+        STAFF,
+    ),
+    row(
         "/latchkey.enrollment.v1.EnrollmentService/CancelEnrollment",
         STAFF_AND_SELF,
     ),

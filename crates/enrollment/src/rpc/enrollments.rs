@@ -13,7 +13,8 @@ use tonic::{Request, Response, Status};
 use super::{call, errors};
 use crate::app::Services;
 use crate::app::cancel_enrollment::cancel_enrollment;
-use crate::app::enroll_student::{DirectEnrollment, enroll_student};
+use crate::app::change_status::change_status;
+use crate::app::enroll_student::enroll_student;
 use crate::app::get_access::get_access;
 use crate::app::read_enrollments::{get_enrollment, list_enrollments};
 use crate::app::read_roster::get_roster;
@@ -38,20 +39,27 @@ impl EnrollmentService for Enrollments {
         request: Request<proto::EnrollStudentRequest>,
     ) -> Result<Response<proto::EnrollStudentResponse>, Status> {
         let call = call::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::of(&message);
-        let wish = DirectEnrollment {
-            request_id: violations.uuid("request_id", &message.request_id),
-            class_id: violations.uuid("class_id", &message.class_id),
-            student_id: violations.uuid("student_id", &message.student_id),
-        };
-        violations.finish()?;
+        let wish = read::direct(&request.into_inner())?;
         let enrolled = enroll_student(&self.services, &call, wish)
             .await
             .map_err(errors::status)?;
         Ok(Response::new(proto::EnrollStudentResponse {
             enrollment: Some(write::enrollment(&enrolled.enrollment)),
             already_in: enrolled.already_in,
+        }))
+    }
+
+    async fn change_enrollment_status(
+        &self,
+        request: Request<proto::ChangeEnrollmentStatusRequest>,
+    ) -> Result<Response<proto::ChangeEnrollmentStatusResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let changed = change_status(&self.services, &call, read::change(&message)?)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::ChangeEnrollmentStatusResponse {
+            enrollment: Some(write::enrollment(&changed)),
         }))
     }
 

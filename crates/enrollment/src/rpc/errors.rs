@@ -65,6 +65,8 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::KeyRevoked { .. }
         | Refusal::CodeReplaced { .. }
         | Refusal::StudentBlocked { .. }
+        | Refusal::StatusUnreachable { .. }
+        | Refusal::StudentAlreadyIn { .. }
         | Refusal::StudentInactive { .. }
         | Refusal::StudentErased { .. }
         | Refusal::OrganizationMismatch
@@ -158,6 +160,19 @@ fn of_key_or_student(refusal: &Refusal) -> ApiError {
             "Staff removed this student from the class, so its event key does not let them in again. Staff can lift \
              this by enrolling the student directly."
                 .to_owned(),
+        ),
+        Refusal::StatusUnreachable { enrollment_id, from, to } => {
+            let (from, to) = (from.as_str(), to.as_str());
+            let text = format!("An enrollment does not come from `{from}` to `{to}`, or not by this caller.");
+            precondition(refusal, "enrollment", enrollment_id, text)
+                .with_metadata("from", from)
+                .with_metadata("to", to)
+        }
+        Refusal::StudentAlreadyIn { student_id, .. } => precondition(
+            refusal,
+            "student",
+            student_id,
+            "The student has another enrollment in the class that has not ended: change that one.".to_owned(),
         ),
         Refusal::StudentInactive { student_id } => {
             precondition(refusal, "student", student_id, "The student's account is deactivated.".to_owned())

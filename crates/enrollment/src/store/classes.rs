@@ -96,7 +96,7 @@ pub struct PlacedClass {
     pub class: Class,
     /// The organizations above its own, nearest first.
     pub ancestors: Vec<Uuid>,
-    /// The student asked for, if enrolled in it; else empty.
+    /// The student asked for, if in it by a live enrollment; else empty.
     pub students: Vec<Uuid>,
     /// When it was read, by the database's clock.
     pub now: DateTime<Utc>,
@@ -137,7 +137,7 @@ pub async fn find_placed(
             o.ancestor_ids,
             EXISTS (
                 SELECT 1 FROM enrollment.enrollments e
-                WHERE e.class_id = c.class_id AND e.student_id = $2 AND e.status <> 'cancelled'
+                WHERE e.class_id = c.class_id AND e.student_id = $2 AND e.live
             ) AS "enrolled!",
             clock_timestamp() AS "now!"
         FROM enrollment.classes c
@@ -316,9 +316,10 @@ pub async fn end_enrollments(
         EndedEnrollment,
         r#"
         UPDATE enrollment.enrollments
-        SET status = 'cancelled', cancelled_at = $2, cancelled_by = 'class', holds_key = false,
+        SET status = 'cancelled', status_since = $2, cancelled_by = 'class', holds_key = false,
+            key_released_at = CASE WHEN holds_key THEN $2 ELSE key_released_at END, version = version + 1,
             changed_xid = pg_current_xact_id()
-        WHERE class_id = $1 AND status <> 'cancelled'
+        WHERE class_id = $1 AND live
         RETURNING enrollment_id, student_id
         "#,
         id,

@@ -29,21 +29,19 @@ struct UseRow {
     student_id: Uuid,
     generation: Option<i32>,
     enrolled_at: DateTime<Utc>,
-    holds_key: bool,
-    cancelled_at: Option<DateTime<Utc>>,
+    key_released_at: Option<DateTime<Utc>>,
 }
 
 impl UseRow {
     /// The use of a key; `None` of an enrollment that came by none.
     fn mark(&self) -> Option<Mark> {
-        let given_up = !self.holds_key;
         Some(Mark {
             redemption_id: self.enrollment_id,
             key_id: self.key_id?,
             student_id: self.student_id,
             generation: self.generation?,
             redeemed_at: self.enrolled_at,
-            released_at: given_up.then_some(self.cancelled_at.unwrap_or(self.enrolled_at)),
+            released_at: self.key_released_at,
         })
     }
 }
@@ -130,7 +128,7 @@ pub async fn stretch(
         UseRow,
         r#"
         SELECT e.changed_xid::text AS "changed!", e.enrollment_id, e.key_id, e.student_id, e.generation, e.enrolled_at,
-            e.holds_key, e.cancelled_at
+            e.key_released_at
         FROM enrollment.enrollments e
         WHERE e.changed_xid >= $1::text::xid8 AND e.changed_xid < $2::text::xid8
         ORDER BY e.changed_xid FETCH FIRST ($3::bigint) ROWS WITH TIES
@@ -208,7 +206,7 @@ pub async fn is_owed_below(executor: impl PgExecutor<'_>, until: u64) -> sqlx::R
 pub async fn oldest_owed_seconds(executor: impl PgExecutor<'_>) -> sqlx::Result<f64> {
     let seconds = sqlx::query_scalar!(
         r#"
-        SELECT extract(epoch FROM clock_timestamp() - coalesce(e.cancelled_at, e.enrolled_at))::float8 AS "seconds!"
+        SELECT extract(epoch FROM clock_timestamp() - e.status_since)::float8 AS "seconds!"
         FROM enrollment.enrollments e
         WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d) AND e.key_id IS NOT NULL
         ORDER BY e.changed_xid LIMIT 1
@@ -262,7 +260,7 @@ pub async fn uses_after(
         UseRow,
         r#"
         SELECT e.changed_xid::text AS "changed!", e.enrollment_id, e.key_id, e.student_id, e.generation, e.enrolled_at,
-            e.holds_key, e.cancelled_at
+            e.key_released_at
         FROM enrollment.enrollments e WHERE e.enrollment_id > $1 AND e.key_id IS NOT NULL
         ORDER BY e.enrollment_id LIMIT $2
         "#,
@@ -280,7 +278,7 @@ pub async fn uses_of(executor: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Resul
         UseRow,
         r#"
         SELECT e.changed_xid::text AS "changed!", e.enrollment_id, e.key_id, e.student_id, e.generation, e.enrolled_at,
-            e.holds_key, e.cancelled_at
+            e.key_released_at
         FROM enrollment.enrollments e WHERE e.enrollment_id = ANY ($1) AND e.key_id IS NOT NULL
         "#,
         ids

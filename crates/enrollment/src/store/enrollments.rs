@@ -2,6 +2,7 @@
 
 pub mod listing;
 pub mod roster;
+pub mod write;
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::access::ResourceScope;
@@ -20,12 +21,13 @@ pub(super) struct EnrollmentRow {
     pub(super) organization_id: Uuid,
     pub(super) student_id: Uuid,
     pub(super) status: String,
+    pub(super) status_since: DateTime<Utc>,
     pub(super) key_id: Option<Uuid>,
     pub(super) key_kind: Option<String>,
     pub(super) generation: Option<i32>,
     pub(super) enrolled_at: DateTime<Utc>,
-    pub(super) cancelled_at: Option<DateTime<Utc>>,
     pub(super) cancelled_by: Option<String>,
+    pub(super) version: i64,
 }
 
 impl TryFrom<EnrollmentRow> for Enrollment {
@@ -35,16 +37,12 @@ impl TryFrom<EnrollmentRow> for Enrollment {
         let bad = |column, value: Option<&str>| {
             BadRow::new(TABLE, column, row.enrollment_id, value.unwrap_or("nothing"))
         };
-        let by = row.cancelled_by.as_deref();
-        let status = match (row.status.as_str(), row.cancelled_at) {
-            ("enrolled", None) => Status::Enrolled,
-            ("cancelled", Some(at)) => Status::Cancelled {
-                at,
-                by: by
-                    .and_then(CancelledBy::parse)
-                    .ok_or_else(|| bad("cancelled_by", by))?,
-            },
-            (other, _) => return Err(bad("status", Some(other))),
+        let status = Status::parse(&row.status).ok_or_else(|| bad("status", Some(&row.status)))?;
+        let cancelled_by = match row.cancelled_by.as_deref() {
+            None => None,
+            Some(name) => {
+                Some(CancelledBy::parse(name).ok_or_else(|| bad("cancelled_by", Some(name)))?)
+            }
         };
         let kind = row.key_kind.as_deref();
         let origin = match (row.key_id, row.generation) {
@@ -64,8 +62,11 @@ impl TryFrom<EnrollmentRow> for Enrollment {
             organization_id: row.organization_id,
             student_id: row.student_id,
             status,
+            status_since: row.status_since,
+            cancelled_by,
             origin,
             enrolled_at: row.enrolled_at,
+            version: row.version,
         })
     }
 }
@@ -75,8 +76,8 @@ macro_rules! enrollments {
     ($after:expr $(, $parameter:expr)* $(,)?) => {
         sqlx::query_as!(
             crate::store::enrollments::EnrollmentRow,
-            "SELECT e.enrollment_id, e.class_id, e.organization_id, e.student_id, e.status, e.key_id, e.key_kind, \
-             e.generation, e.enrolled_at, e.cancelled_at, e.cancelled_by FROM enrollment.enrollments e " + $after
+            "SELECT e.enrollment_id, e.class_id, e.organization_id, e.student_id, e.status, e.status_since, \
+             e.key_id, e.key_kind, e.generation, e.enrolled_at, e.cancelled_by, e.version FROM enrollment.enrollments e " + $after
             $(, $parameter)*
         )
     };
@@ -158,14 +159,14 @@ pub async fn find_placed(
         }))
 }
 
-/// The enrollment by which `student` is in `class`, if the student is.
+/// The live enrollment of `student` in `class`, if there is one.
 pub async fn find_live(
     executor: impl PgExecutor<'_>,
     class: Uuid,
     student: Uuid,
 ) -> sqlx::Result<Option<Enrollment>> {
     let row = enrollments!(
-        "WHERE e.class_id = $1 AND e.student_id = $2 AND e.status <> 'cancelled'",
+        "WHERE e.class_id = $1 AND e.student_id = $2 AND e.live",
         class,
         student,
     )
@@ -190,75 +191,5 @@ pub async fn was_in(
         student,
     )
     .fetch_one(connection)
-    .await
-}
-
-/// Inserts a live enrollment without a key, whose class is locked and whose seat is taken by the caller. False if its id
-/// is that of another enrollment.
-pub async fn insert_direct(
-    connection: &mut PgConnection,
-    enrollment: &Enrollment,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        r#"
-        INSERT INTO enrollment.enrollments (
-            enrollment_id, class_id, organization_id, student_id, status, holds_key, enrolled_at
-        )
-        VALUES ($1, $2, $3, $4, 'enrolled', false, $5)
-        ON CONFLICT (enrollment_id) DO NOTHING
-        "#,
-        enrollment.id,
-        enrollment.class_id,
-        enrollment.organization_id,
-        enrollment.student_id,
-        enrollment.enrolled_at,
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Cancels a live enrollment, whose class is locked and whose seat is freed by the caller, and gives up its key for good.
-/// Removed by staff, the student is blocked from the class's event key. False if it is not live.
-pub async fn cancel(
-    connection: &mut PgConnection,
-    id: Uuid,
-    by: CancelledBy,
-    now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        r#"
-        UPDATE enrollment.enrollments
-        SET status = 'cancelled', cancelled_at = $2, cancelled_by = $3, blocked = $4, holds_key = false,
-            changed_xid = pg_current_xact_id()
-        WHERE enrollment_id = $1 AND status <> 'cancelled'
-        "#,
-        id,
-        now,
-        by.as_str(),
-        by == CancelledBy::Staff,
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Lifts the blocks that earlier removals of `student` from the locked `class` left behind: the enrollments that had
-/// them.
-pub async fn lift_blocks(
-    connection: &mut PgConnection,
-    class: Uuid,
-    student: Uuid,
-) -> sqlx::Result<Vec<Uuid>> {
-    sqlx::query_scalar!(
-        r#"
-        UPDATE enrollment.enrollments SET blocked = false
-        WHERE class_id = $1 AND student_id = $2 AND status = 'cancelled' AND blocked
-        RETURNING enrollment_id
-        "#,
-        class,
-        student,
-    )
-    .fetch_all(connection)
     .await
 }

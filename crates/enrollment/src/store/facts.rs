@@ -11,10 +11,13 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::classes;
 use super::redemptions::read_outcome;
+use super::{BadRow, classes};
 use crate::domain::class::Class;
-use crate::domain::decision::{Account, Applicant, Holder, Ledger, NewAccount, Recorded, Wish};
+use crate::domain::decision::{
+    Account, Applicant, Holder, Ledger, Live, NewAccount, Recorded, Wish,
+};
+use crate::domain::enrollment::Status;
 use crate::domain::key::KeyKind;
 
 /// How much is read.
@@ -104,8 +107,10 @@ struct WishRow {
     /// The database's clock; with what follows, if keys are looked at.
     now: Option<DateTime<Utc>>,
     live: Option<Uuid>,
+    live_status: Option<String>,
     blocked: bool,
-    in_use: bool,
+    /// The enrollment that holds the key.
+    holder: Option<Uuid>,
     known: bool,
 }
 
@@ -149,7 +154,7 @@ async fn read_wishes(
     };
     for row in rows {
         if let Some(wish) = at(wishes, row.place) {
-            note_use(ledger, wish, &row);
+            note_use(ledger, wish, &row)?;
             note_applicant(ledger, wish, row)?;
         }
     }
@@ -188,25 +193,35 @@ fn note_applicant(ledger: &mut Ledger, wish: &Wish, row: WishRow) -> sqlx::Resul
     Ok(())
 }
 
-fn note_use(ledger: &mut Ledger, wish: &Wish, row: &WishRow) {
-    let Some(now) = row.now else { return };
+fn note_use(ledger: &mut Ledger, wish: &Wish, row: &WishRow) -> sqlx::Result<()> {
+    let Some(now) = row.now else { return Ok(()) };
     ledger.now = now;
-    let Some(key) = &wish.key else { return };
+    let Some(key) = &wish.key else { return Ok(()) };
     if let Some(student) = student(wish) {
         let place = (key.class_id, student);
-        if let Some(enrollment) = row.live {
-            ledger.live.insert(place, enrollment);
+        if let (Some(id), Some(status)) = (row.live, &row.live_status) {
+            ledger.live.insert(place, live(id, status)?);
         }
         if row.blocked {
             ledger.blocked.insert(place);
         }
     }
-    if row.in_use {
-        ledger.keys_in_use.insert(key.key_id);
+    if let Some(holder) = row.holder {
+        ledger.keys_in_use.insert(key.key_id, holder);
     }
     if let Some(live_use) = key.live_use.filter(|_| row.known) {
         ledger.known_uses.insert(live_use.redemption_id);
     }
+    Ok(())
+}
+
+fn live(enrollment_id: Uuid, status: &str) -> Result<Live, BadRow> {
+    let bad = || BadRow::new("enrollment.enrollments", "status", enrollment_id, status);
+    let waiting = Status::parse(status).ok_or_else(bad)?.is_waiting();
+    Ok(Live {
+        enrollment_id,
+        waiting,
+    })
 }
 
 async fn rows_before_key(
@@ -216,8 +231,8 @@ async fn rows_before_key(
     let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
     let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
     wishes!(
-        "NULL::timestamptz AS \"now?\", NULL::uuid AS \"live?\", false AS \"blocked!\", false AS \"in_use!\",
-            false AS \"known!\"",
+        "NULL::timestamptz AS \"now?\", NULL::uuid AS \"live?\", NULL::text AS \"live_status?\", false AS \"blocked!\",
+            NULL::uuid AS \"holder?\", false AS \"known!\"",
         "unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS n (redemption_id, student_id, place)",
         "",
         &redemptions as _,
@@ -241,21 +256,22 @@ async fn rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<V
         .map(|key| Some(key?.live_use?.redemption_id))
         .collect();
     wishes!(
-        "(SELECT clock_timestamp()) AS \"now?\", live.enrollment_id AS \"live?\", blocked.found IS NOT NULL AS \"blocked!\",
-            held.found IS NOT NULL AS \"in_use!\", known.found IS NOT NULL AS \"known!\"",
+        "(SELECT clock_timestamp()) AS \"now?\", live.enrollment_id AS \"live?\", live.status AS \"live_status?\",
+            blocked.found IS NOT NULL AS \"blocked!\", held.enrollment_id AS \"holder?\",
+            known.found IS NOT NULL AS \"known!\"",
         "unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[]) WITH ORDINALITY
             AS n (redemption_id, student_id, class_id, key_id, used_by, place)",
         "LEFT JOIN LATERAL (
-            SELECT x.enrollment_id FROM enrollment.enrollments x
-            WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND x.status <> 'cancelled' LIMIT 1
+            SELECT x.enrollment_id, x.status FROM enrollment.enrollments x
+            WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND x.live LIMIT 1
         ) live ON true
         LEFT JOIN LATERAL (
             SELECT true AS found FROM enrollment.enrollments x
-            WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND x.status = 'cancelled' AND x.blocked
+            WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND NOT x.live AND x.blocked
             LIMIT 1
         ) blocked ON true
         LEFT JOIN LATERAL (
-            SELECT true AS found FROM enrollment.enrollments x
+            SELECT x.enrollment_id FROM enrollment.enrollments x
             WHERE x.key_id = n.key_id AND x.holds_key AND x.slot IS NOT NULL LIMIT 1
         ) held ON true
         LEFT JOIN LATERAL (

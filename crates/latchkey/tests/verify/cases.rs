@@ -132,7 +132,7 @@ const KEYS: [Case; 9] = [
     ),
 ];
 
-const ROWS: [Case; 20] = [
+const ROWS: [Case; 22] = [
     case(
         "enrollment.organizations",
         "the ancestors of an organization are its parent and the ancestors of that",
@@ -207,7 +207,13 @@ const ROWS: [Case; 20] = [
     ),
     case(
         "enrollment.enrollments",
-        "only who was removed by staff is blocked",
+        "nobody has a live enrollment in a cancelled class",
+        Some(52),
+        "UPDATE enrollment.enrollments SET class_id = pg_temp.id(12) WHERE enrollment_id = pg_temp.id(52)",
+    ),
+    case(
+        "enrollment.enrollments",
+        "only who was removed or denied by staff is blocked",
         Some(41),
         "UPDATE enrollment.enrollments SET blocked = true WHERE enrollment_id = pg_temp.id(41)",
     ),
@@ -221,9 +227,16 @@ const ROWS: [Case; 20] = [
     ),
     case(
         "enrollment.enrollments",
-        "who came by a key and is in holds it, in slot 0 if it is an enrollment key",
+        "who came by a key and is in holds it, unless it was given up, in slot 0 if it is an enrollment key",
         Some(41),
         "UPDATE enrollment.enrollments SET slot = 1 WHERE enrollment_id = pg_temp.id(41)",
+    ),
+    case(
+        "enrollment.enrollments",
+        "a student is in a class once",
+        Some(41),
+        "DROP INDEX enrollment.enrollments_live;
+         UPDATE enrollment.enrollments SET student_id = pg_temp.id(21) WHERE enrollment_id = pg_temp.id(52)",
     ),
     case(
         "enrollment.redemptions",
@@ -263,7 +276,7 @@ const ROWS: [Case; 20] = [
     ),
 ];
 
-const TRAIL: [Case; 6] = [
+const TRAIL: [Case; 7] = [
     case(
         "enrollment.audit_events",
         "each change of an organization has exactly one event",
@@ -290,13 +303,19 @@ const TRAIL: [Case; 6] = [
     ),
     case(
         "enrollment.audit_events",
-        "each direct enrollment, cancellation and lifted block has exactly one event",
+        "each direct enrollment and each change of an enrollment has exactly one event",
         Some(43),
         "DELETE FROM enrollment.audit_events WHERE event_id = pg_temp.id(213)",
     ),
     case(
         "enrollment.audit_events",
-        "each direct enrollment, cancellation and lifted block has exactly one event",
+        "each direct enrollment and each change of an enrollment has exactly one event",
+        Some(51),
+        "DELETE FROM enrollment.audit_events WHERE event_id = pg_temp.id(217)",
+    ),
+    case(
+        "enrollment.audit_events",
+        "each direct enrollment and each change of an enrollment has exactly one event",
         Some(44),
         "INSERT INTO enrollment.audit_events SELECT (jsonb_populate_record(e, jsonb_build_object('event_id', pg_temp.id(299)))).*
          FROM enrollment.audit_events e WHERE event_id = pg_temp.id(212)",

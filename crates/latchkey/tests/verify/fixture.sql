@@ -1,9 +1,9 @@
 -- A small world in which everything holds: both schemas as the services would have left them.
 --
 -- Ids are numbers: pg_temp.id(41) is 00000000-0000-0000-0000-000000000029.
--- 1 an organization, 2 one below it; 11 a class with students, 12 a cancelled one; 21 to 25 students; 31 to 33 enrollment
+-- 1 an organization, 2 one below it; 11 a class with students, 12 a cancelled one; 21 to 27 students; 31 to 33 enrollment
 -- keys (33 is revoked), 34 the event key with its second code; 41 to 46 enrollments and redemptions; 47 and 48 other
--- redemptions.
+-- redemptions; 51 an enrollment that was denied, 52 one that waits, 53 one that was brought back and gave its key up.
 
 INSERT INTO enrollment.organizations
     (organization_id, parent_id, ancestor_ids, display_name, request_id, request_fingerprint, version, copied_version)
@@ -23,24 +23,29 @@ INSERT INTO enrollment.students
     (student_id, organization_id, email, email_folded, given_name, family_name, issuer, subject, request_id, request_fingerprint)
 SELECT pg_temp.id(n), pg_temp.id(organization), n || '@example.com', n || '@example.com', 'Sam', 'Student',
     'https://issuer.example.com', n::text, pg_temp.id(request), ''
-FROM (VALUES (21, 1, 121), (22, 2, 122), (23, 1, 123), (24, 1, 124), (25, 1, 45)) AS students (n, organization, request);
+FROM (VALUES (21, 1, 121), (22, 2, 122), (23, 1, 123), (24, 1, 124), (25, 1, 45), (26, 1, 126), (27, 1, 127)) AS students (n, organization, request);
 
 INSERT INTO enrollment.enrollments
-    (enrollment_id, class_id, organization_id, student_id, status, key_id, key_kind, generation, slot, holds_key,
-     enrolled_at, cancelled_at, cancelled_by, blocked)
-SELECT pg_temp.id(n), pg_temp.id(11), pg_temp.id(1), pg_temp.id(student), status, pg_temp.id(key), kind, generation, slot,
-    holds, '2040-01-01 00:00Z', CASE WHEN by IS NOT NULL THEN timestamptz '2040-01-02 00:00Z' END, by, by IS NOT DISTINCT FROM 'staff'
+    (enrollment_id, class_id, organization_id, student_id, status, status_since, key_id, key_kind, generation, slot, holds_key,
+     key_released_at, enrolled_at, cancelled_by, blocked, version)
+SELECT pg_temp.id(n), pg_temp.id(11), pg_temp.id(1), pg_temp.id(student), status, '2040-01-02 00:00Z', pg_temp.id(key), kind,
+    generation, slot, holds, CASE WHEN key IS NOT NULL AND NOT holds THEN timestamptz '2040-01-02 00:00Z' END,
+    '2040-01-01 00:00Z', by, status = 'denied' OR by IS NOT DISTINCT FROM 'staff', version
 FROM (VALUES
-    (41, 21, 'enrolled', 31, 'enrollment', 1, 0, true, NULL),
-    (42, 22, 'enrolled', 34, 'event', 2, NULL, true, NULL),
-    (43, 23, 'cancelled', 32, 'enrollment', 1, 0, false, 'student'),
-    (44, 24, 'enrolled', NULL, NULL, NULL, NULL, false, NULL),
-    (45, 25, 'enrolled', 34, 'event', 1, NULL, true, NULL),
-    (46, 23, 'cancelled', 34, 'event', 2, NULL, false, 'staff')
-) AS enrollments (n, student, status, key, kind, generation, slot, holds, by);
+    (41, 21, 'enrolled', 31, 'enrollment', 1, 0, true, NULL, 1),
+    (42, 22, 'enrolled', 34, 'event', 2, NULL, true, NULL, 1),
+    (43, 23, 'cancelled', 32, 'enrollment', 1, 0, false, 'student', 2),
+    (44, 24, 'enrolled', NULL, NULL, NULL, NULL, false, NULL, 1),
+    (45, 25, 'enrolled', 34, 'event', 1, NULL, true, NULL, 1),
+    (46, 23, 'cancelled', 34, 'event', 2, NULL, false, 'staff', 2),
+    (51, 23, 'denied', NULL, NULL, NULL, NULL, false, NULL, 2),
+    (52, 26, 'wait_listed', NULL, NULL, NULL, NULL, false, NULL, 1),
+    (53, 27, 'audit', 32, 'enrollment', 1, 0, false, NULL, 3)
+) AS enrollments (n, student, status, key, kind, generation, slot, holds, by, version);
 
 INSERT INTO enrollment.requests (request_id, method, fingerprint, result)
-VALUES (pg_temp.id(44), 'EnrollStudent', '', jsonb_build_object('enrollment_id', pg_temp.id(44), 'already_in', false));
+SELECT pg_temp.id(n), 'EnrollStudent', '', jsonb_build_object('enrollment_id', pg_temp.id(n), 'already_in', false)
+FROM (VALUES (44), (51), (52)) AS requests (n);
 
 INSERT INTO enrollment.redemptions
     (redemption_id, registration, outcome, reason, refusal, fingerprint, organization_id, student_id, key_id, key_kind,
@@ -54,6 +59,7 @@ FROM (VALUES
     (43, 'enrolled', NULL, 23, 32, 'enrollment', 1, 43),
     (45, 'enrolled', NULL, 25, 34, 'event', 1, 45),
     (46, 'enrolled', NULL, 23, 34, 'event', 2, 46),
+    (53, 'enrolled', NULL, 27, 32, 'enrollment', 1, 53),
     (47, 'already_in', NULL, 21, 34, 'event', 2, 41),
     (48, 'refused', 'KEY_REVOKED', 24, 33, 'enrollment', 1, NULL)
 ) AS redemptions (n, outcome, reason, student, key, kind, generation, enrollment);
@@ -66,7 +72,10 @@ FROM (VALUES
     (201, 'organization', 'create', 1), (202, 'organization', 'set_self_registration', 1), (203, 'organization', 'create', 2),
     (204, 'class', 'create', 11), (205, 'class', 'update', 11), (206, 'class', 'create', 12), (207, 'class', 'cancel', 12),
     (208, 'student', 'create', 21), (209, 'student', 'create', 22), (210, 'student', 'create', 23), (211, 'student', 'create', 24),
-    (212, 'enrollment', 'enroll', 44), (213, 'enrollment', 'cancel', 43), (214, 'enrollment', 'cancel', 46)
+    (212, 'enrollment', 'enroll', 44), (213, 'enrollment', 'cancel', 43), (214, 'enrollment', 'cancel', 46),
+    (215, 'enrollment', 'enroll', 51), (216, 'enrollment', 'enroll', 52), (217, 'enrollment', 'change_status', 51),
+    (218, 'enrollment', 'cancel', 53), (219, 'enrollment', 'change_status', 53), (220, 'student', 'create', 26),
+    (221, 'student', 'create', 27)
 ) AS events (n, type, action, resource);
 
 INSERT INTO keys.organizations (organization_id, ancestor_ids, version)
@@ -95,7 +104,7 @@ SELECT pg_temp.id(n), generation, pg_temp.id(1), sha256(format('%s %s', n, gener
 FROM (VALUES (31, 1), (32, 1), (33, 1), (34, 1), (34, 2)) AS codes (n, generation);
 
 INSERT INTO keys.marks (redemption_id, key_id, organization_id, student_id, generation, redeemed_at, released_at)
-SELECT enrollment_id, key_id, organization_id, student_id, generation, enrolled_at, cancelled_at
+SELECT enrollment_id, key_id, organization_id, student_id, generation, enrolled_at, key_released_at
 FROM enrollment.enrollments WHERE key_id IS NOT NULL;
 
 INSERT INTO keys.requests

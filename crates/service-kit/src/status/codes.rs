@@ -30,6 +30,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::StudentBlocked
         | ErrorReason::StudentInactive
         | ErrorReason::StudentErased
+        | ErrorReason::StatusUnreachable
+        | ErrorReason::StudentAlreadyIn
         | ErrorReason::OrganizationMismatch
         | ErrorReason::SelfRegistrationDisabled => Code::FailedPrecondition,
         ErrorReason::RequestIdReused

@@ -1,8 +1,8 @@
 //! Who calls a method, and a request of it that changes something and may be repeated.
 
 use latchkey_proto::enrollment::v1::{
-    CancelEnrollmentRequest, SetSelfRegistrationRequest, UpdateClassRequest,
-    UpdateOrganizationRequest,
+    CancelEnrollmentRequest, ChangeEnrollmentStatusRequest, EnrollmentStatus,
+    SetSelfRegistrationRequest, UpdateClassRequest, UpdateOrganizationRequest,
 };
 use latchkey_service_kit::identity::Role;
 use prost::Message;
@@ -40,6 +40,16 @@ impl Scene<'_> {
             "RedeemKey" => {
                 let student = organization.student().await.student_id;
                 redemption(&new_id(), &student, &self.event_code).encode_to_vec()
+            }
+            "ChangeEnrollmentStatus" => {
+                let student = organization.student().await.student_id;
+                let enrollment = come_in(organization.stack, &student, &self.event_code).await;
+                ChangeEnrollmentStatusRequest {
+                    enrollment_id: enrollment.enrollment_id,
+                    status: EnrollmentStatus::Audit.into(),
+                    ..ChangeEnrollmentStatusRequest::default()
+                }
+                .encode_to_vec()
             }
             "CancelEnrollment" => {
                 let student = organization.student().await.student_id;

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Admission, Applicant, Decision, Facts, NewAccount, Recorded, Wish, decide, decide_before_key,
+    Admission, Applicant, Decision, Facts, Live, NewAccount, Recorded, Wish, decide,
+    decide_before_key,
 };
 use crate::domain::class::Class;
 use crate::domain::enrollment::Origin;
@@ -63,11 +64,11 @@ pub struct Ledger {
     /// Classes.
     pub classes: HashMap<Uuid, Class>,
     /// Live enrollments, by class and student.
-    pub live: HashMap<(Uuid, Uuid), Uuid>,
+    pub live: HashMap<(Uuid, Uuid), Live>,
     /// Class and student of removals by staff that still hold.
     pub blocked: HashSet<(Uuid, Uuid)>,
-    /// Keys for a single student that are in use by one.
-    pub keys_in_use: HashSet<Uuid>,
+    /// Keys for a single student that are in use, by which enrollment.
+    pub keys_in_use: HashMap<Uuid, Uuid>,
     /// Of the uses that the keys service has recorded: those that this service knows, by redemption.
     pub known_uses: HashSet<Uuid>,
     /// E-mail addresses that are taken, by organization.
@@ -121,6 +122,7 @@ impl Ledger {
             }
         };
         let place = class.map(|class| class.id).zip(student);
+        let live = place.and_then(|place| self.live.get(&place).copied());
         let account = new_account(&wish.applicant);
         Facts {
             now: self.now,
@@ -131,9 +133,9 @@ impl Ledger {
                 .is_some_and(|id| self.taken_ids.contains(&id)),
             home: self.home(&wish.applicant),
             class,
-            live: place.and_then(|place| self.live.get(&place).copied()),
+            live,
             blocked: place.is_some_and(|place| self.blocked.contains(&place)),
-            key_in_use: key.is_some_and(|key| self.is_in_use(key)),
+            key_in_use: key.is_some_and(|key| self.is_in_use(key, live)),
             email_taken: account.is_some_and(|(organization_id, account)| {
                 self.emails
                     .contains(&(organization_id, account.email_folded.clone()))
@@ -146,8 +148,10 @@ impl Ledger {
 
     /// A use that only the keys service knows was decided here and then lost with the database's newest part: it counts
     /// until somebody has looked into it. One that is known here counts as what it is by now, which the copy may lag.
-    fn is_in_use(&self, key: &ResolvedKey) -> bool {
-        self.keys_in_use.contains(&key.key_id)
+    fn is_in_use(&self, key: &ResolvedKey, live: Option<Live>) -> bool {
+        let own = live.map(|live| live.enrollment_id);
+        let holder = self.keys_in_use.get(&key.key_id);
+        holder.is_some_and(|holder| Some(*holder) != own)
             || key
                 .live_use
                 .is_some_and(|found| !self.known_uses.contains(&found.redemption_id))
@@ -175,11 +179,18 @@ impl Ledger {
         if let Some(class) = self.classes.get_mut(&enrollment.class_id) {
             class.seats_taken += 1;
         }
+        if let Some(ended) = admission.instead_of {
+            self.keys_in_use.retain(|_, holder| *holder != ended);
+        }
         let place = (enrollment.class_id, enrollment.student_id);
-        self.live.insert(place, enrollment.id);
+        let live = Live {
+            enrollment_id: enrollment.id,
+            waiting: false,
+        };
+        self.live.insert(place, live);
         self.known_uses.insert(enrollment.id);
         if let (Some(_), Origin::Key { key_id, .. }) = (admission.slot, enrollment.origin) {
-            self.keys_in_use.insert(key_id);
+            self.keys_in_use.insert(key_id, enrollment.id);
         }
         if let Some((organization_id, account)) = new_account(&wish.applicant) {
             self.emails

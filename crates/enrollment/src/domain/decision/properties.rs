@@ -1,7 +1,7 @@
 //! Random sequences of wishes, decided in random batches, against a model that decides each by itself.
 //!
-//! Between batches the world changes too (students leave, keys are revoked, the maximum is raised or lowered), as it does
-//! when others lock the class in between.
+//! Between batches the world changes too (students leave or go back to the wait list, keys are revoked, the maximum is
+//! raised or lowered), as it does when others lock the class in between.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,8 +19,10 @@ const KEYS: u128 = 4;
 enum Event {
     /// A student redeems a key: number of the redemption, student, key. Key 0 is the event key.
     Redeem(u128, u128, u128),
-    /// A student leaves the class.
+    /// A student leaves the class, or the wait list.
     Leave(u128),
+    /// Staff put a student who is in on the wait list; the key stays the student's.
+    Wait(u128),
     /// A key is revoked.
     Revoke(u128),
     /// The maximum students becomes this, if it is not below the seats taken.
@@ -34,6 +36,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         12 => redeem.prop_map(|(id, student, key)| Event::Redeem(id, student, key)),
         2 => (0..STUDENTS).prop_map(Event::Leave),
+        2 => (0..STUDENTS).prop_map(Event::Wait),
         1 => (0..KEYS).prop_map(Event::Revoke),
         1 => (1..5_usize).prop_map(Event::Resize),
         4 => Just(Event::Commit),
@@ -58,6 +61,8 @@ struct Model {
     maximum: usize,
     /// Who is in, by which redemption, with which key.
     places: HashMap<u128, (u128, u128)>,
+    /// Likewise who waits.
+    waiting: HashMap<u128, (u128, u128)>,
     revoked: HashSet<u128>,
     past: HashMap<u128, Past>,
 }
@@ -68,17 +73,23 @@ impl Model {
             let same = (*earlier_student, *earlier_key) == (student, key);
             return if same { answer.clone() } else { Answer::Reused };
         }
-        let held = |key| self.places.values().any(|place| place.1 == key);
+        let others = self.waiting.iter().filter(|(one, _)| **one != student);
+        let held = self
+            .places
+            .iter()
+            .chain(others)
+            .any(|(_, place)| place.1 == key);
         let full = self.places.len() >= self.maximum;
         let answer = if let Some((by, _)) = self.places.get(&student) {
             Answer::AlreadyIn(*by)
         } else if self.revoked.contains(&key) {
             Answer::No("KEY_REVOKED")
-        } else if key != 0 && held(key) {
+        } else if key != 0 && held {
             Answer::No("KEY_ALREADY_REDEEMED")
         } else if full {
             Answer::No("CLASS_FULL")
         } else {
+            self.waiting.remove(&student);
             self.places.insert(student, (id, key));
             Answer::In(id)
         };
@@ -143,20 +154,36 @@ fn ledger(model: &Model) -> Ledger {
                 (Uuid::from_u128(1_000 + student), account)
             })
             .collect(),
-        live: model
-            .places
-            .iter()
-            .map(|(student, (by, _))| (place(*student), Uuid::from_u128(2_000 + by)))
+        live: places(model)
+            .map(|(student, (by, _), waiting)| {
+                let enrollment_id = Uuid::from_u128(2_000 + by);
+                let live = Live {
+                    enrollment_id,
+                    waiting,
+                };
+                (place(*student), live)
+            })
             .collect(),
-        keys_in_use: model
-            .places
-            .values()
-            .filter(|(_, key)| *key != 0)
-            .map(|(_, key)| Uuid::from_u128(3_000 + key))
+        keys_in_use: places(model)
+            .filter(|(_, (_, key), _)| *key != 0)
+            .map(|(_, (by, key), _)| (Uuid::from_u128(3_000 + key), Uuid::from_u128(2_000 + by)))
             .collect(),
         classes: [(class.id, class)].into(),
         ..Ledger::default()
     }
+}
+
+/// Who is in or waits, by what; and whether they wait.
+fn places(model: &Model) -> impl Iterator<Item = (&u128, &(u128, u128), bool)> {
+    let seated = model
+        .places
+        .iter()
+        .map(|(student, by)| (student, by, false));
+    let waiting = model
+        .waiting
+        .iter()
+        .map(|(student, by)| (student, by, true));
+    seated.chain(waiting)
 }
 
 fn fingerprint(student: u128, key: u128) -> Vec<u8> {
@@ -197,10 +224,12 @@ fn commit(model: &mut Model, gathered: &mut Vec<(u128, u128, u128)>) -> Result<(
         prop_assert_eq!(decided, model.redeem(id, student, key));
         let class = &ledger.classes[&class().id];
         prop_assert!(class.seats_taken <= class.maximum_students);
-        prop_assert_eq!(usize::try_from(class.seats_taken), Ok(ledger.live.len()));
+        let seated = ledger.live.values().filter(|live| !live.waiting).count();
+        prop_assert_eq!(usize::try_from(class.seats_taken), Ok(seated));
+        prop_assert_eq!(ledger.live.len() - seated, model.waiting.len());
         prop_assert!(model.places.len() <= model.maximum);
-        let spent = model.places.values().filter(|(_, key)| *key != 0);
-        let spent: Vec<u128> = spent.map(|(_, key)| *key).collect();
+        let spent = places(model).map(|(_, (_, key), _)| *key);
+        let spent: Vec<u128> = spent.filter(|key| *key != 0).collect();
         let different: HashSet<&u128> = spent.iter().collect();
         prop_assert_eq!(different.len(), spent.len(), "a key has one winner");
         prop_assert_eq!(ledger.keys_in_use.len(), spent.len());
@@ -227,6 +256,11 @@ proptest! {
             match event {
                 Event::Leave(student) => {
                     model.places.remove(&student);
+                    model.waiting.remove(&student);
+                }
+                Event::Wait(student) => {
+                    let place = model.places.remove(&student);
+                    model.waiting.extend(place.map(|place| (student, place)));
                 }
                 Event::Revoke(key) => {
                     model.revoked.insert(key);

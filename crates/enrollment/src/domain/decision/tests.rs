@@ -81,6 +81,13 @@ fn ledger() -> Ledger {
     }
 }
 
+fn is_in(enrollment_id: Uuid, waiting: bool) -> Live {
+    Live {
+        enrollment_id,
+        waiting,
+    }
+}
+
 fn the_class(ledger: &mut Ledger) -> &mut Class {
     ledger.classes.get_mut(&class().id).unwrap()
 }
@@ -165,7 +172,7 @@ fn the_first_reason_that_holds_wins_for_a_student() {
     assert_eq!(judged(&ledger, &wish), "ORGANIZATION_MISMATCH");
     wish.key.as_mut().unwrap().organization_id = ORGANIZATION;
     let place = (the_class(&mut ledger).id, STUDENT);
-    ledger.live.insert(place, id(9));
+    ledger.live.insert(place, is_in(id(9), false));
     assert_eq!(judged(&ledger, &wish), "already in");
     ledger.live.clear();
     assert_eq!(judged(&ledger, &wish), "CODE_REPLACED");
@@ -250,7 +257,7 @@ fn an_enrollment_key_is_open_until_the_class_ends_and_lets_the_blocked_in() {
 #[test]
 fn a_key_in_use_is_spent_and_comes_before_full() {
     let mut ledger = ledger();
-    ledger.keys_in_use.insert(KEY);
+    ledger.keys_in_use.insert(KEY, id(9));
     let class = the_class(&mut ledger);
     class.seats_taken = class.maximum_students;
     let spent = wish(1, STUDENT, KeyKind::Enrollment);
@@ -375,6 +382,39 @@ fn a_question_changes_nothing() {
     };
     assert_eq!(reason(&changed.decide(&stranger, true)), "enroll");
     assert_eq!(changed, before);
+}
+
+#[test]
+fn who_waits_is_let_in_by_a_key_into_a_free_seat_and_gives_up_what_waited() {
+    let place = (class().id, STUDENT);
+    for kind in [KeyKind::Enrollment, KeyKind::Event] {
+        let mut ledger = ledger();
+        ledger.live.insert(place, is_in(id(9), true));
+        // The student's own key, while they wait by it, and another that they give back.
+        ledger.keys_in_use = [(KEY, id(9)), (id(31), id(9)), (id(32), id(8))].into();
+        let full = class().maximum_students;
+        the_class(&mut ledger).seats_taken = full;
+        let first = wish(1, STUDENT, kind);
+        assert_eq!(judged(&ledger, &first), "CLASS_FULL");
+        the_class(&mut ledger).seats_taken = full - 1;
+        let Decision::Enroll(admission) = ledger.decide(&first, true) else {
+            panic!("there is a seat");
+        };
+        assert_eq!(admission.instead_of, Some(id(9)));
+        assert_eq!(the_class(&mut ledger).seats_taken, full);
+        assert_eq!(ledger.live[&place], is_in(id(1), false));
+        let mut held = vec![id(32)];
+        held.extend(admission.slot.map(|_| KEY));
+        held.sort();
+        let mut left: Vec<Uuid> = ledger.keys_in_use.keys().copied().collect();
+        left.sort();
+        assert_eq!(
+            left, held,
+            "what was held by the enrollment that ended is free"
+        );
+        let again = wish(2, STUDENT, KeyKind::Event);
+        assert_eq!(ledger.decide(&again, true), Decision::AlreadyIn(id(1)));
+    }
 }
 
 #[test]

@@ -6,8 +6,11 @@ use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 use uuid::Uuid;
 
+use crate::app::change_status::StatusChange;
+use crate::app::enroll_student::DirectEnrollment;
 use crate::app::read_enrollments::{EnrollmentPlace, Whose};
-use crate::rpc::messages::optional_id;
+use crate::domain::enrollment::Status;
+use crate::rpc::messages::{optional_id, optional_text};
 
 /// A list that is wanted.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ pub(super) fn list(message: &proto::ListEnrollmentsRequest) -> Result<List, ApiE
             class_id,
         },
     };
-    let status = status(message.status);
+    let status = status(message.status).map(Status::as_str);
     let query = vec![
         "ListEnrollments".to_owned(),
         optional_id(class_id),
@@ -57,12 +60,46 @@ pub(super) fn list(message: &proto::ListEnrollmentsRequest) -> Result<List, ApiE
     })
 }
 
-/// The status as it is stored, unless it is unspecified. Numbers that the contract does not name are found by its rules.
-fn status(number: i32) -> Option<&'static str> {
+/// A direct enrollment that is wanted.
+pub(super) fn direct(message: &proto::EnrollStudentRequest) -> Result<DirectEnrollment, ApiError> {
+    let mut violations = Violations::of(message);
+    let wish = DirectEnrollment {
+        request_id: violations.uuid("request_id", &message.request_id),
+        class_id: violations.uuid("class_id", &message.class_id),
+        student_id: violations.uuid("student_id", &message.student_id),
+        status: status(message.status).unwrap_or(Status::Enrolled),
+    };
+    violations.finish()?;
+    Ok(wish)
+}
+
+/// A change of status that is wanted.
+pub(super) fn change(
+    message: &proto::ChangeEnrollmentStatusRequest,
+) -> Result<StatusChange<'_>, ApiError> {
+    let mut violations = Violations::of(message);
+    let wish = StatusChange {
+        enrollment_id: violations.uuid("enrollment_id", &message.enrollment_id),
+        // One that is missing, or that nothing is changed into, is found by the contract's rules.
+        to: status(message.status).unwrap_or(Status::Cancelled),
+        reason: violations.line("reason", &message.reason),
+        etag: optional_text(&message.etag),
+    };
+    violations.finish()?;
+    Ok(wish)
+}
+
+/// The status, unless it is unspecified. Numbers that the contract does not name are found by its rules.
+fn status(number: i32) -> Option<Status> {
     match proto::EnrollmentStatus::try_from(number).ok()? {
         proto::EnrollmentStatus::Unspecified => None,
-        proto::EnrollmentStatus::Enrolled => Some("enrolled"),
-        proto::EnrollmentStatus::Cancelled => Some("cancelled"),
+        proto::EnrollmentStatus::Enrolled => Some(Status::Enrolled),
+        proto::EnrollmentStatus::Cancelled => Some(Status::Cancelled),
+        proto::EnrollmentStatus::Requested => Some(Status::Requested),
+        proto::EnrollmentStatus::WaitListed => Some(Status::WaitListed),
+        proto::EnrollmentStatus::Approved => Some(Status::Approved),
+        proto::EnrollmentStatus::Denied => Some(Status::Denied),
+        proto::EnrollmentStatus::Audit => Some(Status::Audit),
     }
 }
 
@@ -110,7 +147,7 @@ mod tests {
     fn every_filter_binds_the_pages() {
         let queries: Vec<Vec<String>> = [message(1, 0), message(0, 1), message(1, 2)]
             .into_iter()
-            .flat_map(|message| [0, 1, 2].map(|status| (message.clone(), status)))
+            .flat_map(|message| (0..8).map(move |status| (message.clone(), status)))
             .map(|(mut message, status)| {
                 message.status = status;
                 list(&message).unwrap().query

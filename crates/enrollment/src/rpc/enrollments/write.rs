@@ -2,6 +2,7 @@
 
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::keys::v1 as keys;
+use latchkey_service_kit::etag;
 
 use crate::app::get_access::Access;
 use crate::app::read_roster::{Roster, RosterEntry, StatusCount};
@@ -13,32 +14,38 @@ use crate::rpc::students::student;
 
 /// An enrollment.
 pub(in crate::rpc) fn enrollment(enrollment: &Enrollment) -> proto::Enrollment {
-    let (status, cancelled_at, cancelled_by) = match enrollment.status {
-        Status::Enrolled => (
-            proto::EnrollmentStatus::Enrolled,
-            None,
-            proto::CancelledBy::Unspecified,
-        ),
-        Status::Cancelled { at, by } => (
-            proto::EnrollmentStatus::Cancelled,
-            Some(at),
-            match by {
-                CancelledBy::Student => proto::CancelledBy::Student,
-                CancelledBy::Staff => proto::CancelledBy::Staff,
-                CancelledBy::Class => proto::CancelledBy::Class,
-                CancelledBy::Erasure => proto::CancelledBy::Erasure,
-            },
-        ),
+    let cancelled_by = match enrollment.cancelled_by {
+        None => proto::CancelledBy::Unspecified,
+        Some(CancelledBy::Student) => proto::CancelledBy::Student,
+        Some(CancelledBy::Staff) => proto::CancelledBy::Staff,
+        Some(CancelledBy::Class) => proto::CancelledBy::Class,
+        Some(CancelledBy::Erasure) => proto::CancelledBy::Erasure,
+        Some(CancelledBy::Redemption) => proto::CancelledBy::Redemption,
     };
+    let cancelled_at = enrollment.cancelled_by.map(|_| enrollment.status_since);
     proto::Enrollment {
         enrollment_id: enrollment.id.to_string(),
         class_id: enrollment.class_id.to_string(),
         student_id: enrollment.student_id.to_string(),
-        status: status.into(),
+        status: status(enrollment.status).into(),
         origin: Some(origin(enrollment.origin)),
         enroll_time: Some(stamp(enrollment.enrolled_at)),
         cancel_time: cancelled_at.map(stamp),
         cancelled_by: cancelled_by.into(),
+        status_time: Some(stamp(enrollment.status_since)),
+        etag: etag::format(enrollment.id, enrollment.version),
+    }
+}
+
+fn status(status: Status) -> proto::EnrollmentStatus {
+    match status {
+        Status::Requested => proto::EnrollmentStatus::Requested,
+        Status::WaitListed => proto::EnrollmentStatus::WaitListed,
+        Status::Approved => proto::EnrollmentStatus::Approved,
+        Status::Denied => proto::EnrollmentStatus::Denied,
+        Status::Audit => proto::EnrollmentStatus::Audit,
+        Status::Enrolled => proto::EnrollmentStatus::Enrolled,
+        Status::Cancelled => proto::EnrollmentStatus::Cancelled,
     }
 }
 
@@ -76,13 +83,8 @@ pub(super) fn roster(roster: Roster) -> proto::GetRosterResponse {
 }
 
 fn count(count: &StatusCount) -> proto::StatusCount {
-    let status = match count.status.as_str() {
-        "enrolled" => proto::EnrollmentStatus::Enrolled,
-        "cancelled" => proto::EnrollmentStatus::Cancelled,
-        _ => proto::EnrollmentStatus::Unspecified,
-    };
     proto::StatusCount {
-        status: status.into(),
+        status: status(count.status).into(),
         count: i32::try_from(count.count).unwrap_or(i32::MAX),
     }
 }

@@ -50,6 +50,15 @@ fn every_refusal() -> Vec<Refusal> {
             class_id: id,
             student_id: id,
         },
+        Refusal::StatusUnreachable {
+            enrollment_id: id,
+            from: crate::domain::enrollment::Status::Enrolled,
+            to: crate::domain::enrollment::Status::Denied,
+        },
+        Refusal::StudentAlreadyIn {
+            class_id: id,
+            student_id: id,
+        },
         Refusal::StudentInactive { student_id: id },
         Refusal::StudentErased { student_id: id },
         Refusal::OrganizationMismatch,

@@ -85,7 +85,7 @@ async fn within_reach(
             UNION
             SELECT x.class_id FROM enrollment.classes x WHERE x.instructors @> ARRAY[$9]::text[]
             UNION
-            SELECT e.class_id FROM enrollment.enrollments e WHERE e.student_id = $10 AND e.status <> 'cancelled'
+            SELECT e.class_id FROM enrollment.enrollments e WHERE e.student_id = $10 AND e.live
          ) found ON found.class_id = c.class_id
          WHERE (c.starts_at, c.class_id) < ($1, $2)
            AND ($8::uuid IS NULL OR c.organization_id = $8)

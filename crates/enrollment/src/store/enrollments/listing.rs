@@ -60,9 +60,9 @@ async fn by_class(
     // The two halves of a class have an index each.
     enrollments!(
         "JOIN (
-            SELECT i.enrollment_id FROM enrollment.enrollments i WHERE i.class_id = $3 AND i.status <> 'cancelled'
+            SELECT i.enrollment_id FROM enrollment.enrollments i WHERE i.class_id = $3 AND i.live
             UNION ALL
-            SELECT i.enrollment_id FROM enrollment.enrollments i WHERE i.class_id = $3 AND i.status = 'cancelled'
+            SELECT i.enrollment_id FROM enrollment.enrollments i WHERE i.class_id = $3 AND NOT i.live
          ) found ON found.enrollment_id = e.enrollment_id
          JOIN enrollment.classes c ON c.class_id = e.class_id
          JOIN enrollment.organizations o ON o.organization_id = c.organization_id

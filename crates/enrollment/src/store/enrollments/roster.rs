@@ -3,14 +3,15 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{all, enrollments};
-use crate::domain::enrollment::Enrollment;
+use super::{TABLE, all, enrollments};
+use crate::domain::enrollment::{Enrollment, Status};
+use crate::store::BadRow;
 
 /// How many enrollments of a class are in a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusCount {
-    /// The status, as it is stored.
-    pub status: String,
+    /// The status.
+    pub status: Status,
     /// How many.
     pub count: i64,
 }
@@ -18,26 +19,33 @@ pub struct StatusCount {
 /// How many enrollments of `class` are in each status that occurs, the live ones first.
 pub async fn counts(connection: &mut PgConnection, class: Uuid) -> sqlx::Result<Vec<StatusCount>> {
     // The two halves of a class have an index each.
-    sqlx::query_as!(
-        StatusCount,
+    let rows = sqlx::query!(
         r#"
         SELECT e.status AS "status!", count(*) AS "count!"
         FROM (
-            SELECT i.status FROM enrollment.enrollments i WHERE i.class_id = $1 AND i.status <> 'cancelled'
+            SELECT i.live, i.status FROM enrollment.enrollments i WHERE i.class_id = $1 AND i.live
             UNION ALL
-            SELECT i.status FROM enrollment.enrollments i WHERE i.class_id = $1 AND i.status = 'cancelled'
+            SELECT i.live, i.status FROM enrollment.enrollments i WHERE i.class_id = $1 AND NOT i.live
         ) e
-        GROUP BY e.status
-        ORDER BY e.status = 'cancelled', e.status
+        GROUP BY e.live, e.status
+        ORDER BY e.live DESC, e.status
         "#,
         class,
     )
     .fetch_all(connection)
-    .await
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let bad = || BadRow::new(TABLE, "status", class, &row.status);
+            Ok(StatusCount {
+                status: Status::parse(&row.status).ok_or_else(bad)?,
+                count: row.count,
+            })
+        })
+        .collect()
 }
 
-/// The earliest `limit` enrollments of those who are in `class`, and the latest `limit` cancelled, all by the time they
-/// came. With `student`, only those of that student.
+/// The earliest `limit` live enrollments of `class`, and the latest `limit` that ended, all by the time they came. With `student`, only those of that student.
 pub async fn entries(
     connection: &mut PgConnection,
     class: Uuid,
@@ -47,12 +55,12 @@ pub async fn entries(
     let rows = enrollments!(
         "JOIN (
             (SELECT i.enrollment_id FROM enrollment.enrollments i
-             WHERE i.class_id = $1 AND i.status <> 'cancelled' AND ($2::uuid IS NULL OR i.student_id = $2)
+             WHERE i.class_id = $1 AND i.live AND ($2::uuid IS NULL OR i.student_id = $2)
              ORDER BY i.enrolled_at, i.enrollment_id LIMIT $3)
             UNION ALL
             (SELECT i.enrollment_id FROM enrollment.enrollments i
-             WHERE i.class_id = $1 AND i.status = 'cancelled' AND ($2::uuid IS NULL OR i.student_id = $2)
-             ORDER BY i.cancelled_at DESC, i.enrollment_id DESC LIMIT $3)
+             WHERE i.class_id = $1 AND NOT i.live AND ($2::uuid IS NULL OR i.student_id = $2)
+             ORDER BY i.status_since DESC, i.enrollment_id DESC LIMIT $3)
          ) found ON found.enrollment_id = e.enrollment_id
          ORDER BY e.enrolled_at, e.enrollment_id",
         class,

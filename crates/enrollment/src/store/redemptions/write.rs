@@ -61,11 +61,11 @@ pub async fn insert(
             RETURNING 1
         ), enrolled AS (
             INSERT INTO enrollment.enrollments (
-                enrollment_id, class_id, organization_id, student_id, status, key_id, key_kind, generation, slot,
-                holds_key, enrolled_at
+                enrollment_id, class_id, organization_id, student_id, status, status_since, key_id, key_kind,
+                generation, slot, holds_key, enrolled_at
             )
-            SELECT n.enrollment_id, n.class_id, n.organization_id, n.student_id, 'enrolled', n.key_id, n.key_kind,
-                n.generation, n.slot, true, $18
+            SELECT n.enrollment_id, n.class_id, n.organization_id, n.student_id, 'enrolled', $18, n.key_id,
+                n.key_kind, n.generation, n.slot, true, $18
             FROM n WHERE n.outcome = 'enrolled'
             RETURNING 1
         ), seated AS (

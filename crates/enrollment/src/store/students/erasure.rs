@@ -13,7 +13,7 @@ pub async fn now(connection: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
         .await
 }
 
-/// The classes in which `student` is, and which have not begun, in the order in which they are locked.
+/// The classes in which `student` has a live enrollment, and which have not begun, in the order in which they are locked.
 pub async fn classes_ahead(
     connection: &mut PgConnection,
     student: Uuid,
@@ -25,7 +25,7 @@ pub async fn classes_ahead(
             SELECT true FROM enrollment.classes x
             WHERE x.class_id = e.class_id AND x.starts_at > clock_timestamp() LIMIT 1
         ) c
-        WHERE e.student_id = $1 AND e.status <> 'cancelled'
+        WHERE e.student_id = $1 AND e.live
         ORDER BY e.class_id
         "#,
         student,
@@ -45,6 +45,8 @@ pub struct EndedWithAccount {
     pub organization_id: Uuid,
     /// The key it gave up, if it came by one.
     pub key_id: Option<Uuid>,
+    /// Whether it took a seat.
+    pub took_seat: bool,
 }
 
 /// Ends the live enrollments of `student` in `classes`, which are locked, and gives up their keys for good. Their seats are
@@ -58,11 +60,16 @@ pub async fn end_enrollments(
     sqlx::query_as!(
         EndedWithAccount,
         r#"
-        UPDATE enrollment.enrollments
-        SET status = 'cancelled', cancelled_at = $3, cancelled_by = 'erasure', holds_key = false,
+        UPDATE enrollment.enrollments e
+        SET status = 'cancelled', status_since = $3, cancelled_by = 'erasure', holds_key = false,
+            key_released_at = CASE WHEN e.holds_key THEN $3 ELSE e.key_released_at END, version = e.version + 1,
             changed_xid = pg_current_xact_id()
-        WHERE student_id = $1 AND class_id = ANY ($2) AND status <> 'cancelled'
-        RETURNING enrollment_id, class_id, organization_id, key_id
+        FROM (
+            SELECT i.enrollment_id, i.status FROM enrollment.enrollments i
+            WHERE i.student_id = $1 AND i.class_id = ANY ($2) AND i.live
+        ) was
+        WHERE e.enrollment_id = was.enrollment_id
+        RETURNING e.enrollment_id, e.class_id, e.organization_id, e.key_id, was.status = 'enrolled' AS "took_seat!"
         "#,
         student,
         classes,
@@ -102,7 +109,7 @@ pub async fn let_in_too_late(executor: impl PgExecutor<'_>, limit: i64) -> sqlx:
                 SELECT true FROM enrollment.classes x
                 WHERE x.class_id = e.class_id AND x.starts_at > clock_timestamp() LIMIT 1
             ) c
-            WHERE e.student_id = s.student_id AND e.status <> 'cancelled' LIMIT 1
+            WHERE e.student_id = s.student_id AND e.live LIMIT 1
         ) ahead
         WHERE s.erased_at > clock_timestamp() - interval '1 hour'
         LIMIT $1

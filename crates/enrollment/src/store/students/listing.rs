@@ -113,10 +113,10 @@ async fn within_reach(
             FROM enrollment.classes c
             CROSS JOIN LATERAL (
                 SELECT i.student_id FROM enrollment.enrollments i
-                WHERE i.class_id = c.class_id AND i.status <> 'cancelled'
+                WHERE i.class_id = c.class_id AND i.live
                 UNION ALL
                 SELECT i.student_id FROM enrollment.enrollments i
-                WHERE i.class_id = c.class_id AND i.status = 'cancelled'
+                WHERE i.class_id = c.class_id AND NOT i.live
             ) e
             WHERE c.instructors @> ARRAY[$5]::text[]
             UNION

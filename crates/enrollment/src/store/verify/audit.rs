@@ -86,7 +86,7 @@ pub(super) async fn students(
     Ok(())
 }
 
-/// Enrollments: direct ones have an event, each cancellation has one, and each block that was lifted.
+/// Enrollments: direct ones have an event, and each change has one.
 pub(super) async fn enrollments(
     connection: &mut PgConnection,
     findings: &mut Vec<Finding>,
@@ -95,27 +95,28 @@ pub(super) async fn enrollments(
         findings,
         connection,
         "enrollment.audit_events",
-        "each direct enrollment, cancellation and lifted block has exactly one event",
+        "each direct enrollment and each change of an enrollment has exactly one event",
         r#"
         SELECT coalesce(n.enrollment_id, e.resource_id)::text AS "id!",
             CASE WHEN n.enrollment_id IS NULL THEN 'no such enrollment' ELSE
-                format('%s, %s direct enrollments for %s, %s cancellations for %s, %s lifts for %s', n.status,
-                    coalesce(e.enrolled, 0), n.enrolled, coalesce(e.cancelled, 0), n.cancelled, coalesce(e.lifted, 0), n.lifted)
+                format('%s, %s direct enrollments for %s, version %s, %s changes, %s cancellations, %s lifts', n.status,
+                    coalesce(e.enrolled, 0), n.enrolled, n.version, coalesce(e.changed, 0), coalesce(e.cancelled, 0),
+                    coalesce(e.lifted, 0))
             END AS "found!"
         FROM (
-            SELECT i.enrollment_id, i.status, CASE WHEN i.key_id IS NULL THEN 1 ELSE 0 END AS enrolled,
-                CASE WHEN i.status = 'cancelled' THEN 1 ELSE 0 END AS cancelled,
-                CASE WHEN i.cancelled_by = 'staff' AND NOT i.blocked THEN 1 ELSE 0 END AS lifted
+            SELECT i.enrollment_id, i.status, i.version, CASE WHEN i.key_id IS NULL THEN 1 ELSE 0 END AS enrolled,
+                i.cancelled_by IS NOT DISTINCT FROM 'staff' AND NOT i.blocked AS was_lifted
             FROM enrollment.enrollments i
         ) n
         FULL JOIN (
             SELECT a.resource_id, count(*) FILTER (WHERE a.action = 'enrollment.enroll') AS enrolled,
+                count(*) FILTER (WHERE a.action <> 'enrollment.enroll') AS changed,
                 count(*) FILTER (WHERE a.action = 'enrollment.cancel') AS cancelled,
                 count(*) FILTER (WHERE a.action = 'enrollment.lift_block') AS lifted
             FROM enrollment.audit_events a WHERE a.outcome = 'done' AND a.resource_type = 'enrollment' GROUP BY a.resource_id
         ) e ON e.resource_id = n.enrollment_id
-        WHERE n.enrollment_id IS NULL OR coalesce(e.enrolled, 0) <> n.enrolled OR coalesce(e.cancelled, 0) <> n.cancelled
-           OR coalesce(e.lifted, 0) <> n.lifted
+        WHERE n.enrollment_id IS NULL OR coalesce(e.enrolled, 0) <> n.enrolled OR coalesce(e.changed, 0) <> n.version - 1
+           OR (n.status = 'cancelled' AND coalesce(e.cancelled, 0) = 0) OR (n.was_lifted AND coalesce(e.lifted, 0) = 0)
         ORDER BY 1
         "#
     );

@@ -93,7 +93,7 @@ pub(super) async fn seats(
         FROM enrollment.classes c
         CROSS JOIN LATERAL (
             SELECT count(*) AS enrolled FROM enrollment.enrollments i
-            WHERE i.class_id = c.class_id AND i.status <> 'cancelled'
+            WHERE i.class_id = c.class_id AND i.live AND i.status = 'enrolled'
         ) e
         WHERE c.seats_taken <> e.enrolled OR e.enrolled > c.maximum_students OR (c.status = 'cancelled' AND e.enrolled > 0)
         ORDER BY 1
@@ -143,7 +143,7 @@ pub(super) async fn enrollments(
         "a student is in a class once",
         r#"
         SELECT min(e.enrollment_id::text) AS "id!", string_agg(e.enrollment_id::text, ', ' ORDER BY e.enrollment_id) AS "found!"
-        FROM enrollment.enrollments e WHERE e.status <> 'cancelled'
+        FROM enrollment.enrollments e WHERE e.live
         GROUP BY e.class_id, e.student_id HAVING count(*) > 1
         ORDER BY 1
         "#
@@ -152,10 +152,23 @@ pub(super) async fn enrollments(
         findings,
         connection,
         "enrollment.enrollments",
-        "only who was removed by staff is blocked",
+        "nobody has a live enrollment in a cancelled class",
+        r#"
+        SELECT e.enrollment_id::text AS "id!", format('%s in class %s', e.status, e.class_id) AS "found!"
+        FROM enrollment.enrollments e
+        JOIN enrollment.classes c ON c.class_id = e.class_id
+        WHERE e.live AND c.status = 'cancelled'
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "enrollment.enrollments",
+        "only who was removed or denied by staff is blocked",
         r#"
         SELECT e.enrollment_id::text AS "id!", format('%s, cancelled by %s', e.status, coalesce(e.cancelled_by, 'nobody')) AS "found!"
-        FROM enrollment.enrollments e WHERE e.blocked AND e.cancelled_by IS DISTINCT FROM 'staff'
+        FROM enrollment.enrollments e WHERE e.blocked AND e.status <> 'denied' AND e.cancelled_by IS DISTINCT FROM 'staff'
         ORDER BY 1
         "#
     );
@@ -184,14 +197,15 @@ pub(super) async fn held_keys(
         findings,
         connection,
         "enrollment.enrollments",
-        "who came by a key and is in holds it, in slot 0 if it is an enrollment key",
+        "who came by a key and is in holds it, unless it was given up, in slot 0 if it is an enrollment key",
         r#"
         SELECT e.enrollment_id::text AS "id!",
-            format('%s key %s, %s, slot %s', e.key_kind, e.key_id, CASE WHEN e.holds_key THEN 'held' ELSE 'not held' END,
+            format('%s key %s, %s, slot %s', e.key_kind, e.key_id, CASE WHEN e.holds_key THEN 'held' ELSE 'given up' END,
                 coalesce(e.slot::text, 'none')) AS "found!"
         FROM enrollment.enrollments e
-        WHERE e.status <> 'cancelled' AND e.key_id IS NOT NULL
-          AND (NOT e.holds_key OR e.slot IS DISTINCT FROM CASE WHEN e.key_kind = 'enrollment' THEN 0 END)
+        WHERE e.live AND e.key_id IS NOT NULL
+          AND ((NOT e.holds_key AND e.key_released_at IS NULL)
+            OR e.slot IS DISTINCT FROM CASE WHEN e.key_kind = 'enrollment' THEN 0 END)
         ORDER BY 1
         "#
     );

@@ -1,0 +1,132 @@
+//! Changing the status of an enrollment, other than by a cancellation.
+
+use latchkey_service_kit::database::begin;
+use latchkey_service_kit::etag;
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::under_lock::{self, UnderLock};
+use super::{Call, Error, Services};
+use crate::domain::audit::{Action, Deed};
+use crate::domain::enrollment::{Enrollment, Status};
+use crate::domain::refusal::Refusal;
+use crate::domain::{direct, transitions};
+use crate::store;
+
+/// A wish to change the status of an enrollment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusChange<'r> {
+    /// The enrollment.
+    pub enrollment_id: Uuid,
+    /// Its new status; not cancelled.
+    pub to: Status,
+    /// Why, for the audit trail.
+    pub reason: &'r str,
+    /// If given, of the enrollment's present version.
+    pub etag: Option<&'r str>,
+}
+
+/// Brings an enrollment into another status, takes or frees its seat, and lifts the blocks of a student who is let in
+/// again. In that status already, nothing changes, whatever the `etag`.
+pub async fn change_status(
+    services: &Services,
+    call: &Call,
+    wish: StatusChange<'_>,
+) -> Result<Enrollment, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let locked = under_lock::lock(&mut transaction, call, wish.enrollment_id).await?;
+    let enrollment = &locked.found.enrollment;
+    if enrollment.status == wish.to {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+        transaction.commit().await?;
+        return Ok(locked.found.enrollment);
+    }
+    let id = enrollment.id;
+    if wish
+        .etag
+        .is_some_and(|etag| etag::parse(id, etag) != Some(enrollment.version))
+    {
+        let resource_type = "enrollment".to_owned();
+        return Err(Refusal::EtagMismatch { resource_type, id }.into());
+    }
+    judge(&mut transaction, call, &locked, wish.to).await?;
+    let changed = locked.changed(wish.to, None);
+    locked.write(&mut transaction, &changed).await?;
+    let mut deeds = vec![deed(enrollment, &changed, wish.reason)];
+    if changed.is_live() {
+        let (class, student) = (changed.class_id, changed.student_id);
+        let lifted =
+            store::enrollments::write::lift_blocks(&mut transaction, class, student).await?;
+        deeds.extend(lifted.into_iter().map(|id| lift(&changed, id)));
+    }
+    let deeds: Vec<(Uuid, Deed)> = deeds
+        .into_iter()
+        .map(|deed| (services.ids.new_id(), deed))
+        .collect();
+    store::audit::insert(&mut transaction, call.author(), &deeds).await?;
+    transaction.commit().await?;
+    services.wake.ring();
+    Ok(changed)
+}
+
+/// By the table; and who is to be in the class, like anybody whom staff let in.
+async fn judge(
+    connection: &mut PgConnection,
+    call: &Call,
+    locked: &UnderLock,
+    to: Status,
+) -> Result<(), Error> {
+    let enrollment = &locked.found.enrollment;
+    let (class, now) = (&locked.class.class, locked.class.now);
+    transitions::judge(class, enrollment, to, locked.actor(call), now)?;
+    if !to.is_live() {
+        return Ok(());
+    }
+    let student_id = enrollment.student_id;
+    if !enrollment.is_live()
+        && store::enrollments::find_live(&mut *connection, class.id, student_id)
+            .await?
+            .is_some()
+    {
+        let class_id = class.id;
+        return Err(Refusal::StudentAlreadyIn {
+            class_id,
+            student_id,
+        }
+        .into());
+    }
+    // After the class, like everybody: an account that is being erased is let in either before that or not at all.
+    store::students::lock(&mut *connection, student_id).await?;
+    let student = store::students::find_placed(connection, student_id, None)
+        .await?
+        .ok_or(Refusal::StudentNotFound { student_id })?;
+    direct::judge(class, &student.student, &student.ancestors, to, now)?;
+    Ok(())
+}
+
+fn deed(was: &Enrollment, changed: &Enrollment, reason: &str) -> Deed {
+    Deed {
+        action: Action::ChangeStatus,
+        organization_id: changed.organization_id,
+        resource_id: changed.id,
+        student_id: Some(changed.student_id),
+        details: json!({
+            "class_id": changed.class_id,
+            "from": was.status,
+            "to": changed.status,
+            "reason": reason,
+        }),
+    }
+}
+
+fn lift(changed: &Enrollment, id: Uuid) -> Deed {
+    Deed {
+        action: Action::LiftBlock,
+        organization_id: changed.organization_id,
+        resource_id: id,
+        student_id: Some(changed.student_id),
+        details: json!({ "class_id": changed.class_id }),
+    }
+}
