@@ -15,7 +15,9 @@ use tonic_types::StatusExt;
 
 use crate::harness::dynamic::{call, methods, pool};
 use crate::harness::world::come_in;
-use crate::harness::{Caller, ClassDraft, Organization, Stack, at, invariants, new_id, reason_of};
+use crate::harness::{
+    Caller, ClassDraft, Organization, Stack, at, invariants, new_id, now, reason_of,
+};
 
 /// How many things every list of the scene shows at least.
 const ITEMS: usize = 5;
@@ -146,6 +148,9 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         come_in(stack, &student, &code).await;
     }
     organization.generate(&class.class_id, 5).await;
+    for _ in 0..ITEMS {
+        organization.close_period(now()).await;
+    }
     invariants::hold(stack).await;
 
     let below = [("parent_id", text(&organization.id))];
@@ -192,7 +197,17 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
             ("action", text("training_key.reveal")),
         ),
         (marks, ("class_id", text(&new_id()))),
+        (own("ListBillingLines", &within), ("until", moment(now()))),
+        (
+            own("ListBillingPeriods", &within),
+            ("organization_id", text(&new_id())),
+        ),
     ];
+    all_are_known(&lists);
+    lists
+}
+
+fn all_are_known(lists: &[(List, (&'static str, Value))]) {
     for method in methods()
         .iter()
         .filter(|method| method.name().starts_with("List"))
@@ -200,7 +215,6 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         let known = lists.iter().any(|(list, _)| list.name() == method.name());
         assert!(known, "{} is missing here", method.name());
     }
-    lists
 }
 
 #[tokio::test]

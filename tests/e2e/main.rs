@@ -7,6 +7,7 @@ mod access_matrix;
 mod accounts;
 mod audit_trail;
 mod bad_input;
+mod billing;
 mod cancellation;
 mod cancelling;
 mod chaos;

@@ -1,5 +1,6 @@
 //! Every reason for which a call can fail is provoked here; its code, words and details are kept in a snapshot.
 
+mod billing;
 mod classes;
 mod faults;
 mod keys;
@@ -126,6 +127,7 @@ async fn every_reason_of_the_contract_is_provoked_with_its_code_words_and_detail
     faults::provoke(&mut provoked).await;
     faults::provoke_in_a_tight_place(&mut provoked).await;
     faults::provoke_by_guessing(&mut provoked).await;
+    billing::provoke(&mut provoked).await;
     classes::provoke(&mut provoked).await;
     keys::provoke(&mut provoked).await;
     students::provoke(&mut provoked).await;

@@ -148,6 +148,8 @@ CREATE UNIQUE INDEX enrollments_live ON enrollment.enrollments (class_id, studen
 CREATE INDEX enrollments_student ON enrollment.enrollments (student_id);
 CREATE INDEX enrollments_ended ON enrollment.enrollments (class_id, student_id) WHERE NOT live;
 CREATE INDEX enrollments_changed ON enrollment.enrollments (changed_xid);
+-- Those of an organization by their last change: what it is billed for.
+CREATE INDEX enrollments_organization ON enrollment.enrollments (organization_id, status_since, enrollment_id);
 ALTER TABLE enrollment.enrollments ADD PRIMARY KEY (enrollment_id);
 
 -- How far marks and releases have been delivered to keys: every change below this transaction id.

@@ -39,6 +39,11 @@ pub mod update_student;
 // Telling people.
 pub mod render_invitation;
 
+// Billing.
+pub mod close_period;
+pub mod export_billing;
+pub mod read_billing;
+
 // Redemption, and what keys are owed.
 pub mod admission;
 pub mod check_key;

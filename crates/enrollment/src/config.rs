@@ -10,7 +10,7 @@ use guessing::GuessingConfig;
 use latchkey_service_kit::command::Observation;
 use latchkey_service_kit::config::{
     Check, ClientConfig, ConfigError, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig,
-    LogConfig, MetricsConfig, Problems, ShutdownConfig, TracesConfig, from_file,
+    LogConfig, MetricsConfig, Problems, ShutdownConfig, StreamConfig, TracesConfig, from_file,
 };
 use latchkey_service_kit::telemetry::Chain;
 use mail::MailConfig;
@@ -72,6 +72,9 @@ pub struct Config {
     /// Bounds on what callers can make it do.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// Bounds on exports.
+    #[serde(default)]
+    pub export: StreamConfig,
     /// How it ends.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
@@ -217,6 +220,7 @@ impl Check for Config {
         self.log.check(&format!("{path}log."), problems);
         self.traces.check(&format!("{path}traces."), problems);
         self.limits.check(&format!("{path}limits."), problems);
+        self.export.check(&format!("{path}export."), problems);
         if let Err(error) = self.fingerprint_key_file.fingerprint_key() {
             problems.add(&format!("{path}fingerprint_key_file"), Chain(&error));
         }

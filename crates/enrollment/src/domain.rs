@@ -2,6 +2,7 @@
 //! are arguments.
 
 pub mod audit;
+pub mod billing;
 pub mod calendar;
 pub mod class;
 pub mod class_access;

@@ -8,6 +8,7 @@ mod messages;
 
 // One file per service.
 pub mod audit;
+pub mod billing;
 pub mod classes;
 pub mod enrollments;
 pub mod notifications;

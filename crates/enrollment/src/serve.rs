@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use latchkey_proto::FILE_DESCRIPTOR_SET;
 use latchkey_proto::audit::v1::audit_service_server::AuditServiceServer;
+use latchkey_proto::enrollment::v1::billing_service_server::BillingServiceServer;
 use latchkey_proto::enrollment::v1::class_service_server::ClassServiceServer;
 use latchkey_proto::enrollment::v1::enrollment_service_server::EnrollmentServiceServer;
 use latchkey_proto::enrollment::v1::notification_service_server::NotificationServiceServer;
@@ -41,6 +42,7 @@ use crate::domain::password::{BadCost, PasswordHasher};
 use crate::private_file::PrivateFileError;
 use crate::rpc::access;
 use crate::rpc::audit::AuditTrail;
+use crate::rpc::billing::{self, Billing};
 use crate::rpc::classes::Classes;
 use crate::rpc::enrollments::Enrollments;
 use crate::rpc::notifications::Notifications;
@@ -252,6 +254,11 @@ fn with_routes(server: GrpcServer, config: &Config, services: &Arc<Services>) ->
             RedemptionServiceServer::new(Redemptions::new(desk)),
             limits
         ))
+        .service(limited!(
+            BillingServiceServer::new(Billing::new(shared(), &config.export)),
+            limits
+        ))
+        .stream(billing::EXPORT_METHOD, config.export.max_duration())
         .service(limited!(
             AuditServiceServer::new(AuditTrail::new(shared())),
             limits

@@ -6,6 +6,7 @@
 
 pub mod attempts;
 pub mod audit;
+pub mod billing;
 pub mod classes;
 pub mod comparisons;
 pub mod deliveries;

@@ -1,7 +1,6 @@
 //! What the service is told when it starts.
 
 mod guessing;
-mod streams;
 
 use std::path::Path;
 
@@ -9,12 +8,11 @@ use guessing::GuessingConfig;
 use latchkey_service_kit::command::Observation;
 use latchkey_service_kit::config::{
     Check, ConfigError, DatabaseConfig, IdentityConfig, LimitsConfig, ListenConfig, LogConfig,
-    MetricsConfig, Problems, ShutdownConfig, TracesConfig, from_file,
+    MetricsConfig, Problems, ShutdownConfig, StreamConfig, TracesConfig, from_file,
 };
 use latchkey_service_kit::telemetry::Chain;
 use serde::{Deserialize, Serialize};
 
-pub use self::streams::StreamConfig;
 use crate::keyring_file::KeyringFile;
 
 /// What the names of environment variables that override the configuration begin with.

@@ -9,7 +9,7 @@ mod serve;
 pub mod store;
 pub mod verify;
 
-pub use config::{Config, StreamConfig};
+pub use config::Config;
 pub use domain::keyring::{KeyVersion, Keyring, Purpose};
 pub use keyring_file::{KeyringFile, KeyringFileError};
 pub use serve::{ServeError, assemble, serve};

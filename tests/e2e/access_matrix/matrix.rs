@@ -77,6 +77,11 @@ const MATRIX: &str = "
 
 /latchkey.enrollment.v1.NotificationService/RenderInvitation      - - o o c - -   CLASS_NOT_FOUND
 
+/latchkey.enrollment.v1.BillingService/ListBillingLines           * - o o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.enrollment.v1.BillingService/ExportBillingLines         * - o o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.enrollment.v1.BillingService/ClosePeriod                - - - o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.enrollment.v1.BillingService/ListBillingPeriods         * - o o - - -   ORGANIZATION_NOT_FOUND
+
 /latchkey.keys.v1.TrainingKeyService/GenerateTrainingKeys         - - o o - - -   CLASS_NOT_FOUND
 /latchkey.keys.v1.TrainingKeyService/ListTrainingKeys             - - o o - - -   (empty)
 /latchkey.keys.v1.TrainingKeyService/GetTrainingKey               - - o o - - -   KEY_NOT_FOUND

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_proto::audit::v1::audit_service_client::AuditServiceClient;
+use latchkey_proto::enrollment::v1::billing_service_client::BillingServiceClient;
 use latchkey_proto::enrollment::v1::class_service_client::ClassServiceClient;
 use latchkey_proto::enrollment::v1::enrollment_service_client::EnrollmentServiceClient;
 use latchkey_proto::enrollment::v1::notification_service_client::NotificationServiceClient;
@@ -113,6 +114,10 @@ impl Caller {
 
     pub(crate) fn notifications(&self) -> NotificationServiceClient<Authorized> {
         NotificationServiceClient::new(self.to_enrollment())
+    }
+
+    pub(crate) fn billing(&self) -> BillingServiceClient<Authorized> {
+        BillingServiceClient::new(self.to_enrollment())
     }
 
     pub(crate) fn training_keys(&self) -> TrainingKeyServiceClient<Authorized> {

@@ -1,6 +1,7 @@
 //! One of everything that methods act on, and a good request for every method of the contract.
 
 mod changes;
+mod of_billing;
 mod of_keys;
 mod of_notifications;
 
@@ -126,6 +127,7 @@ impl<'s> Scene<'s> {
             "RedemptionService" => self.of_redemptions(method.name()),
             "EnrollmentService" => self.of_enrollments(method.name(), fresh).await,
             "NotificationService" => self.of_notifications(method.name()),
+            "BillingService" => self.of_billing(method.name()),
             "TrainingKeyService" => self.of_training_keys(method.name()),
             "KeyUsageService" => self.of_key_usage(method.name()),
             "AuditService" => {

@@ -4,10 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use latchkey::generation::whole;
 use latchkey_proto::enrollment::v1::{
-    CancelClassRequest, CancelEnrollmentRequest, CreateClassRequest, CreateOrganizationRequest,
-    CreateStudentRequest, Enrollment, EnrollmentStatus, GetClassRequest, GetRosterRequest,
-    GetRosterResponse, RedeemKeyRequest, RedeemKeyResponse, RedemptionOutcome, RosterEntry,
-    SetSelfRegistrationRequest, Student, TrainingClass, UpdateClassRequest,
+    CancelClassRequest, CancelEnrollmentRequest, ClosePeriodRequest, ClosePeriodResponse,
+    CreateClassRequest, CreateOrganizationRequest, CreateStudentRequest, Enrollment,
+    EnrollmentStatus, GetClassRequest, GetRosterRequest, GetRosterResponse, RedeemKeyRequest,
+    RedeemKeyResponse, RedemptionOutcome, RosterEntry, SetSelfRegistrationRequest, Student,
+    TrainingClass, UpdateClassRequest,
 };
 use latchkey_proto::keys::v1::{
     EventKeyChange, EventKeyGenerated, EventKeyOff, EventKeyOwnCode, GenerateTrainingKeysRequest,
@@ -245,6 +246,17 @@ impl<'s> Organization<'s> {
         let mut enrollments = self.admin().enrollments();
         let answer = enrollments.cancel_enrollment(request).await;
         answer.expect("cancelled");
+    }
+
+    /// Closes what the organization and those below it are billed for, up to an instant.
+    pub(crate) async fn close_period(&self, until: DateTime<Utc>) -> ClosePeriodResponse {
+        let request = ClosePeriodRequest {
+            request_id: new_id(),
+            organization_id: self.id.clone(),
+            end_time: at(until),
+        };
+        let billing = self.manager().billing();
+        insist(async || billing.clone().close_period(request.clone()).await).await
     }
 
     /// Revokes enrollment keys.

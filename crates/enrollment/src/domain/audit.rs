@@ -40,11 +40,17 @@ pub enum Action {
     CancelEnrollment,
     /// An earlier removal by staff was lifted, so that the class's event key lets the student in again.
     LiftBlock,
+    /// A period was closed; one event for an organization and all below it.
+    ClosePeriod,
+    /// An export of billing lines began.
+    ExportBilling,
+    /// It ended, or broke off.
+    EndBillingExport,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::CreateOrganization,
         Self::UpdateOrganization,
         Self::SetSelfRegistration,
@@ -60,6 +66,9 @@ impl Action {
         Self::ChangeStatus,
         Self::CancelEnrollment,
         Self::LiftBlock,
+        Self::ClosePeriod,
+        Self::ExportBilling,
+        Self::EndBillingExport,
     ];
 
     /// The action's name, for example `class.update`.
@@ -80,6 +89,9 @@ impl Action {
             Self::ChangeStatus => "enrollment.change_status",
             Self::CancelEnrollment => "enrollment.cancel",
             Self::LiftBlock => "enrollment.lift_block",
+            Self::ClosePeriod => "billing_period.close",
+            Self::ExportBilling => "billing.export",
+            Self::EndBillingExport => "billing.export_end",
         }
     }
 

@@ -149,6 +149,13 @@ pub enum Refusal {
         /// The organization.
         organization_id: Uuid,
     },
+    /// The organization's time is closed up to where it was to be closed, or further.
+    PeriodClosed {
+        /// The organization.
+        organization_id: Uuid,
+        /// Up to where it is closed, not included.
+        closed_until: DateTime<Utc>,
+    },
     /// The id was used before with other content.
     RequestIdReused {
         /// The id.
@@ -197,6 +204,7 @@ impl Refusal {
             Self::StudentErased { .. } => "STUDENT_ERASED",
             Self::OrganizationMismatch => "ORGANIZATION_MISMATCH",
             Self::SelfRegistrationDisabled { .. } => "SELF_REGISTRATION_DISABLED",
+            Self::PeriodClosed { .. } => "PERIOD_CLOSED",
             Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
             Self::EmailTaken => "EMAIL_TAKEN",
             Self::IdentityTaken => "IDENTITY_TAKEN",

@@ -6,6 +6,9 @@ use latchkey_service_kit::identity::Role;
 /// Those who run the installation only.
 const OPERATORS: &[(Role, Reach)] = &[(Role::Operator, Reach::Anything)];
 
+/// Operations managers of the organization.
+const MANAGERS: &[(Role, Reach)] = &[(Role::OperationsManager, Reach::Organization)];
+
 /// Staff of the organization.
 const STAFF: &[(Role, Reach)] = &[
     (Role::Administrator, Reach::Organization),
@@ -189,6 +192,22 @@ pub const TABLE: &[Row] = &[
     row(
         "/latchkey.enrollment.v1.NotificationService/RenderInvitation",
         STAFF_AND_INSTRUCTORS,
+    ),
+    row(
+        "/latchkey.enrollment.v1.BillingService/ListBillingLines",
+        STAFF_AND_OPERATORS,
+    ),
+    row(
+        "/latchkey.enrollment.v1.BillingService/ExportBillingLines",
+        STAFF_AND_OPERATORS,
+    ),
+    row(
+        "/latchkey.enrollment.v1.BillingService/ClosePeriod",
+        MANAGERS,
+    ),
+    row(
+        "/latchkey.enrollment.v1.BillingService/ListBillingPeriods",
+        STAFF_AND_OPERATORS,
     ),
     row(
         "/latchkey.audit.v1.AuditService/ListAuditEvents",

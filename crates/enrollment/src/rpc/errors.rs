@@ -1,5 +1,6 @@
 //! The one place where a failed use case becomes a failed call: reason, words, details.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use latchkey_service_kit::status::{ApiError, ErrorReason, FieldViolation, reason_with_name};
 use tonic::Status;
 use uuid::Uuid;
@@ -71,6 +72,10 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::StudentErased { .. }
         | Refusal::OrganizationMismatch
         | Refusal::SelfRegistrationDisabled { .. } => of_key_or_student(refusal),
+        Refusal::PeriodClosed {
+            organization_id,
+            closed_until,
+        } => period_closed(refusal, organization_id, *closed_until),
         Refusal::CredentialsInvalid
         | Refusal::RequestIdReused { .. }
         | Refusal::EmailTaken
@@ -221,6 +226,18 @@ fn of_request(refusal: &Refusal) -> ApiError {
         ),
         other => ApiError::bug(format!("{} is not about the request", other.reason())),
     }
+}
+
+fn period_closed(
+    refusal: &Refusal,
+    organization_id: &Uuid,
+    closed_until: DateTime<Utc>,
+) -> ApiError {
+    let closed_until = closed_until.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let text =
+        format!("The time of the organization is closed up to {closed_until}, and stays so.");
+    precondition(refusal, "organization", organization_id, text)
+        .with_metadata("closed_until", closed_until)
 }
 
 fn precondition(refusal: &Refusal, kind: &str, id: &Uuid, text: String) -> ApiError {

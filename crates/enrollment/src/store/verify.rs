@@ -2,6 +2,7 @@
 //! has to read.
 
 mod audit;
+mod billing;
 pub mod restores;
 mod rows;
 
@@ -58,6 +59,8 @@ pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
     rows::enrollments(&mut transaction, &mut findings).await?;
     rows::held_keys(&mut transaction, &mut findings).await?;
     rows::redemptions(&mut transaction, &mut findings).await?;
+    billing::lines(&mut transaction, &mut findings).await?;
+    billing::closings(&mut transaction, &mut findings).await?;
     audit::organizations_and_classes(&mut transaction, &mut findings).await?;
     audit::students(&mut transaction, &mut findings).await?;
     audit::enrollments(&mut transaction, &mut findings).await?;

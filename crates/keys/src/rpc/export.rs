@@ -2,13 +2,12 @@
 
 use latchkey_proto::keys::v1 as proto;
 use latchkey_service_kit::rows::{Contents, RowFormat};
-use latchkey_service_kit::server::{NotTaken, Outlet};
+use latchkey_service_kit::server::{NotTaken, Outlet, Place};
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 
 use super::convert::{kind_filter, state_filter};
 use super::errors::api_error;
-use super::places::Place;
 use crate::app::export_keys::{BrokenOff, Export, ExportKeys, Extent, Part};
 use crate::app::list_keys::Filter;
 

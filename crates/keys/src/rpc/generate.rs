@@ -1,13 +1,12 @@
 //! Messages of a generation, and how they are streamed.
 
 use latchkey_proto::keys::v1 as proto;
-use latchkey_service_kit::server::Outlet;
+use latchkey_service_kit::server::{Outlet, Place, Places};
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 
 use super::convert::{number, training_key, warnings};
 use super::errors::api_error;
-use super::places::{Place, Places};
 use crate::app::generate_keys::{GenerateKeys, Generation, Progress};
 use crate::domain::generation::{CHUNK, Summary};
 

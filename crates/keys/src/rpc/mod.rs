@@ -9,7 +9,6 @@ mod event_key;
 mod export;
 mod generate;
 mod key_usage;
-mod places;
 mod training_keys;
 
 pub use audit::AuditTrail;

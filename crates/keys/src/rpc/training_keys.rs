@@ -3,7 +3,7 @@
 use latchkey_proto::keys::v1 as proto;
 use latchkey_proto::keys::v1::training_key_service_server::TrainingKeyService;
 use latchkey_service_kit::paging::{Page, PageRequest};
-use latchkey_service_kit::server::{Streamed, streamed};
+use latchkey_service_kit::server::{Places, Streamed, streamed};
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -11,7 +11,6 @@ use uuid::Uuid;
 use super::call_of;
 use super::convert::{kind_filter, stamp, state_filter, training_key, warnings};
 use super::event_key::{change, event_key, seen};
-use super::places::Places;
 use super::{export, generate};
 use crate::app::App;
 use crate::app::export_keys::export_keys;

@@ -12,9 +12,13 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use super::Service;
 
 /// Tables in which a role may do less than read, insert, update and delete.
-const RESTRICTED: [(Service, &str, &str); 3] = [
+const RESTRICTED: [(Service, &str, &str); 6] = [
     (Service::Keys, "audit_events", "SELECT, INSERT"),
     (Service::Enrollment, "audit_events", "SELECT, INSERT"),
+    // What was closed stays as it is.
+    (Service::Enrollment, "billing_closings", "SELECT, INSERT"),
+    (Service::Enrollment, "billing_periods", "SELECT, INSERT"),
+    (Service::Enrollment, "billing_lines", "SELECT, INSERT"),
     // A decision is never changed; refusals go when their retention has passed.
     (Service::Enrollment, "redemptions", "SELECT, INSERT, DELETE"),
 ];

@@ -3,7 +3,8 @@
 -- Ids are numbers: pg_temp.id(41) is 00000000-0000-0000-0000-000000000029.
 -- 1 an organization, 2 one below it; 11 a class with students, 12 a cancelled one; 21 to 27 students; 31 to 33 enrollment
 -- keys (33 is revoked), 34 the event key with its second code; 41 to 46 enrollments and redemptions; 47 and 48 other
--- redemptions; 51 an enrollment that was denied, 52 one that waits, 53 one that was brought back and gave its key up.
+-- redemptions; 51 an enrollment that was denied, 52 one that waits, 53 one that was brought back and gave its key up;
+-- 61 and 62 closings of billing periods.
 
 INSERT INTO enrollment.organizations
     (organization_id, parent_id, ancestor_ids, display_name, request_id, request_fingerprint, version, copied_version)
@@ -64,6 +65,30 @@ FROM (VALUES
     (48, 'refused', 'KEY_REVOKED', 24, 33, 'enrollment', 1, NULL)
 ) AS redemptions (n, outcome, reason, student, key, kind, generation, enrollment);
 
+-- 61 closed the organization and the one below it while 43 and 46 were enrolled; 62 the day after.
+INSERT INTO enrollment.billing_closings
+    (closing_id, request_id, request_fingerprint, organization_id, ends_at, closed_at, organization_count, charge_count, credit_count)
+VALUES
+    (pg_temp.id(61), pg_temp.id(161), '', pg_temp.id(1), '2040-01-01 12:00Z', '2040-01-01 12:01Z', 2, 2, 0),
+    (pg_temp.id(62), pg_temp.id(162), '', pg_temp.id(1), '2040-01-02 12:00Z', '2040-01-02 12:01Z', 1, 4, 2);
+
+INSERT INTO enrollment.billing_periods (organization_id, starts_at, ends_at, closing_id)
+VALUES
+    (pg_temp.id(1), NULL, '2040-01-01 12:00Z', pg_temp.id(61)), (pg_temp.id(2), NULL, '2040-01-01 12:00Z', pg_temp.id(61)),
+    (pg_temp.id(1), '2040-01-01 12:00Z', '2040-01-02 12:00Z', pg_temp.id(62));
+
+INSERT INTO enrollment.billing_lines
+    (enrollment_id, entry, organization_id, reason, booked_at, occurred_at, student_id, class_id, class_name, course_id,
+     course_name, key_id, key_kind, generation)
+SELECT e.enrollment_id, n.entry, e.organization_id, n.reason, n.at, n.at, e.student_id, e.class_id, 'Class', 'course', 'Course',
+    e.key_id, e.key_kind, e.generation
+FROM enrollment.enrollments e
+CROSS JOIN LATERAL (VALUES
+    (1, 'enrolled', CASE WHEN e.status = 'enrolled' THEN e.status_since ELSE e.enrolled_at END),
+    (2, 'cancelled_by_' || e.cancelled_by, e.status_since)
+) AS n (entry, reason, at)
+WHERE e.status IN ('enrolled', 'cancelled') AND n.reason IS NOT NULL;
+
 INSERT INTO enrollment.audit_events
     (event_id, actor_subject, actor_issuer, actor_roles, organization_id, action, resource_type, resource_id, peer, request_id)
 SELECT pg_temp.id(n), 'ada', 'https://issuer.example.com', '{administrator}', pg_temp.id(1), type || '.' || action, type,
@@ -75,7 +100,8 @@ FROM (VALUES
     (212, 'enrollment', 'enroll', 44), (213, 'enrollment', 'cancel', 43), (214, 'enrollment', 'cancel', 46),
     (215, 'enrollment', 'enroll', 51), (216, 'enrollment', 'enroll', 52), (217, 'enrollment', 'change_status', 51),
     (218, 'enrollment', 'cancel', 53), (219, 'enrollment', 'change_status', 53), (220, 'student', 'create', 26),
-    (221, 'student', 'create', 27)
+    (221, 'student', 'create', 27),
+    (231, 'billing_period', 'close', 61), (232, 'billing_period', 'close', 62)
 ) AS events (n, type, action, resource);
 
 INSERT INTO keys.organizations (organization_id, ancestor_ids, version)

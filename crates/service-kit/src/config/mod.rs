@@ -7,6 +7,7 @@ pub mod private;
 mod redact;
 mod secret;
 mod sections;
+mod streams;
 mod transport;
 
 pub use identity::IdentityConfig;
@@ -15,6 +16,7 @@ pub use observation::{LogConfig, LogFormat, MetricsConfig, TracesConfig};
 pub use redact::redacted;
 pub use secret::{SecretFile, SecretFileError};
 pub use sections::{DatabaseConfig, LimitsConfig, ShutdownConfig};
+pub use streams::StreamConfig;
 pub use transport::{
     ClientCertificates, ClientConfig, ClientTlsConfig, ListenConfig, ServerTlsConfig,
     is_confidential,

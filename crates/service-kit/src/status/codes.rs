@@ -33,7 +33,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::StatusUnreachable
         | ErrorReason::StudentAlreadyIn
         | ErrorReason::OrganizationMismatch
-        | ErrorReason::SelfRegistrationDisabled => Code::FailedPrecondition,
+        | ErrorReason::SelfRegistrationDisabled
+        | ErrorReason::PeriodClosed => Code::FailedPrecondition,
         ErrorReason::RequestIdReused
         | ErrorReason::EmailTaken
         | ErrorReason::IdentityTaken

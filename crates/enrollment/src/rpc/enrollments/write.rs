@@ -49,7 +49,8 @@ fn status(status: Status) -> proto::EnrollmentStatus {
     }
 }
 
-fn origin(origin: Origin) -> proto::EnrollmentOrigin {
+/// How a student came.
+pub(in crate::rpc) fn origin(origin: Origin) -> proto::EnrollmentOrigin {
     match origin {
         Origin::Direct => proto::EnrollmentOrigin::default(),
         Origin::Key {

@@ -62,9 +62,6 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::StudentInactive { student_id: id },
         Refusal::StudentErased { student_id: id },
         Refusal::OrganizationMismatch,
-        Refusal::SelfRegistrationDisabled {
-            organization_id: id,
-        },
         Refusal::RequestIdReused { id },
         Refusal::EmailTaken,
         Refusal::IdentityTaken,
@@ -72,6 +69,19 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::EtagMismatch {
             resource_type: "class".into(),
             id,
+        },
+    ]
+    .into_iter()
+    .chain(of_organizations(id, time))
+    .collect()
+}
+
+fn of_organizations(organization_id: Uuid, closed_until: DateTime<Utc>) -> [Refusal; 2] {
+    [
+        Refusal::SelfRegistrationDisabled { organization_id },
+        Refusal::PeriodClosed {
+            organization_id,
+            closed_until,
         },
     ]
 }

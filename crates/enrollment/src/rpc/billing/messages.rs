@@ -1,0 +1,117 @@
+//! Statements, lines and periods as messages carry them.
+
+use latchkey_proto::enrollment::v1 as proto;
+use latchkey_service_kit::validation::Violations;
+use prost_types::Timestamp;
+
+use crate::app::read_billing::{ClosedPeriod, EVER, Statement};
+use crate::domain::billing::{Line, Reason};
+use crate::rpc::enrollments::write::origin;
+use crate::rpc::messages::stamp;
+
+/// The statement that a request names: `from` may be unset, and so may `until`.
+pub(super) fn statement(
+    violations: &mut Violations,
+    organization_id: &str,
+    (from, until): (Option<&Timestamp>, Option<&Timestamp>),
+) -> Statement {
+    let organization_id = violations.uuid("organization_id", organization_id);
+    let from = violations.optional_timestamp("from", from);
+    let until = violations.optional_timestamp("until", until);
+    if let (Some(from), Some(until)) = (from, until) {
+        violations.check("until", from < until, "must be after `from`");
+    }
+    Statement {
+        organization_id,
+        period: (from.unwrap_or(EVER.0), until.unwrap_or(EVER.1)),
+    }
+}
+
+/// A line.
+pub(super) fn line(line: Line) -> proto::BillingLine {
+    let kind = if line.reason.charges() {
+        proto::BillingKind::Charge
+    } else {
+        proto::BillingKind::Credit
+    };
+    let item = line.item;
+    proto::BillingLine {
+        enrollment_id: item.enrollment_id.to_string(),
+        organization_id: item.organization_id.to_string(),
+        kind: kind.into(),
+        reason: reason(line.reason).into(),
+        book_time: Some(stamp(line.booked_at)),
+        occur_time: Some(stamp(line.occurred_at)),
+        student_id: item.student_id.to_string(),
+        class_id: item.class_id.to_string(),
+        class_name: item.class_name,
+        course_id: item.course_id,
+        course_name: item.course_name,
+        origin: Some(origin(item.origin)),
+        closed: line.closed,
+    }
+}
+
+fn reason(reason: Reason) -> proto::BillingReason {
+    match reason {
+        Reason::Enrolled => proto::BillingReason::Enrolled,
+        Reason::CancelledByStudent => proto::BillingReason::CancelledByStudent,
+        Reason::CancelledByStaff => proto::BillingReason::CancelledByStaff,
+        Reason::ClassCancelled => proto::BillingReason::ClassCancelled,
+        Reason::StudentErased => proto::BillingReason::StudentErased,
+        Reason::MadeAudit => proto::BillingReason::MadeAudit,
+        Reason::PutBack => proto::BillingReason::PutBack,
+        Reason::Denied => proto::BillingReason::Denied,
+        Reason::Replaced => proto::BillingReason::Replaced,
+    }
+}
+
+/// A closed period.
+pub(super) fn period(period: &ClosedPeriod) -> proto::BillingPeriod {
+    proto::BillingPeriod {
+        closing_id: period.closing_id.to_string(),
+        organization_id: period.organization_id.to_string(),
+        start_time: period.starts_at.map(stamp),
+        end_time: Some(stamp(period.ends_at)),
+        close_time: Some(stamp(period.closed_at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(from: Option<i64>, until: Option<i64>) -> (Statement, Violations) {
+        let time = |seconds| Timestamp { seconds, nanos: 0 };
+        let (from, until) = (from.map(time), until.map(time));
+        let mut violations = Violations::default();
+        let id = "0190a0b0-c0d0-7000-8000-000000000001";
+        let statement = statement(&mut violations, id, (from.as_ref(), until.as_ref()));
+        (statement, violations)
+    }
+
+    #[test]
+    fn a_period_may_be_open_at_either_end_and_ends_after_it_begins() {
+        for (from, until) in [
+            (None, None),
+            (Some(5), None),
+            (None, Some(5)),
+            (Some(5), Some(6)),
+        ] {
+            let (statement, violations) = read(from, until);
+            assert!(violations.is_empty(), "{from:?} {until:?}");
+            assert!(statement.period.0 < statement.period.1);
+        }
+        for until in [5, 4] {
+            assert!(read(Some(5), Some(until)).1.has("until"));
+        }
+    }
+
+    #[test]
+    fn the_columns_name_reasons_as_the_contract_does() {
+        for one in Reason::ALL {
+            let name = format!("BILLING_REASON_{}", one.as_str().to_uppercase());
+            assert_eq!(reason(one).as_str_name(), name);
+        }
+    }
+}
