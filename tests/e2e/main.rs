@@ -50,6 +50,7 @@ mod restores;
 mod retention;
 mod rolling_restart;
 mod rosters_and_access;
+mod search;
 mod secrets_stay_secret;
 mod silence;
 mod statuses;

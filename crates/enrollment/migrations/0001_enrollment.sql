@@ -55,9 +55,11 @@ CREATE TABLE enrollment.students (
     student_id      uuid NOT NULL,         -- registered with a key: derived from the redemption id
     organization_id uuid NOT NULL,
     email           text,                     -- null once erased
-    email_folded    text,
+    email_folded    text COLLATE "C",         -- compared byte by byte, so that a beginning of it is a range of its index
     given_name      text NOT NULL,            -- empty once erased, like the family name
     family_name     text NOT NULL,
+    given_first     text COLLATE "C",         -- both names, folded, in either order; null once erased
+    family_first    text COLLATE "C",
     password_hash   text,                     -- PHC string, Argon2id
     issuer          text,
     subject         text,
@@ -69,11 +71,15 @@ CREATE TABLE enrollment.students (
     erased_at       timestamptz,
     CHECK ((issuer IS NULL) = (subject IS NULL)),
     CHECK ((email IS NULL) = (email_folded IS NULL)),
+    CHECK (erased_at IS NOT NULL OR (given_first IS NOT NULL AND family_first IS NOT NULL)),
     CHECK ((erased_at IS NULL) = (email IS NOT NULL)),
     CONSTRAINT students_erased_keep_nothing CHECK (erased_at IS NULL OR (given_name = '' AND family_name = ''
+        AND given_first IS NULL AND family_first IS NULL
         AND password_hash IS NULL AND issuer IS NULL AND request_fingerprint = '' AND NOT active))
 );
 CREATE INDEX students_organization ON enrollment.students (organization_id, student_id);
+CREATE INDEX students_given_first ON enrollment.students (organization_id, given_first, student_id);
+CREATE INDEX students_family_first ON enrollment.students (organization_id, family_first, student_id);
 CREATE INDEX students_erased ON enrollment.students (erased_at) WHERE erased_at IS NOT NULL;
 ALTER TABLE enrollment.students
     ADD CONSTRAINT students_email UNIQUE (organization_id, email_folded),

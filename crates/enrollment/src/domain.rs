@@ -17,6 +17,7 @@ pub mod invitation;
 pub mod key;
 pub mod organization;
 pub mod password;
+pub mod prefix;
 pub mod redemption;
 pub mod refusal;
 pub mod student;

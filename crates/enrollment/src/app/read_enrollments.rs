@@ -1,16 +1,20 @@
 //! Reading enrollments.
 
+use latchkey_service_kit::access::Scope;
 use latchkey_service_kit::paging::{Page, PageRequest};
 use uuid::Uuid;
 
 use super::read_classes::placed_class;
+use super::read_organizations::get_organization;
 use super::read_students::placed_student;
 use super::{Call, Error, Services};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::refusal::Refusal;
 use crate::store;
+use crate::store::classes::PlacedClass;
+use crate::store::enrollments::listing::Ground;
 
-pub use crate::store::enrollments::listing::{Place as EnrollmentPlace, Whose};
+pub use crate::store::enrollments::listing::{EnrollmentFilter, Place as EnrollmentPlace};
 
 /// One enrollment, if it exists for the caller.
 pub async fn get_enrollment(
@@ -26,39 +30,57 @@ pub async fn get_enrollment(
     Ok(found.enrollment)
 }
 
-/// A page of the enrollments of a class or student that are within reach, the newest first; with `status`, only those in
-/// it, by its stored name. `query` binds its token.
+/// A page of the enrollments within reach that pass `filter`, in the order of their places. `query` binds its token.
+///
+/// Refused with `ClassNotFound`, `StudentNotFound` or `OrganizationNotFound` if what the filter names does not exist for the
+/// caller; an organization that is not within reach as a whole does not.
 pub async fn list_enrollments(
     services: &Services,
     call: &Call,
-    whose: Whose,
-    status: Option<&str>,
+    filter: &EnrollmentFilter,
     page: &PageRequest<EnrollmentPlace>,
     query: &[&str],
 ) -> Result<Page<Enrollment>, Error> {
-    let (class_id, student_id) = match whose {
-        Whose::Class(class_id) => (Some(class_id), None),
-        Whose::Student {
-            student_id,
-            class_id,
-        } => (class_id, Some(student_id)),
-    };
-    if let Some(class_id) = class_id {
-        placed_class(services, call, class_id).await?;
+    let mut ground = None;
+    if let Some(organization_id) = filter.organization_id {
+        get_organization(services, call, organization_id).await?;
+        ground = Some(Ground {
+            organization_id,
+            only: None,
+        });
     }
-    if let Some(student_id) = student_id {
+    if let Some(class_id) = filter.class_id {
+        let class = placed_class(services, call, class_id).await?;
+        // Students of a class belong to its organization or to one below it.
+        ground = Some(Ground {
+            organization_id: class.class.organization_id,
+            only: call.scope.student.filter(|_| !whole(call, &class)),
+        });
+    }
+    if let Some(student_id) = filter.student_id {
         placed_student(services, call, student_id).await?;
     }
+    let searches = filter.name.is_some() || filter.email.is_some();
+    let ground = ground.filter(|_| searches && filter.student_id.is_none());
+    let mut connection = services.pool.acquire().await?;
     let rows = store::enrollments::listing::page(
-        &services.pool,
+        &mut connection,
         &call.scope,
-        whose,
-        status,
-        page.after,
+        filter,
+        ground,
+        page.after.as_ref(),
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| {
-        (last.enrolled_at, last.id)
-    }))
+    let found = Page::new(rows, page, query, |(_, place)| place.clone());
+    Ok(found.map(|(enrollment, _)| enrollment))
+}
+
+/// Whether the caller reaches all students of a class, not only themselves.
+fn whole(call: &Call, class: &PlacedClass) -> bool {
+    let others = Scope {
+        student: None,
+        ..call.scope.clone()
+    };
+    others.covers(&class.scope())
 }

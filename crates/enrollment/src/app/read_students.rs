@@ -9,7 +9,7 @@ use crate::domain::student::Student;
 use crate::store;
 use crate::store::students::PlacedStudent;
 
-pub use crate::store::students::listing::StudentFilter;
+pub use crate::store::students::listing::{Place as StudentPlace, StudentFilter};
 
 /// One student, if the account exists for the caller.
 pub async fn get_student(services: &Services, call: &Call, id: Uuid) -> Result<Student, Error> {
@@ -40,21 +40,21 @@ pub async fn batch_get_students(
     Ok(store::students::listing::within(&services.pool, &call.scope, ids).await?)
 }
 
-/// A page of the students within reach that pass `filter`, by id. `query` binds its token.
+/// A page of the students within reach that pass `filter`, in the order of their places. `query` binds its token.
 pub async fn list_students(
     services: &Services,
     call: &Call,
     filter: &StudentFilter,
-    page: &PageRequest<Uuid>,
+    page: &PageRequest<StudentPlace>,
     query: &[&str],
 ) -> Result<Page<Student>, Error> {
     let rows = store::students::listing::page(
         &services.pool,
         &call.scope,
         filter,
-        page.after,
+        page.after.as_ref(),
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| last.id))
+    Ok(Page::new(rows, page, query, |last| filter.place(last)))
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::email::EmailAddress;
+use super::email::{EmailAddress, fold};
+use super::prefix::Prefix;
 
 /// Who a student is elsewhere (OpenID Connect); unique over all organizations. Compared exactly, as the standard says.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -44,6 +45,24 @@ pub struct Student {
 }
 
 impl Student {
+    /// Both names, folded, the given name first: what a search by names compares.
+    pub fn given_first(&self) -> String {
+        fold(&format!("{} {}", self.given_name, self.family_name))
+    }
+
+    /// The same, the family name first.
+    pub fn family_first(&self) -> String {
+        fold(&format!("{} {}", self.family_name, self.given_name))
+    }
+
+    /// The text by which a search for names that begin with `prefix` finds the account and sorts it: the given name first if
+    /// that begins so, else the family name first; `None` if neither does.
+    pub fn found_by(&self, prefix: &Prefix) -> Option<String> {
+        [self.given_first(), self.family_first()]
+            .into_iter()
+            .find(|text| prefix.begins(text))
+    }
+
     /// The account at `now` without personal data: an id that means nobody any more.
     #[must_use]
     pub fn erased(self, now: DateTime<Utc>) -> Self {
@@ -95,6 +114,20 @@ pub(crate) mod tests {
             created_at: DateTime::default(),
             version: 1,
             erased_at: None,
+        }
+    }
+
+    #[test]
+    fn either_name_is_found_by_its_beginning_and_both_in_either_order() {
+        let found = |prefix: &str| student().found_by(&Prefix::new(prefix).unwrap());
+        for prefix in ["a", "ANN", "ann Ä", "Ann Ärger"] {
+            assert_eq!(found(prefix).unwrap(), "ann ärger", "{prefix}");
+        }
+        for prefix in ["ä", "ÄRGER", "Ärger A"] {
+            assert_eq!(found(prefix).unwrap(), "ärger ann", "{prefix}");
+        }
+        for prefix in ["nn", "rger", "ann b", "anna"] {
+            assert_eq!(found(prefix), None, "{prefix}");
         }
     }
 

@@ -105,17 +105,10 @@ impl EnrollmentService for Enrollments {
         let call = call::of(&request)?;
         let list = read::list(&request.into_inner())?;
         let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
-        let found = list_enrollments(
-            &self.services,
-            &call,
-            list.whose,
-            list.status,
-            &list.page,
-            &query,
-        )
-        .await
-        .map_err(errors::status)?
-        .map(|one| write::enrollment(&one));
+        let found = list_enrollments(&self.services, &call, &list.filter, &list.page, &query)
+            .await
+            .map_err(errors::status)?
+            .map(|one| write::enrollment(&one));
         Ok(Response::new(proto::ListEnrollmentsResponse {
             enrollments: found.items,
             next_page_token: found.next_page_token,

@@ -8,6 +8,7 @@ use latchkey_service_kit::validation::Violations;
 use prost_types::{FieldMask, Timestamp};
 use uuid::Uuid;
 
+use crate::domain::prefix::Prefix;
 use crate::domain::warning::Warning;
 
 /// An instant as messages carry it.
@@ -36,6 +37,15 @@ pub(super) fn name(violations: &mut Violations, field: &str, text: &str) -> Stri
         violations.add(field, "must not be empty");
     }
     text.to_owned()
+}
+
+/// What a text is to begin with; `None` if it may begin with anything.
+pub(super) fn prefix(violations: &mut Violations, field: &str, text: &str) -> Option<Prefix> {
+    violations.line(field, text);
+    let prefix = Prefix::new(text);
+    let blank = prefix.is_none() && !text.is_empty();
+    violations.check(field, !blank, "must not be blank");
+    prefix
 }
 
 /// The fields that an update names.

@@ -182,9 +182,9 @@ pub async fn insert(
         r#"
         INSERT INTO enrollment.students (
             student_id, organization_id, email, email_folded, given_name, family_name, password_hash, issuer, subject,
-            active, request_id, request_fingerprint
+            active, request_id, request_fingerprint, given_first, family_first
         )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         ON CONFLICT DO NOTHING
         RETURNING created_at
         "#,
@@ -200,6 +200,8 @@ pub async fn insert(
         student.active,
         request_id,
         fingerprint,
+        student.given_first(),
+        student.family_first(),
     )
     .fetch_optional(connection)
     .await
@@ -244,7 +246,8 @@ pub async fn update(connection: &mut PgConnection, student: &Student) -> sqlx::R
     let done = sqlx::query!(
         r#"
         UPDATE enrollment.students
-        SET email = $2, email_folded = $3, given_name = $4, family_name = $5, active = $6, version = $7
+        SET email = $2, email_folded = $3, given_name = $4, family_name = $5, active = $6, version = $7, given_first = $8,
+            family_first = $9
         WHERE student_id = $1
         "#,
         student.id,
@@ -254,6 +257,8 @@ pub async fn update(connection: &mut PgConnection, student: &Student) -> sqlx::R
         student.family_name,
         student.active,
         student.version,
+        student.given_first(),
+        student.family_first(),
     )
     .execute(connection)
     .await;

@@ -21,8 +21,10 @@ SELECT pg_temp.id(n), pg_temp.id(1), 'course', 'Course', 'Class', '{ines}', '204
 FROM (VALUES (11, 'scheduled', 4), (12, 'cancelled', 0)) AS classes (n, status, seats);
 
 INSERT INTO enrollment.students
-    (student_id, organization_id, email, email_folded, given_name, family_name, issuer, subject, request_id, request_fingerprint)
+    (student_id, organization_id, email, email_folded, given_name, family_name, given_first, family_first, issuer, subject,
+     request_id, request_fingerprint)
 SELECT pg_temp.id(n), pg_temp.id(organization), n || '@example.com', n || '@example.com', 'Sam', 'Student',
+    'sam student', 'student sam',
     'https://issuer.example.com', n::text, pg_temp.id(request), ''
 FROM (VALUES (21, 1, 121), (22, 2, 122), (23, 1, 123), (24, 1, 124), (25, 1, 45), (26, 1, 126), (27, 1, 127)) AS students (n, organization, request);
 

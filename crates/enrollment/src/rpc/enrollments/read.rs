@@ -4,45 +4,35 @@ use latchkey_proto::enrollment::v1 as proto;
 use latchkey_service_kit::paging::PageRequest;
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
-use uuid::Uuid;
 
 use crate::app::change_status::StatusChange;
 use crate::app::enroll_student::DirectEnrollment;
-use crate::app::read_enrollments::{EnrollmentPlace, Whose};
+use crate::app::read_enrollments::{EnrollmentFilter, EnrollmentPlace};
 use crate::domain::enrollment::Status;
-use crate::rpc::messages::{optional_id, optional_text};
+use crate::domain::prefix::Prefix;
+use crate::rpc::messages::{optional_id, optional_text, prefix};
 
 /// A list that is wanted.
 #[derive(Debug)]
 pub(super) struct List {
-    pub(super) whose: Whose,
-    pub(super) status: Option<&'static str>,
+    pub(super) filter: EnrollmentFilter,
     pub(super) page: PageRequest<EnrollmentPlace>,
     pub(super) query: Vec<String>,
 }
 
 pub(super) fn list(message: &proto::ListEnrollmentsRequest) -> Result<List, ApiError> {
     let mut violations = Violations::of(message);
-    let class_id = violations.optional_uuid("class_id", &message.class_id);
-    let student_id = violations.optional_uuid("student_id", &message.student_id);
-    if message.class_id.is_empty() && message.student_id.is_empty() {
-        for field in ["class_id", "student_id"] {
-            violations.add(field, "one of `class_id` and `student_id` must be set");
-        }
-    }
-    let whose = match (student_id, class_id) {
-        (None, class_id) => Whose::Class(class_id.unwrap_or(Uuid::nil())),
-        (Some(student_id), class_id) => Whose::Student {
-            student_id,
-            class_id,
-        },
-    };
-    let status = status(message.status).map(Status::as_str);
+    let filter = filter(&mut violations, message);
+    let text = |prefix: Option<&Prefix>| prefix.map_or("", Prefix::first).to_owned();
     let query = vec![
         "ListEnrollments".to_owned(),
-        optional_id(class_id),
-        optional_id(student_id),
-        status.unwrap_or_default().to_owned(),
+        optional_id(filter.class_id),
+        optional_id(filter.student_id),
+        optional_id(filter.organization_id),
+        filter.status.unwrap_or_default().to_owned(),
+        format!("{:?} {:?}", filter.status_from, filter.status_until),
+        text(filter.name.as_ref()),
+        text(filter.email.as_ref()),
     ];
     let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(
@@ -53,11 +43,49 @@ pub(super) fn list(message: &proto::ListEnrollmentsRequest) -> Result<List, ApiE
     );
     violations.finish()?;
     Ok(List {
-        whose,
-        status,
+        filter,
         page,
         query,
     })
+}
+
+fn filter(
+    violations: &mut Violations,
+    message: &proto::ListEnrollmentsRequest,
+) -> EnrollmentFilter {
+    let ids = [
+        ("class_id", &message.class_id),
+        ("student_id", &message.student_id),
+        ("organization_id", &message.organization_id),
+    ];
+    if ids.iter().all(|(_, id)| id.is_empty()) {
+        for (field, _) in ids {
+            violations.add(
+                field,
+                "one of `class_id`, `student_id` and `organization_id` must be set",
+            );
+        }
+    }
+    let [class_id, student_id, organization_id] =
+        ids.map(|(field, id)| violations.optional_uuid(field, id));
+    EnrollmentFilter {
+        class_id,
+        student_id,
+        organization_id,
+        status: status(message.status).map(Status::as_str),
+        status_from: violations.optional_timestamp("status_from", message.status_from.as_ref()),
+        status_until: violations.optional_timestamp("status_until", message.status_until.as_ref()),
+        name: prefix(
+            violations,
+            "student_name_prefix",
+            &message.student_name_prefix,
+        ),
+        email: prefix(
+            violations,
+            "student_email_prefix",
+            &message.student_email_prefix,
+        ),
+    }
 }
 
 /// A direct enrollment that is wanted.
@@ -105,9 +133,11 @@ fn status(number: i32) -> Option<Status> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
-    fn message(class: u128, student: u128) -> proto::ListEnrollmentsRequest {
+    fn message(class: u128, student: u128, organization: u128) -> proto::ListEnrollmentsRequest {
         let id = |id: u128| match id {
             0 => String::new(),
             id => Uuid::from_u128(id).to_string(),
@@ -115,43 +145,75 @@ mod tests {
         proto::ListEnrollmentsRequest {
             class_id: id(class),
             student_id: id(student),
+            organization_id: id(organization),
             ..Default::default()
         }
     }
 
     #[test]
-    fn by_class_by_student_or_by_both_but_not_by_nothing() {
-        let (class_id, student_id) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let whose = |class, student| list(&message(class, student)).map(|list| list.whose);
-        assert_eq!(whose(1, 0).unwrap(), Whose::Class(class_id));
-        let in_all = Whose::Student {
-            student_id,
-            class_id: None,
-        };
-        assert_eq!(whose(0, 2).unwrap(), in_all);
-        let in_one = Whose::Student {
-            student_id,
-            class_id: Some(class_id),
-        };
-        assert_eq!(whose(1, 2).unwrap(), in_one);
-        let error = whose(0, 0).unwrap_err();
+    fn by_class_student_or_organization_but_not_by_nothing() {
+        for (class, student, organization) in [(1, 0, 0), (0, 2, 0), (0, 0, 3), (1, 2, 3)] {
+            let filter = list(&message(class, student, organization)).unwrap().filter;
+            let id = |id| (id != 0).then(|| Uuid::from_u128(id));
+            assert_eq!(filter.class_id, id(class));
+            assert_eq!(filter.student_id, id(student));
+            assert_eq!(filter.organization_id, id(organization));
+        }
+        let error = list(&message(0, 0, 0)).unwrap_err();
         let fields: Vec<&str> = error
             .violations()
             .iter()
             .map(|violation| violation.field.as_str())
             .collect();
-        assert_eq!(fields, ["class_id", "student_id"]);
+        assert_eq!(fields, ["class_id", "student_id", "organization_id"]);
+    }
+
+    #[test]
+    fn a_beginning_is_folded_and_not_blank() {
+        let mut message = message(1, 0, 0);
+        message.student_name_prefix = " \u{c4}r".to_owned();
+        let filter = list(&message).unwrap().filter;
+        assert_eq!(filter.name.unwrap().first(), "\u{e4}r");
+        message.student_name_prefix = " ".to_owned();
+        assert!(list(&message).is_err());
     }
 
     #[test]
     fn every_filter_binds_the_pages() {
-        let queries: Vec<Vec<String>> = [message(1, 0), message(0, 1), message(1, 2)]
+        let ids = [
+            message(1, 0, 0),
+            message(0, 1, 0),
+            message(0, 0, 1),
+            message(1, 2, 3),
+        ];
+        let mut messages: Vec<proto::ListEnrollmentsRequest> = ids
             .into_iter()
             .flat_map(|message| (0..8).map(move |status| (message.clone(), status)))
-            .map(|(mut message, status)| {
-                message.status = status;
-                list(&message).unwrap().query
-            })
+            .map(|(message, status)| proto::ListEnrollmentsRequest { status, ..message })
+            .collect();
+        let time = Some(prost_types::Timestamp::default());
+        let text = "ann".to_owned();
+        messages.extend([
+            proto::ListEnrollmentsRequest {
+                status_from: time,
+                ..message(1, 0, 0)
+            },
+            proto::ListEnrollmentsRequest {
+                status_until: time,
+                ..message(1, 0, 0)
+            },
+            proto::ListEnrollmentsRequest {
+                student_name_prefix: text.clone(),
+                ..message(1, 0, 0)
+            },
+            proto::ListEnrollmentsRequest {
+                student_email_prefix: text,
+                ..message(1, 0, 0)
+            },
+        ]);
+        let queries: Vec<Vec<String>> = messages
+            .iter()
+            .map(|message| list(message).unwrap().query)
             .collect();
         for (index, one) in queries.iter().enumerate() {
             assert!(!queries[index + 1..].contains(one), "{one:?}");

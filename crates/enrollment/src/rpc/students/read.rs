@@ -7,11 +7,12 @@ use latchkey_service_kit::validation::Violations;
 use uuid::Uuid;
 
 use crate::app::create_student::{Credential, NewStudent};
-use crate::app::read_students::StudentFilter;
+use crate::app::read_students::{StudentFilter, StudentPlace};
 use crate::app::update_student::StudentChange;
 use crate::domain::email::{EmailAddress, fold};
+use crate::domain::prefix::Prefix;
 use crate::domain::student::ExternalIdentity;
-use crate::rpc::messages::{mask, name, optional_id, optional_text};
+use crate::rpc::messages::{mask, name, optional_id, optional_text, prefix};
 
 /// The fields of a student that an update can change.
 const FIELDS: &[&str] = &["email", "given_name", "family_name"];
@@ -19,7 +20,7 @@ const FIELDS: &[&str] = &["email", "given_name", "family_name"];
 /// A list that is wanted.
 pub(super) struct List {
     pub(super) filter: StudentFilter,
-    pub(super) page: PageRequest<Uuid>,
+    pub(super) page: PageRequest<StudentPlace>,
     pub(super) query: Vec<String>,
 }
 
@@ -89,11 +90,18 @@ pub(super) fn list(message: &proto::ListStudentsRequest) -> Result<List, ApiErro
     let filter = StudentFilter {
         organization_id: violations.optional_uuid("organization_id", &message.organization_id),
         email_folded: optional_text(&message.email).map(fold),
+        name: prefix(&mut violations, "name_prefix", &message.name_prefix),
+        email: prefix(&mut violations, "email_prefix", &message.email_prefix),
+        active: active(message.state()),
     };
+    let text = |prefix: Option<&Prefix>| prefix.map_or("", Prefix::first).to_owned();
     let query = vec![
         "ListStudents".to_owned(),
         optional_id(filter.organization_id),
         filter.email_folded.clone().unwrap_or_default(),
+        text(filter.name.as_ref()),
+        text(filter.email.as_ref()),
+        format!("{:?}", filter.active),
     ];
     let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(
@@ -108,6 +116,15 @@ pub(super) fn list(message: &proto::ListStudentsRequest) -> Result<List, ApiErro
         page,
         query,
     })
+}
+
+/// Whether accounts are to be active or not; `None` if either will do.
+fn active(state: proto::StudentState) -> Option<bool> {
+    match state {
+        proto::StudentState::Unspecified => None,
+        proto::StudentState::Active => Some(true),
+        proto::StudentState::Inactive => Some(false),
+    }
 }
 
 pub(super) fn change(

@@ -84,7 +84,7 @@ pub async fn erase(connection: &mut PgConnection, erased: &Student) -> sqlx::Res
     sqlx::query!(
         r#"
         UPDATE enrollment.students
-        SET email = NULL, email_folded = NULL, given_name = '', family_name = '', password_hash = NULL, issuer = NULL,
+        SET email = NULL, email_folded = NULL, given_name = '', family_name = '', given_first = NULL, family_first = NULL, password_hash = NULL, issuer = NULL,
             subject = NULL, request_fingerprint = '', active = false, erased_at = $2, version = $3
         WHERE student_id = $1
         "#,

@@ -1,10 +1,13 @@
 //! Lists of students, each way into the table a statement of its own: plans are generic.
 
+mod search;
+
 use latchkey_service_kit::access::Scope;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{StudentRow, students};
+use crate::domain::prefix::Prefix;
 use crate::domain::student::Student;
 
 /// Which students to list. Filters are joined with AND; an unset one lets everything through.
@@ -14,29 +17,55 @@ pub struct StudentFilter {
     pub organization_id: Option<Uuid>,
     /// Only the one with this folded e-mail address.
     pub email_folded: Option<String>,
+    /// Only those with a name that begins so.
+    pub name: Option<Prefix>,
+    /// Only those whose e-mail address begins so.
+    pub email: Option<Prefix>,
+    /// Only active ones, or only others.
+    pub active: Option<bool>,
 }
 
-/// Students within `scope` that pass `filter`, by id, after the id `after`, at most `limit`.
+/// Where a student stands in a list: by the text that is searched for, if one is, then by id.
+pub type Place = (String, Uuid);
+
+impl StudentFilter {
+    /// Where `student`, who passes the filter, stands.
+    pub fn place(&self, student: &Student) -> Place {
+        let text = match (&self.email, &self.name) {
+            (Some(_), _) => Some(student.email.folded().to_owned()),
+            (None, Some(name)) => student.found_by(name),
+            (None, None) => None,
+        };
+        (text.unwrap_or_default(), student.id)
+    }
+}
+
+/// Students within `scope` that pass `filter`, in the order of their places, after the place `after`, at most `limit`.
 pub async fn page(
     executor: impl PgExecutor<'_>,
     scope: &Scope,
     filter: &StudentFilter,
-    after: Option<Uuid>,
+    after: Option<&Place>,
     limit: i64,
 ) -> sqlx::Result<Vec<Student>> {
-    let after = after.unwrap_or(Uuid::nil());
+    if filter.email.is_some() || filter.name.is_some() {
+        return search::page(executor, scope, filter, after, limit).await;
+    }
+    let after = after.map_or(Uuid::nil(), |(_, id)| *id);
+    let (organization, active) = (filter.organization_id, filter.active);
     let rows = if let Some(email) = &filter.email_folded {
-        by_email(executor, scope, filter.organization_id, email, after, limit).await?
+        by_email(executor, scope, (organization, email), active, after, limit).await?
     } else if scope.everything && filter.organization_id.is_none() {
         students!(
-            "WHERE s.student_id > $1 ORDER BY s.student_id LIMIT $2",
+            "WHERE s.student_id > $1 AND ($3::bool IS NULL OR s.active = $3) ORDER BY s.student_id LIMIT $2",
             after,
-            limit
+            limit,
+            active as _,
         )
         .fetch_all(executor)
         .await?
     } else {
-        within_reach(executor, scope, filter.organization_id, after, limit).await?
+        within_reach(executor, scope, organization, active, after, limit).await?
     };
     Ok(rows.into_iter().map(Student::from).collect())
 }
@@ -45,8 +74,8 @@ pub async fn page(
 async fn by_email(
     executor: impl PgExecutor<'_>,
     scope: &Scope,
-    organization: Option<Uuid>,
-    email_folded: &str,
+    (organization, email_folded): (Option<Uuid>, &str),
+    active: Option<bool>,
     after: Uuid,
     limit: i64,
 ) -> sqlx::Result<Vec<StudentRow>> {
@@ -67,6 +96,7 @@ async fn by_email(
                 JOIN enrollment.classes c ON c.class_id = e.class_id
                 WHERE e.student_id = s.student_id AND c.instructors @> ARRAY[$7]::text[]
            ))
+           AND ($9::bool IS NULL OR s.active = $9)
          ORDER BY s.student_id LIMIT $2",
         after,
         limit,
@@ -76,6 +106,7 @@ async fn by_email(
         scope.organization as _,
         scope.instructor as _,
         scope.student as _,
+        active as _,
     )
     .fetch_all(executor)
     .await
@@ -87,6 +118,7 @@ async fn within_reach(
     executor: impl PgExecutor<'_>,
     scope: &Scope,
     organization: Option<Uuid>,
+    active: Option<bool>,
     after: Uuid,
     limit: i64,
 ) -> sqlx::Result<Vec<StudentRow>> {
@@ -106,6 +138,7 @@ async fn within_reach(
             CROSS JOIN LATERAL (
                 SELECT x.student_id FROM enrollment.students x
                 WHERE x.organization_id = reached.organization_id AND x.student_id > $1
+                  AND ($7::bool IS NULL OR x.active = $7)
                 ORDER BY x.student_id LIMIT $2
             ) first
             UNION
@@ -122,7 +155,7 @@ async fn within_reach(
             UNION
             SELECT $6::uuid
          ) found ON found.student_id = s.student_id
-         WHERE s.student_id > $1 AND ($3::uuid IS NULL OR s.organization_id = $3)
+         WHERE s.student_id > $1 AND ($3::uuid IS NULL OR s.organization_id = $3) AND ($7::bool IS NULL OR s.active = $7)
          ORDER BY s.student_id LIMIT $2",
         after,
         limit,
@@ -130,6 +163,7 @@ async fn within_reach(
         reached as _,
         scope.instructor as _,
         scope.student as _,
+        active as _,
     )
     .fetch_all(executor)
     .await

@@ -33,6 +33,8 @@ pub async fn insert(
     let folded: Vec<&str> = new.iter().map(|one| one.student.email.folded()).collect();
     let given: Vec<&str> = new.iter().map(|one| &*one.student.given_name).collect();
     let family: Vec<&str> = new.iter().map(|one| &*one.student.family_name).collect();
+    let given_first: Vec<String> = new.iter().map(|one| one.student.given_first()).collect();
+    let family_first: Vec<String> = new.iter().map(|one| one.student.family_first()).collect();
     let hashes: Vec<Option<&str>> = new.iter().map(|one| one.password_hash).collect();
     let issuers: Vec<Option<&str>> = identities()
         .map(|one| one.map(|one| &*one.issuer))
@@ -46,12 +48,12 @@ pub async fn insert(
         r#"
         INSERT INTO enrollment.students (
             student_id, organization_id, email, email_folded, given_name, family_name, password_hash, issuer, subject,
-            request_id, request_fingerprint, created_at
+            request_id, request_fingerprint, given_first, family_first, created_at
         )
-        SELECT n.*, $12
+        SELECT n.*, $14
         FROM unnest(
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-            $10::uuid[], $11::bytea[]
+            $10::uuid[], $11::bytea[], $12::text[], $13::text[]
         ) AS n
         "#,
         &ids,
@@ -65,6 +67,8 @@ pub async fn insert(
         &subjects as _,
         &redemptions,
         &fingerprints as _,
+        &given_first,
+        &family_first,
         now,
     )
     .execute(connection)

@@ -69,7 +69,7 @@ pub(super) async fn organizations_and_students(
         SELECT s.student_id::text AS "id!", format('erased at %s', s.erased_at) AS "found!"
         FROM enrollment.students s
         WHERE s.erased_at IS NOT NULL AND (s.active OR s.email IS NOT NULL OR s.email_folded IS NOT NULL OR s.given_name <> ''
-            OR s.family_name <> '' OR s.password_hash IS NOT NULL OR s.issuer IS NOT NULL OR s.subject IS NOT NULL)
+            OR s.family_name <> '' OR s.given_first IS NOT NULL OR s.family_first IS NOT NULL OR s.password_hash IS NOT NULL OR s.issuer IS NOT NULL OR s.subject IS NOT NULL)
         ORDER BY 1
         "#
     );

@@ -1,0 +1,206 @@
+//! At a million rows: each search walks an index, and touches few pages of it however much there is.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use crate::harness::cluster::cluster;
+
+/// More pages of the database than a page of any list needs, by far: a scan of a million rows takes some ten thousand.
+const PAGES: u64 = 2_000;
+
+/// A million students, each enrolled once, in one organization, a thousand in each class.
+const MILLION: [(&str, &str); 3] = [
+    (
+        "classes",
+        "INSERT INTO enrollment.organizations (organization_id, ancestor_ids, display_name, request_id, request_fingerprint)
+         VALUES (pg_temp.id(1), '{}', 'Academy', pg_temp.id(1), '');
+         INSERT INTO enrollment.classes (class_id, organization_id, course_id, course_name, name, instructors, starts_at,
+            ends_at, time_zone, minimum_students, maximum_students, maximum_is_default, post_class_days, status,
+            event_key_window, request_id, request_fingerprint)
+         SELECT pg_temp.id(n), pg_temp.id(1), 'course', 'Course', 'Class', '{ines}', now(), now() + interval '1 day', 'UTC',
+            0, 1000, false, 180, 'scheduled', 'until_class_ends', pg_temp.id(n), ''
+         FROM generate_series(1, 1000) AS n",
+    ),
+    (
+        "students",
+        "INSERT INTO enrollment.students (student_id, organization_id, email, email_folded, given_name, family_name,
+            given_first, family_first, request_id, request_fingerprint)
+         SELECT pg_temp.id(n), pg_temp.id(1), m || '@example.com', m || '@example.com', left(m, 6), right(m, 6),
+            left(m, 6) || ' ' || right(m, 6), right(m, 6) || ' ' || left(m, 6), pg_temp.id(n), ''
+         FROM (SELECT n, md5(n::text) AS m FROM generate_series(1, 1000000) AS n) AS numbers",
+    ),
+    (
+        "enrollments",
+        "INSERT INTO enrollment.enrollments (enrollment_id, class_id, organization_id, student_id, status, status_since,
+            holds_key, enrolled_at)
+         SELECT pg_temp.id(n), pg_temp.id(n % 1000 + 1), pg_temp.id(1), pg_temp.id(n), 'enrolled',
+            timestamptz '2030-01-01Z' + n * interval '1 second', false, timestamptz '2030-01-01Z' + n * interval '1 second'
+         FROM generate_series(1, 1000000) AS n",
+    ),
+];
+
+/// A statement by a part of its text, and what a call binds to it.
+struct Search {
+    part: &'static str,
+    arguments: &'static str,
+}
+
+const SEARCHES: [Search; 9] = [
+    Search {
+        part: "CASE WHEN s.given_first",
+        arguments: "'abc', pg_temp.id(0), 'abc', 'abd', 51, NULL, pg_temp.id(1), false, NULL, NULL, NULL, 'abc', 'abd', NULL",
+    },
+    // One letter, of which there are a hundred thousand, and a page in the middle of them.
+    Search {
+        part: "CASE WHEN s.given_first",
+        arguments: "'a8', pg_temp.id(0), 'a', 'b', 51, NULL, pg_temp.id(1), false, NULL, NULL, true, 'a', 'b', NULL",
+    },
+    Search {
+        part: "CASE WHEN s.email_folded",
+        arguments: "'a', pg_temp.id(0), 'a', 'b', 51, NULL, NULL, true, NULL, NULL, NULL, NULL, NULL, NULL",
+    },
+    Search {
+        part: "(e.status_since, e.enrollment_id) < ",
+        arguments: "'infinity', pg_temp.id(0), pg_temp.id(1), 51, NULL, '1970-01-01'",
+    },
+    Search {
+        part: "(e.status_since, e.enrollment_id) < ",
+        arguments: "'2030-01-08', pg_temp.id(0), pg_temp.id(1), 51, 'enrolled', '2030-01-02'",
+    },
+    Search {
+        part: "UNION ALL (SELECT x.given_first",
+        arguments: "pg_temp.id(1), 'b', NULL, 'a', pg_temp.id(0), NULL, 52, NULL, pg_temp.id(1), NULL, NULL, 'a', 'b'",
+    },
+    Search {
+        part: "UNION ALL (SELECT x.email_folded",
+        arguments: "pg_temp.id(1), 'abd', NULL, 'abc', pg_temp.id(0), NULL, 52, NULL, NULL, NULL, NULL, NULL, NULL",
+    },
+    Search {
+        part: "(i.status_since, i.enrollment_id)",
+        arguments: "ARRAY[pg_temp.id(1)], '1970-01-01', 'infinity', pg_temp.id(0), '1970-01-01', pg_temp.id(0), 0, 51, 3600",
+    },
+    Search {
+        part: "(i.status_since, i.enrollment_id)",
+        arguments: "ARRAY[pg_temp.id(1)], '1970-01-01', 'infinity', pg_temp.id(1), '2030-01-08', pg_temp.id(0), 0, 51, 3600",
+    },
+];
+
+/// The checked statement of the enrollment service with `part` in it.
+fn statement(part: &str) -> String {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.sqlx");
+    let files = std::fs::read_dir(directory).expect("the checked statements");
+    let read = |file: std::fs::DirEntry| std::fs::read_to_string(file.path()).expect("a file");
+    let mut found = files
+        .map(|file| read(file.expect("a file")))
+        .map(|text| serde_json::from_str::<Value>(&text).expect("JSON"))
+        .map(|file| file["query"].as_str().expect("a statement").to_owned())
+        .filter(|statement| statement.contains(part));
+    let statement = found
+        .next()
+        .unwrap_or_else(|| panic!("no statement has {part}"));
+    assert_eq!(found.next(), None, "several have {part}");
+    statement
+}
+
+async fn run(database: &mut PgConnection, sql: &str) {
+    let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+    statement
+        .execute(database)
+        .await
+        .unwrap_or_else(|error| panic!("{error} in {sql}"));
+}
+
+/// Fills a table, whose indexes are made when all is there: that takes a third of the time.
+async fn fill(database: &mut PgConnection, table: &str, sql: &str) {
+    let indexes = format!(
+        "SELECT indexdef, schemaname || '.' || indexname FROM pg_indexes
+         WHERE schemaname = 'enrollment' AND tablename = '{table}'
+           AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE conname IS NOT NULL)"
+    );
+    let rows = sqlx::raw_sql(AssertSqlSafe(indexes))
+        .fetch_all(&mut *database)
+        .await;
+    let indexes: Vec<(String, String)> = rows
+        .expect("indexes")
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    for (_, name) in &indexes {
+        run(database, &format!("DROP INDEX {name}")).await;
+    }
+    run(database, sql).await;
+    for (definition, _) in &indexes {
+        run(database, definition).await;
+    }
+    run(database, &format!("VACUUM ANALYZE enrollment.{table}")).await;
+}
+
+/// Every kind of node of a plan, with the table or index it reads.
+fn nodes(plan: &Value, found: &mut Vec<String>) {
+    let text = |field: &str| plan[field].as_str().unwrap_or_default().to_owned();
+    found.push(format!(
+        "{} {}{}",
+        text("Node Type"),
+        text("Relation Name"),
+        text("Index Name")
+    ));
+    for inner in plan["Plans"].as_array().into_iter().flatten() {
+        nodes(inner, found);
+    }
+}
+
+#[tokio::test]
+async fn each_search_walks_an_index_and_touches_few_pages_of_a_million_rows() {
+    let own = cluster().database().await;
+    let mut database = PgConnection::connect_with(&own.admin)
+        .await
+        .expect("a connection");
+    let began = Instant::now();
+    run(
+        &mut database,
+        "SET synchronous_commit = off;
+         CREATE FUNCTION pg_temp.id(n int) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT lpad(to_hex(n), 32, '0')::uuid $$",
+    )
+    .await;
+    for (table, sql) in MILLION {
+        fill(&mut database, table, sql).await;
+    }
+    println!("filled in {:?}", began.elapsed());
+    // As the services' connections have it.
+    run(
+        &mut database,
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off",
+    )
+    .await;
+    for Search { part, arguments } in SEARCHES {
+        let statement = statement(part);
+        run(&mut database, "DEALLOCATE ALL").await;
+        run(&mut database, &format!("PREPARE search AS {statement}")).await;
+        let explain =
+            format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE search ({arguments})");
+        let row = sqlx::raw_sql(AssertSqlSafe(explain))
+            .fetch_one(&mut database)
+            .await;
+        let plan: Value = row.unwrap_or_else(|error| panic!("{error}: {part}")).get(0);
+        let plan = &plan[0]["Plan"];
+        let pages = ["Shared Hit Blocks", "Shared Read Blocks"].map(|one| plan[one].as_u64());
+        let pages: u64 = pages.into_iter().flatten().sum();
+        println!("{pages} pages, {} rows: {part}", plan["Actual Rows"]);
+        let mut all = Vec::new();
+        nodes(plan, &mut all);
+        // Of organizations there are few.
+        let scans =
+            |node: &String| node.starts_with("Seq Scan") && !node.ends_with("organizations");
+        let scanned = all.iter().any(scans);
+        assert!(!scanned && pages < PAGES, "{pages} pages: {part}\n{plan:#}");
+        assert!(
+            plan["Actual Rows"].as_f64() > Some(40.0),
+            "{part} finds too few\n{plan:#}"
+        );
+    }
+    drop(database);
+    cluster().drop_database(&own.name).await;
+}
