@@ -13,7 +13,7 @@ use crate::harness::{ClassDraft, Organization, Stack, new_id, refused};
 
 async fn is_there(stack: &Stack, class_id: &str) -> bool {
     let mut connection = stack.database().await;
-    let counted = sqlx::query("SELECT count(*) FROM keys.grants WHERE class_id = $1::text::uuid")
+    let counted = sqlx::query("SELECT count(*) FROM keys.grants WHERE grant_id = $1::text::uuid")
         .bind(class_id)
         .fetch_one(&mut connection)
         .await;

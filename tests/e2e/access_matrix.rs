@@ -64,6 +64,7 @@ impl Shows {
             _ if !list => Self::Answer,
             "ListClasses" => Self::Id(scene.class.class_id.clone()),
             "ListStudents" | "BatchGetStudents" => Self::Id(scene.student.student_id.clone()),
+            "ListKeyPools" => Self::Id(scene.pool_id.clone()),
             "ListTrainingKeys" => Self::Id(scene.key.key_id.clone()),
             "ListRedemptions" => Self::Id(scene.enrollment.enrollment_id.clone()),
             "ListOrganizations" | "ListAuditEvents" => Self::Something,

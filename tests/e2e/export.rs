@@ -29,8 +29,7 @@ use crate::harness::{
 
 use bulk::{Bulk, fill};
 
-const CSV_HEADER: &str =
-    r#""code","kind","class_id","class_name","status","redeemed_by","redeemed_at""#;
+const CSV_HEADER: &str = r#""code","kind","class_id","class_name","status","redeemed_by","redeemed_at","pool_id","pool_name""#;
 
 /// A name that a spreadsheet takes for a formula, in a file that has to quote it.
 const NAME: &str = "=HYPERLINK(\"http://example.com\",\"Linux\")";

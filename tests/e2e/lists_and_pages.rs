@@ -16,7 +16,7 @@ use tonic_types::StatusExt;
 use crate::harness::dynamic::{call, methods, pool};
 use crate::harness::world::come_in;
 use crate::harness::{
-    Caller, ClassDraft, Organization, Stack, at, invariants, new_id, now, reason_of,
+    Caller, ClassDraft, Organization, PoolDraft, Stack, at, invariants, new_id, now, reason_of,
 };
 
 /// How many things every list of the scene shows at least.
@@ -138,13 +138,14 @@ fn moment(time: DateTime<Utc>) -> Value {
     Value::Message(message)
 }
 
-/// Every list there is, with something in it, and another filter for which its tokens are not.
-async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
+/// An organization that has some of everything: with the id of its class.
+async fn furnished(stack: &Stack) -> (Organization<'_>, String) {
     let organization = Organization::new(stack).await;
     let (class, code) = organization.event_class(ClassDraft::new()).await;
     for student in organization.students(ITEMS).await {
         organization.child().await;
         organization.class(ClassDraft::new()).await;
+        organization.pool(PoolDraft::new()).await;
         come_in(stack, &student, &code).await;
     }
     organization.generate(&class.class_id, 5).await;
@@ -152,10 +153,15 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         organization.close_period(now()).await;
     }
     invariants::hold(stack).await;
+    (organization, class.class_id)
+}
 
+/// Every list there is, with something in it, and another filter for which its tokens are not.
+async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
+    let (organization, class_id) = furnished(stack).await;
     let below = [("parent_id", text(&organization.id))];
     let within = [("organization_id", text(&organization.id))];
-    let in_class = [("class_id", text(&class.class_id))];
+    let in_class = [("class_id", text(&class_id))];
     let own = |name: &str, filters: &[(&'static str, Value)]| {
         List::of_enrollment(name, organization.manager(), filters)
     };
@@ -191,6 +197,10 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         (
             of_keys("ListTrainingKeys", &in_class),
             ("kind", choice(KeyKind::Enrollment)),
+        ),
+        (
+            of_keys("ListKeyPools", &within),
+            ("organization_id", text(&new_id())),
         ),
         (
             of_keys("ListAuditEvents", &within),

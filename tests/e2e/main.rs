@@ -40,6 +40,7 @@ mod overload;
 mod passwords;
 mod plans;
 mod planted_bugs;
+mod pools;
 mod races;
 mod readme_session;
 mod reasons;

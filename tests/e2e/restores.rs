@@ -11,9 +11,10 @@ use crate::harness::world::{come_in, generated, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, refused};
 
 /// Tables of each schema, those that are referred to first.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "keys.organizations",
     "keys.grants",
+    "keys.pools",
     "keys.training_keys",
     "keys.codes",
     "keys.marks",
@@ -21,12 +22,15 @@ const KEYS: [&str; 8] = [
     "keys.batches",
     "keys.audit_events",
 ];
-const ENROLLMENT: [&str; 8] = [
+const ENROLLMENT: [&str; 11] = [
     "enrollment.organizations",
     "enrollment.classes",
     "enrollment.students",
     "enrollment.redemptions",
     "enrollment.enrollments",
+    "enrollment.billing_closings",
+    "enrollment.billing_periods",
+    "enrollment.billing_lines",
     "enrollment.deliveries",
     "enrollment.requests",
     "enrollment.audit_events",
@@ -53,15 +57,28 @@ async fn back_up(stack: &Stack, tables: &[&str]) {
     }
 }
 
+/// The columns of `table` that are written: of all but those that the database computes.
+async fn columns(stack: &Stack, table: &str) -> String {
+    sqlx::query_scalar(
+        "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+         WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+    )
+    .bind(table)
+    .fetch_one(&mut stack.database().await)
+    .await
+    .expect("columns")
+}
+
 /// Puts the tables back; `and_then` is done in the same transaction.
 async fn restore(stack: &Stack, tables: &[&str], and_then: &str) {
-    let fill = tables.iter().map(|table| {
-        format!(
-            "INSERT INTO {table} SELECT * FROM public.{};",
-            copy_of(table)
-        )
-    });
-    let fill: String = fill.collect();
+    let mut fill = Vec::new();
+    for table in tables {
+        let (copy, columns) = (copy_of(table), columns(stack, table).await);
+        fill.push(format!(
+            "INSERT INTO {table} ({columns}) SELECT {columns} FROM public.{copy};"
+        ));
+    }
+    let fill = fill.concat();
     let all = tables.join(", ");
     execute(
         stack,

@@ -12,30 +12,48 @@ CREATE TABLE keys.organizations (
 CREATE INDEX organizations_ancestors ON keys.organizations USING gin (ancestor_ids);
 ALTER TABLE keys.organizations ADD PRIMARY KEY (organization_id);
 
+-- What keys open. A class is a copy of enrollment's; a pool is kept here alone, with its course in keys.pools.
 CREATE TABLE keys.grants (
-    class_id           uuid NOT NULL,
+    grant_id           uuid NOT NULL,
+    kind               text NOT NULL CHECK (kind IN ('class', 'pool')),
     organization_id    uuid NOT NULL,
     name               text NOT NULL,
     instructors        text[] NOT NULL,
     starts_at          timestamptz NOT NULL,
-    ends_at            timestamptz NOT NULL,
+    ends_at            timestamptz NOT NULL,  -- of a pool: when its keys expire
     event_key_until    timestamptz NOT NULL,
     time_zone          text NOT NULL,
     status             text NOT NULL CHECK (status IN ('creating', 'open', 'cancelled')),
-    maximum_keys       integer NOT NULL CHECK (maximum_keys >= 1),
+    maximum_keys       integer CHECK (maximum_keys >= 1), -- null: no limit
     maximum_is_default boolean NOT NULL,
     version            bigint NOT NULL CHECK (version >= 0),
-    put_at             timestamptz NOT NULL DEFAULT clock_timestamp()
+    put_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK (kind <> 'class' OR maximum_keys IS NOT NULL),
+    CHECK (kind <> 'pool' OR (status = 'open' AND maximum_keys IS NULL AND starts_at < ends_at))
 );
 CREATE INDEX grants_creating ON keys.grants (put_at) WHERE status = 'creating';
-ALTER TABLE keys.grants ADD PRIMARY KEY (class_id);
+ALTER TABLE keys.grants ADD PRIMARY KEY (grant_id);
+
+-- What only a pool has. Written under the lock of its grant.
+CREATE TABLE keys.pools (
+    pool_id              uuid NOT NULL REFERENCES keys.grants, -- UUIDv7: creation order
+    organization_id      uuid NOT NULL,
+    course_id            text NOT NULL,
+    course_name          text NOT NULL,
+    availability_seconds integer NOT NULL CHECK (availability_seconds BETWEEN 1 AND 15552000), -- 180 days at most
+    open_to_descendants  boolean NOT NULL,
+    created_at           timestamptz NOT NULL,
+    created_by           text NOT NULL
+);
+CREATE INDEX pools_organization ON keys.pools (organization_id, pool_id);
+ALTER TABLE keys.pools ADD PRIMARY KEY (pool_id);
 
 -- The record of a key: all that can change about it, and never its secret.
 CREATE TABLE keys.training_keys (
     key_id          uuid NOT NULL,         -- UUIDv7: creation order
-    kind            text NOT NULL CHECK (kind IN ('enrollment', 'event')),
+    kind            text NOT NULL CHECK (kind IN ('enrollment', 'event', 'pool')),
     organization_id uuid NOT NULL,
-    class_id        uuid NOT NULL REFERENCES keys.grants,
+    grant_id        uuid NOT NULL REFERENCES keys.grants, -- the class or pool it opens
     batch_id        uuid NOT NULL,            -- request id of the call that made it
     generation      integer NOT NULL CHECK (generation >= 1),
     masked_code     text NOT NULL,
@@ -46,11 +64,12 @@ CREATE TABLE keys.training_keys (
     revoked_by      text,
     revoke_reason   text,
     version         bigint NOT NULL DEFAULT 1 CHECK (version >= 1), -- of an event key: one more with each change
-    CHECK (kind = 'event' OR (generation = 1 AND NOT own_code)),
+    CHECK (kind = 'event' OR generation = 1),
+    CHECK (kind <> 'enrollment' OR NOT own_code),
     CHECK ((revoked_at IS NULL) = (revoked_by IS NULL))
 );
-CREATE UNIQUE INDEX training_keys_event ON keys.training_keys (class_id) WHERE kind = 'event';
-CREATE INDEX training_keys_class ON keys.training_keys (class_id, key_id);
+CREATE UNIQUE INDEX training_keys_event ON keys.training_keys (grant_id) WHERE kind = 'event';
+CREATE INDEX training_keys_grant ON keys.training_keys (grant_id, key_id);
 CREATE INDEX training_keys_organization ON keys.training_keys (organization_id, key_id);
 CREATE INDEX training_keys_batch ON keys.training_keys (batch_id, key_id);
 ALTER TABLE keys.training_keys ADD PRIMARY KEY (key_id);
@@ -94,31 +113,31 @@ CREATE INDEX marks_key ON keys.marks (key_id);
 CREATE TABLE keys.requests (
     request_id          uuid NOT NULL,
     organization_id     uuid NOT NULL,
-    class_id            uuid NOT NULL,
+    grant_id            uuid NOT NULL,        -- the class or pool it was about
     method              text NOT NULL,
     fingerprint         bytea NOT NULL,       -- keyed digest of what was asked
     fingerprint_version smallint NOT NULL,
     result              jsonb NOT NULL,       -- what is needed to answer again; never a code
     decided_at          timestamptz NOT NULL
 );
-CREATE INDEX requests_class ON keys.requests (class_id);
+CREATE INDEX requests_grant ON keys.requests (grant_id);
 ALTER TABLE keys.requests ADD PRIMARY KEY (request_id);
 
--- How far each generation of enrollment keys has come, written with every chunk of its keys. What is not made yet is reserved
+-- How far each generation of keys has come, written with every chunk of its keys. What is not made yet is reserved
 -- until `reserved_until` (docs/decisions/0019).
 CREATE TABLE keys.batches (
     batch_id        uuid NOT NULL,            -- the request id
     organization_id uuid NOT NULL,
-    class_id        uuid NOT NULL REFERENCES keys.grants,
+    grant_id        uuid NOT NULL REFERENCES keys.grants,
     wanted          integer NOT NULL,
     made            integer NOT NULL,
     last_key_id     uuid NOT NULL,            -- the next ones are greater: keys are told in the order of their ids
-    grant_version   bigint NOT NULL,          -- of the class when what is missing was admitted
+    grant_version   bigint NOT NULL,          -- of the class or pool when what is missing was admitted
     reserved_until  timestamptz NOT NULL,
     told            jsonb NOT NULL,           -- what is told at the end
     CHECK (made BETWEEN 1 AND wanted)
 );
-CREATE INDEX batches_unfinished ON keys.batches (class_id) WHERE made < wanted;
+CREATE INDEX batches_unfinished ON keys.batches (grant_id) WHERE made < wanted;
 ALTER TABLE keys.batches ADD PRIMARY KEY (batch_id);
 
 -- Which versions of the keyring's keys are in use: `current_version` makes everything new, and whatever is stored was made
@@ -193,13 +212,13 @@ CREATE INDEX audit_events_outcome ON keys.audit_events (outcome, event_id);
 
 -- Where a key stands at `at_time`: the first that applies of redeemed, revoked, expired, available. The one statement of
 -- this rule in SQL; `domain::key::Standing` states it in Rust, and `verify` compares both over every combination.
--- `in_use`: an enrollment key has a live mark (an event key is never redeemed).
+-- `in_use`: a key for one student has a live mark (an event key is never redeemed).
 CREATE FUNCTION keys.key_state(
     kind text, in_use boolean, revoked_at timestamptz, grant_status text,
     ends_at timestamptz, event_key_until timestamptz, at_time timestamptz
 ) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
-        WHEN kind = 'enrollment' AND in_use THEN 'redeemed'
+        WHEN kind <> 'event' AND in_use THEN 'redeemed'
         WHEN revoked_at IS NOT NULL THEN 'revoked'
         WHEN grant_status = 'cancelled' THEN 'expired'
         WHEN at_time >= CASE WHEN kind = 'event' THEN event_key_until ELSE ends_at END THEN 'expired'

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use latchkey_proto::FILE_DESCRIPTOR_SET;
 use latchkey_proto::audit::v1::audit_service_server::AuditServiceServer;
+use latchkey_proto::keys::v1::key_pool_service_server::KeyPoolServiceServer;
 use latchkey_proto::keys::v1::key_usage_service_server::KeyUsageServiceServer;
 use latchkey_proto::keys::v1::training_key_service_server::TrainingKeyServiceServer;
 use latchkey_service_kit::attempts::Limits;
@@ -15,7 +16,7 @@ use latchkey_service_kit::ids::RandomIds;
 use latchkey_service_kit::limited;
 use latchkey_service_kit::metrics::{describe, watch_pool};
 use latchkey_service_kit::refusals::{self, Keeping};
-use latchkey_service_kit::server::{self, GrpcServer, ServerOptions};
+use latchkey_service_kit::server::{self, GrpcServer, Places, ServerOptions};
 use latchkey_service_kit::tls::{ServerTls, TlsError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,9 @@ use crate::app::watch_keyring::watch_keyring;
 use crate::app::{App, HeldKeyring};
 use crate::config::Config;
 use crate::keyring_file::KeyringFileError;
-use crate::rpc::{AuditTrail, EXPORT_METHOD, GENERATE_METHOD, KeyUsage, TrainingKeys, access};
+use crate::rpc::{
+    AuditTrail, EXPORT_METHOD, GENERATE_METHODS, KeyPools, KeyUsage, TrainingKeys, access,
+};
 
 /// What the database shows beside this service's connections.
 const APPLICATION: &str = "latchkey-keys";
@@ -134,13 +137,19 @@ fn assembled(config: &Config) -> Result<(GrpcServer, App, Keeping), ServeError> 
         shutdown: config.shutdown.clone(),
     };
     let readiness = app.clone();
+    // One bound for all generations, whatever they are for.
+    let generations = Places::new(&config.generation);
+    let training_keys = TrainingKeys::new(app.clone(), config, generations.clone());
     let mut server = GrpcServer::new(options)
         .service(limited!(
-            TrainingKeyServiceServer::new(TrainingKeys::new(app.clone(), config)),
+            TrainingKeyServiceServer::new(training_keys),
+            limits
+        ))
+        .service(limited!(
+            KeyPoolServiceServer::new(KeyPools::new(app.clone(), generations)),
             limits
         ))
         .stream(EXPORT_METHOD, config.export.max_duration())
-        .stream(GENERATE_METHOD, config.generation.max_duration())
         .service(limited!(
             KeyUsageServiceServer::new(KeyUsage::new(app.clone())),
             limits
@@ -153,6 +162,9 @@ fn assembled(config: &Config) -> Result<(GrpcServer, App, Keeping), ServeError> 
             let app = readiness.clone();
             async move { app.keyring.is_complete() && database::is_alive(&app.pool).await }
         });
+    for method in GENERATE_METHODS {
+        server = server.stream(method, config.generation.max_duration());
+    }
     if config.listen.reflection {
         server = server.reflection(FILE_DESCRIPTOR_SET);
     }

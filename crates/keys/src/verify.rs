@@ -35,10 +35,10 @@ pub async fn organizations(pool: &PgPool) -> Result<Vec<Organization>, StoreErro
 
 /// The copies of classes, by id.
 pub async fn grants(pool: &PgPool) -> Result<Vec<Grant>, StoreError> {
-    grant_rows::all(pool).await
+    grant_rows::classes(pool).await
 }
 
-/// The enrollment keys of every class that has any, by state, by class.
+/// The keys for one student of every class and pool that has any, by state, by class or pool.
 pub async fn key_counts(pool: &PgPool) -> Result<Vec<KeyCount>, StoreError> {
     rows::counts(pool).await
 }
@@ -67,7 +67,7 @@ fn misjudged(row: &StateRow) -> Option<Finding> {
         revoked: row.revoked,
         grant: GrantStatus::from_text(&row.grant_status)?,
         redeemable_until: match kind {
-            KeyKind::Enrollment => row.ends_at,
+            KeyKind::Enrollment | KeyKind::Pool => row.ends_at,
             KeyKind::Event => row.event_key_until,
         },
     };
@@ -85,7 +85,7 @@ fn miscounted(count: &KeyCount) -> Option<Finding> {
     (sum != count.generated).then(|| Finding {
         invariant: "keys generated = redeemed + revoked + expired + available",
         table: "keys.training_keys",
-        id: count.class_id.to_string(),
+        id: count.grant_id.to_string(),
         found: format!(
             "{} generated, {} redeemed, {} revoked, {} expired, {} available",
             count.generated, count.redeemed, count.revoked, count.expired, count.available

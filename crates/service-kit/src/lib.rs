@@ -40,6 +40,7 @@ pub mod server;
 pub mod status;
 pub mod telemetry;
 pub mod tls;
+pub mod update_mask;
 pub mod validation;
 
 /// The header that carries a call's time-out, for whoever writes or reads it outside of a server.

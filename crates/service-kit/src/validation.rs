@@ -169,6 +169,15 @@ impl Violations {
         text
     }
 
+    /// A name, for people: one line that is not blank.
+    pub fn name(&mut self, field: &str, text: &str) -> String {
+        self.line(field, text);
+        if text.trim().is_empty() && !self.has(field) {
+            self.add(field, "must not be empty");
+        }
+        text.to_owned()
+    }
+
     /// Fails with `FIELD_INVALID` and every violation, if there is one.
     pub fn finish(self) -> Result<(), ApiError> {
         if self.found.is_empty() {
@@ -315,5 +324,14 @@ mod tests {
         violations.line("l1", "a\nb");
         violations.line("l2", "a\u{202e}b");
         assert_eq!(fields(violations), ["e0", "e1", "m", "l0", "l1", "l2"]);
+    }
+
+    #[test]
+    fn a_name_is_a_line_that_is_not_blank() {
+        for (text, good) in [("Žofie's class", true), (" \u{a0}", false), ("a\nb", false)] {
+            let mut violations = Violations::default();
+            violations.name("name", text);
+            assert_eq!(violations.is_empty(), good, "{text:?}");
+        }
     }
 }

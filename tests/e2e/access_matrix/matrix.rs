@@ -93,6 +93,12 @@ const MATRIX: &str = "
 /latchkey.keys.v1.TrainingKeyService/GetEventKey                  - - o o c - -   CLASS_NOT_FOUND
 /latchkey.keys.v1.TrainingKeyService/RevealEventKey               - - o o c - -   CLASS_NOT_FOUND
 
+/latchkey.keys.v1.KeyPoolService/CreateKeyPool                    - - o o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.keys.v1.KeyPoolService/GetKeyPool                       - - o o - - -   KEY_POOL_NOT_FOUND
+/latchkey.keys.v1.KeyPoolService/ListKeyPools                     - - o o - - -   (empty)
+/latchkey.keys.v1.KeyPoolService/UpdateKeyPool                    - - o o - - -   KEY_POOL_NOT_FOUND
+/latchkey.keys.v1.KeyPoolService/GeneratePoolKeys                 - - o o - - -   KEY_POOL_NOT_FOUND
+
 /latchkey.keys.v1.KeyUsageService/ResolveCodes                    - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/MarkKeys                        - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/ReleaseKeys                     - - - - - - *   (never)

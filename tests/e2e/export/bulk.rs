@@ -62,7 +62,7 @@ pub(super) async fn fill(organization: &Organization<'_>, bulk: &Bulk) -> String
             .collect();
         let statement = "
             WITH made AS (
-                INSERT INTO keys.training_keys (key_id, kind, organization_id, class_id, batch_id, generation,
+                INSERT INTO keys.training_keys (key_id, kind, organization_id, grant_id, batch_id, generation,
                     masked_code, created_at, created_by)
                 SELECT n.key_id, 'enrollment', $1, $2, $2, 1, 'EK', now(), 'bulk'
                 FROM unnest($3::uuid[]) AS n (key_id)

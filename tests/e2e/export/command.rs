@@ -93,6 +93,8 @@ async fn the_command_joins_names_and_writes_for_its_owner_alone() {
             "status",
             "redeemed_by",
             "redeemed_at",
+            "pool_id",
+            "pool_name",
             "given_name",
             "family_name"
         ]
@@ -101,7 +103,7 @@ async fn the_command_joins_names_and_writes_for_its_owner_alone() {
     for row in &rows[1..] {
         let used = row[0] == keys[0].code;
         let expected = if used { ("Sam", "Student") } else { ("", "") };
-        assert_eq!((row[7].as_str(), row[8].as_str()), expected);
+        assert_eq!((row[9].as_str(), row[10].as_str()), expected);
     }
     let mode = path.metadata().expect("metadata").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

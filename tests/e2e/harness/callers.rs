@@ -10,6 +10,7 @@ use latchkey_proto::enrollment::v1::notification_service_client::NotificationSer
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
 use latchkey_proto::enrollment::v1::redemption_service_client::RedemptionServiceClient;
 use latchkey_proto::enrollment::v1::student_service_client::StudentServiceClient;
+use latchkey_proto::keys::v1::key_pool_service_client::KeyPoolServiceClient;
 use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
 use latchkey_proto::keys::v1::training_key_service_client::TrainingKeyServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -122,6 +123,10 @@ impl Caller {
 
     pub(crate) fn training_keys(&self) -> TrainingKeyServiceClient<Authorized> {
         TrainingKeyServiceClient::new(self.to_keys())
+    }
+
+    pub(crate) fn key_pools(&self) -> KeyPoolServiceClient<Authorized> {
+        KeyPoolServiceClient::new(self.to_keys())
     }
 
     pub(crate) fn key_usage(&self) -> KeyUsageServiceClient<Authorized> {

@@ -62,7 +62,7 @@ const BROKEN: [(&str, &str); 12] = [
     ),
     (
         "a class has one event key at most",
-        "SELECT class_id || '' AS broken FROM keys.training_keys WHERE kind = 'event' GROUP BY class_id HAVING count(*) > 1",
+        "SELECT grant_id || '' AS broken FROM keys.training_keys WHERE kind = 'event' GROUP BY grant_id HAVING count(*) > 1",
     ),
     (
         "what is shown of a code does not give it away",
@@ -95,8 +95,8 @@ const OWED: [(&str, &str); 3] = [
     ),
     (
         "classes are copied",
-        "SELECT c.class_id || '' AS broken FROM enrollment.classes c LEFT JOIN keys.grants g USING (class_id)
-         WHERE g.class_id IS NULL OR g.organization_id <> c.organization_id OR g.name <> c.name
+        "SELECT c.class_id || '' AS broken FROM enrollment.classes c LEFT JOIN keys.grants g ON g.grant_id = c.class_id
+         WHERE g.grant_id IS NULL OR g.organization_id <> c.organization_id OR g.name <> c.name
             OR g.instructors <> c.instructors OR g.starts_at <> c.starts_at OR g.ends_at <> c.ends_at
             OR g.maximum_keys <> c.maximum_students OR g.maximum_is_default <> c.maximum_is_default
             OR (g.status = 'cancelled') <> (c.status = 'cancelled') OR g.status = 'creating'",

@@ -10,6 +10,7 @@ pub(crate) mod invariants;
 pub(crate) mod logs;
 pub(crate) mod memory;
 pub(crate) mod policy;
+pub(crate) mod pools;
 pub(crate) mod proxy;
 pub(crate) mod refusals;
 pub(crate) mod scene;
@@ -20,6 +21,7 @@ pub(crate) mod waiting;
 pub(crate) mod world;
 
 pub(crate) use callers::Caller;
+pub(crate) use pools::PoolDraft;
 pub(crate) use refusals::{reason_of, refused};
 pub(crate) use scene::Scene;
 pub(crate) use site::{Entrance, Options};

@@ -15,15 +15,15 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 
 use super::world::{mask, own_code, redemption};
-use super::{ClassDraft, Organization, Stack, new_id};
+use super::{ClassDraft, Organization, PoolDraft, Stack, new_id};
 
 /// The password of every scene's student.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// A code of no key that could be one: own codes look like this.
 pub(crate) const NO_KEYS_CODE: &str = "opens-nothing-here";
 
-/// An organization with one below it; a class with its event key on; a student who is in, by that key; and two
-/// enrollment keys.
+/// An organization with one below it; a class with its event key on; a student who is in, by that key; two enrollment keys;
+/// and a pool.
 pub(crate) struct Scene<'s> {
     pub(crate) organization: Organization<'s>,
     pub(crate) class: TrainingClass,
@@ -35,6 +35,7 @@ pub(crate) struct Scene<'s> {
     pub(crate) spare: RevealedCode,
     pub(crate) student: Student,
     pub(crate) enrollment: Enrollment,
+    pub(crate) pool_id: String,
 }
 
 impl<'s> Scene<'s> {
@@ -55,6 +56,7 @@ impl<'s> Scene<'s> {
         let class = organization.class(draft).await;
         let codes = organization.generate(&class.class_id, 2).await;
         let [key, spare] = codes.try_into().expect("two codes");
+        let pool_id = organization.pool(PoolDraft::new()).await.pool_id;
         let stack = organization.stack;
         let mut request = organization.student_request(&format!("{}@example.com", new_id()));
         let password = Some(Password {
@@ -87,6 +89,7 @@ impl<'s> Scene<'s> {
             spare,
             student,
             enrollment,
+            pool_id,
         }
     }
 
@@ -113,6 +116,7 @@ impl<'s> Scene<'s> {
             key,
             student,
             enrollment,
+            pool_id: new_id(),
         }
     }
 
@@ -129,6 +133,7 @@ impl<'s> Scene<'s> {
             "NotificationService" => self.of_notifications(method.name()),
             "BillingService" => self.of_billing(method.name()),
             "TrainingKeyService" => self.of_training_keys(method.name()),
+            "KeyPoolService" => self.of_key_pools(method.name()),
             "KeyUsageService" => self.of_key_usage(method.name()),
             "AuditService" => {
                 let organization_id = self.organization.id.clone();

@@ -236,7 +236,7 @@ async fn page_tokens(stack: &Stack, scene: &Scene<'_>) -> Vec<String> {
         };
         let connection = match method.parent_service().full_name() {
             "latchkey.keys.v1.KeyUsageService" => stack.enrollment_service().to_keys(),
-            "latchkey.keys.v1.TrainingKeyService" => caller.to_keys(),
+            name if name.starts_with("latchkey.keys.v1.") => caller.to_keys(),
             _ => caller.to_enrollment(),
         };
         let mut request = scene.request(&method, false).await;

@@ -2,14 +2,14 @@
 
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    GetTrainingKeyRequest, LookUpTrainingKeyRequest, RevealEventKeyRequest,
-    RevokeTrainingKeysRequest, SetEventKeyRequest,
+    GeneratePoolKeysRequest, GetKeyPoolRequest, GetTrainingKeyRequest, LookUpTrainingKeyRequest,
+    RevealEventKeyRequest, RevokeTrainingKeysRequest, SetEventKeyRequest,
 };
 
 use super::Provoked;
 use crate::harness::scene::NO_KEYS_CODE;
 use crate::harness::world::{generated, off, own_code, redeem, redeem_as};
-use crate::harness::{ClassDraft, Organization, Stack, new_id};
+use crate::harness::{ClassDraft, Organization, PoolDraft, Stack, new_id, now};
 
 pub(super) async fn provoke(provoked: &mut Provoked) {
     let stack = Stack::shared().await;
@@ -17,6 +17,7 @@ pub(super) async fn provoke(provoked: &mut Provoked) {
     codes(provoked, &organization).await;
     enrollment_keys(provoked, &organization).await;
     event_keys(provoked, &organization).await;
+    pools(provoked, &organization).await;
     stack.finish().await;
 }
 
@@ -151,6 +152,27 @@ async fn event_keys(provoked: &mut Provoked, organization: &Organization<'_>) {
     provoked.keep(
         "reveal an event key that is off",
         ErrorReason::KeyRevoked,
+        answer,
+    );
+}
+
+async fn pools(provoked: &mut Provoked, organization: &Organization<'_>) {
+    let mut pools = organization.admin().key_pools();
+    let request = GetKeyPoolRequest { pool_id: new_id() };
+    let answer = pools.get_key_pool(request).await;
+    provoked.keep("get a pool", ErrorReason::KeyPoolNotFound, answer);
+    let days = chrono::TimeDelta::days;
+    let expired = PoolDraft::new().dates(now() - days(2), now() - days(1));
+    let request = GeneratePoolKeysRequest {
+        request_id: new_id(),
+        pool_id: organization.pool(expired).await.pool_id,
+        count: 1,
+        omit_keys: false,
+    };
+    let answer = pools.generate_pool_keys(request).await;
+    provoked.keep(
+        "generate for a pool that has expired",
+        ErrorReason::WindowClosed,
         answer,
     );
 }

@@ -127,7 +127,12 @@ impl Keys {
         answer
             .results
             .into_iter()
-            .map(|result| result.key.as_ref().map(convert::resolved_key).transpose())
+            .map(|result| {
+                // What opens no class opens nothing here.
+                let key = result.key.as_ref();
+                let of_class = key.filter(|key| key.kind() != proto::KeyKind::Pool);
+                of_class.map(convert::resolved_key).transpose()
+            })
             .collect()
     }
 

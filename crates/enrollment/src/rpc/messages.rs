@@ -1,9 +1,8 @@
 //! What messages of several services have in common.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use latchkey_proto::errors::v1 as errors;
+use latchkey_service_kit::update_mask::Mask;
 use latchkey_service_kit::validation::Violations;
 use prost_types::{FieldMask, Timestamp};
 use uuid::Uuid;
@@ -32,11 +31,7 @@ pub(super) fn optional_text(text: &str) -> Option<&str> {
 
 /// A name, for people: one line that is not blank.
 pub(super) fn name(violations: &mut Violations, field: &str, text: &str) -> String {
-    violations.line(field, text);
-    if text.trim().is_empty() && !violations.has(field) {
-        violations.add(field, "must not be empty");
-    }
-    text.to_owned()
+    violations.name(field, text)
 }
 
 /// What a text is to begin with; `None` if it may begin with anything.
@@ -48,29 +43,9 @@ pub(super) fn prefix(violations: &mut Violations, field: &str, text: &str) -> Op
     prefix
 }
 
-/// The fields that an update names.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mask(BTreeSet<String>);
-
-impl Mask {
-    /// Whether `field` is to be changed.
-    pub(super) fn has(&self, field: &str) -> bool {
-        self.0.contains(field)
-    }
-}
-
 /// Reads an `update_mask`, which must name at least one field and only some of `fields`.
 pub(super) fn mask(violations: &mut Violations, mask: Option<&FieldMask>, fields: &[&str]) -> Mask {
-    const FIELD: &str = "update_mask";
-    let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
-    if paths.is_empty() && !violations.has(FIELD) {
-        violations.add(FIELD, "must name at least one field");
-    }
-    if paths.iter().any(|path| !fields.contains(&path.as_str())) {
-        let known = fields.join("`, `");
-        violations.add(FIELD, format!("must name only fields of `{known}`"));
-    }
-    Mask(paths.iter().cloned().collect())
+    Mask::read(violations, mask, fields)
 }
 
 /// A warning as messages carry it.
@@ -106,37 +81,4 @@ pub(super) fn warning(warning: &Warning) -> errors::Warning {
             .insert("keys_without_seat".to_owned(), figure);
     }
     message
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(paths: &[&str]) -> (Mask, Violations) {
-        let mut violations = Violations::default();
-        let message = FieldMask {
-            paths: paths.iter().map(ToString::to_string).collect(),
-        };
-        let read = mask(&mut violations, Some(&message), &["name", "status"]);
-        (read, violations)
-    }
-
-    #[test]
-    fn a_mask_names_known_fields_and_at_least_one() {
-        let (mask, violations) = read(&["status", "status"]);
-        assert!(violations.is_empty());
-        assert!(mask.has("status") && !mask.has("name"));
-        for wrong in [&[][..], &["nonsense"], &["name", "status.x"], &["*"]] {
-            assert!(read(wrong).1.has("update_mask"), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_name_is_a_line_that_is_not_blank() {
-        for (text, good) in [("Žofie's class", true), (" \u{a0}", false), ("a\nb", false)] {
-            let mut violations = Violations::default();
-            name(&mut violations, "name", text);
-            assert_eq!(violations.is_empty(), good, "{text:?}");
-        }
-    }
 }

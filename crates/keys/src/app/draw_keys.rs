@@ -1,4 +1,4 @@
-//! Drawing enrollment keys with their codes, and storing them.
+//! Drawing keys for one student each with their codes, and storing them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::held_keyring::Issuing;
 use super::{App, Error};
 use crate::domain::generation::{Batch, ascending};
-use crate::domain::grant::Grant;
+use crate::domain::grant::{Grant, GrantKind};
+use crate::domain::key::KeyKind;
 use crate::domain::keyring::CodePlace;
 use crate::store::codes::{self, NewCode, NewCodes};
 use crate::store::training_keys::{self, NewKeys};
@@ -35,12 +36,21 @@ pub(super) struct Issue<'i> {
     pub(super) created_by: &'i str,
 }
 
-/// Draws `count` keys with greater ids than `after`, by the keyring of this moment. It is work for the processor, some
+/// Draws `count` keys for what `grant` says with greater ids than `after`, by the keyring of this moment. It is work for the processor, some
 /// milliseconds for a chunk, and is done where it keeps no other call waiting.
-pub(super) async fn draw(app: &App, count: i32, after: Option<Uuid>) -> Result<Drawn, Error> {
+pub(super) async fn draw(
+    app: &App,
+    grant: GrantKind,
+    count: i32,
+    after: Option<Uuid>,
+) -> Result<Drawn, Error> {
+    let kind = match grant {
+        GrantKind::Class => Kind::Enrollment,
+        GrantKind::Pool => Kind::Pool,
+    };
     let issuing = app.keyring.issuing(&app.pool).await?;
     let ids = Arc::clone(&app.ids);
-    let drawn = spawn_blocking(move || Drawn::new(issuing, ids.as_ref(), count, after)).await;
+    let drawn = spawn_blocking(move || Drawn::new(issuing, ids.as_ref(), kind, count, after)).await;
     drawn.map_err(Error::internal)?
 }
 
@@ -54,6 +64,7 @@ impl Drawn {
     fn new(
         issuing: Issuing,
         ids: &dyn Ids,
+        kind: Kind,
         count: i32,
         after: Option<Uuid>,
     ) -> Result<Self, Error> {
@@ -63,7 +74,7 @@ impl Drawn {
         let mut masked_codes = Vec::with_capacity(key_ids.len());
         let mut codes = Vec::with_capacity(key_ids.len());
         for key_id in &key_ids {
-            let code: GeneratedCode = latchkey_code::generate(Kind::Enrollment, &mut random);
+            let code: GeneratedCode = latchkey_code::generate(kind, &mut random);
             let place = CodePlace {
                 key_id: *key_id,
                 generation: 1,
@@ -110,7 +121,8 @@ impl Drawn {
         let key_ids = self.key_ids.get(..some).unwrap_or_default();
         self.issuing.hold(connection).await?;
         let keys = NewKeys {
-            class_id: issue.grant.class_id,
+            kind: KeyKind::generated_for(issue.grant.kind),
+            grant_id: issue.grant.grant_id,
             organization_id: issue.grant.organization_id,
             batch_id: issue.batch_id,
             created_at: issue.created_at,

@@ -12,12 +12,24 @@ use crate::store::StoreError;
 /// What an outage or fault was caused by: for the log, never for callers.
 pub type Source = Arc<dyn StdError + Send + Sync + 'static>;
 
+/// One field of a request that breaks a rule which only the use case knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// The field's path in the request.
+    pub field: String,
+    /// What is wrong with it.
+    pub description: String,
+}
+
 /// Why a use case has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The service says no.
     #[error("refused")]
     Refused(#[from] Refusal),
+    /// The request breaks rules, all of them named.
+    #[error("the request is invalid")]
+    Invalid(Vec<FieldProblem>),
     /// The database cannot be reached. The outcome may be unknown.
     #[error("the database is unavailable")]
     DependencyUnavailable(#[source] Source),

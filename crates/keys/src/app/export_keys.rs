@@ -1,4 +1,4 @@
-//! Exporting keys with their codes: all keys of a class or an organization as the content of one file, in pieces.
+//! Exporting keys with their codes: all keys of a class, a pool or an organization as the content of one file, in pieces.
 //!
 //! The rows are read page by page, each page by short statements of their own, so that a slow reader holds no
 //! transaction. The audit trail hears of it twice: before the first code leaves, and when it is over.
@@ -18,6 +18,7 @@ use super::list_keys::Filter;
 use super::reveal_keys::RevealedCode;
 use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
+use crate::domain::grant::GrantKind;
 use crate::domain::key::{KeyKind, KeyState, TrainingKey};
 use crate::domain::keyring::{CodePlace, Keyring, SealedCode};
 use crate::domain::refusal::Refusal;
@@ -33,6 +34,8 @@ const COLUMNS: &[&str] = &[
     "status",
     "redeemed_by",
     "redeemed_at",
+    "pool_id",
+    "pool_name",
 ];
 
 /// How many keys are read at once: an export of no more is of one instant, and the contract says so. Some megabytes of
@@ -49,8 +52,8 @@ const PIECE_BYTES: usize = 60 * 1024;
 /// Of what the keys are exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// Of this class.
-    Class(Uuid),
+    /// Of this class or pool.
+    Grant(GrantKind, Uuid),
     /// Of this organization, not of its descendants.
     Organization(Uuid),
 }
@@ -60,7 +63,7 @@ pub enum Extent {
 pub struct ExportKeys {
     /// Of what.
     pub extent: Extent,
-    /// Further filters. Its organizations and its class are put in by the use case.
+    /// Further filters. Its organizations and its class or pool are put in by the use case.
     pub filter: Filter,
     /// The form of the file.
     pub format: RowFormat,
@@ -113,7 +116,7 @@ pub struct Export {
     app: App,
     call: Call,
     filter: Filter,
-    /// The class or the organization.
+    /// The class, the pool or the organization.
     resource_id: Uuid,
     /// The id of the audit row that tells of the beginning.
     id: Uuid,
@@ -133,13 +136,16 @@ pub struct Export {
 
 /// Begins an export of keys with their codes. Its audit row, `training_key.export`, is committed when this returns.
 ///
-/// Refused with `ClassNotFound` or `OrganizationNotFound`.
+/// Refused with `ClassNotFound`, `PoolNotFound` or `OrganizationNotFound`.
 pub async fn export_keys(app: &App, call: &Call, wanted: ExportKeys) -> Result<Export, Error> {
-    let (organization_id, resource_id, class_id) = match wanted.extent {
-        Extent::Class(class_id) => {
-            let owner = grants::owner(&app.pool, class_id, &call.scope).await?;
-            let owner = owner.ok_or(Refusal::ClassNotFound { class_id })?;
-            (owner, class_id, Some(class_id))
+    let (organization_id, resource_id, grant) = match wanted.extent {
+        Extent::Grant(kind, id) => {
+            let owner = grants::owner(&app.pool, kind, id, &call.scope).await?;
+            (
+                owner.ok_or(Refusal::not_found(kind, id))?,
+                id,
+                Some((kind, id)),
+            )
         }
         Extent::Organization(organization_id) => {
             let within = organizations::within(&app.pool, &call.scope).await?;
@@ -151,7 +157,7 @@ pub async fn export_keys(app: &App, call: &Call, wanted: ExportKeys) -> Result<E
     };
     let filter = Filter {
         organization_ids: vec![organization_id],
-        class_id,
+        grant,
         ..wanted.filter
     };
     let first = page(app, &filter, None).await?;
@@ -174,7 +180,9 @@ pub async fn export_keys(app: &App, call: &Call, wanted: ExportKeys) -> Result<E
         &wanted.reason,
         first.keys.len(),
     );
-    export.record(Action::Export, export.id, details).await?;
+    export
+        .record(Action::Export(export.of()), export.id, details)
+        .await?;
     export.take_in(first);
     Ok(export)
 }
@@ -311,12 +319,16 @@ impl Export {
     fn write(&mut self, key: &TrainingKey, code: &SealedCode) -> Result<(), Error> {
         let sealed = Sealed {
             place: place(key),
-            class_id: key.class_id,
+            kind: key.kind,
+            grant_id: key.grant_id,
             organization_id: key.organization_id,
             code: code.clone(),
         };
         let code = RevealedCode::open(&sealed, &self.keyring)?;
-        let class_id = key.class_id.to_string();
+        let id = key.grant_id.to_string();
+        let opens =
+            |kind| (key.kind.opens() == kind).then_some((id.as_str(), key.grant_name.as_str()));
+        let (class, pool) = (opens(GrantKind::Class), opens(GrantKind::Pool));
         let by = key.key_use.map(|used| used.student_id.to_string());
         let at = key.key_use.map(|used| {
             used.redeemed_at
@@ -325,11 +337,13 @@ impl Export {
         self.writer.write(&[
             Some(code.text.as_str()),
             Some(key.kind.as_text()),
-            Some(&class_id),
-            Some(&key.class_name),
+            class.map(|(id, _)| id),
+            class.map(|(_, name)| name),
             Some(key.state.as_text()),
             by.as_deref(),
             at.as_deref(),
+            pool.map(|(id, _)| id),
+            pool.map(|(_, name)| name),
         ]);
         Ok(())
     }
@@ -345,8 +359,13 @@ impl Export {
             "bytes": self.contents.bytes(),
             "sha256": self.contents.sha256(),
         });
-        self.record(Action::ExportEnd, self.app.ids.new_id(), details)
+        self.record(Action::ExportEnd(self.of()), self.app.ids.new_id(), details)
             .await
+    }
+
+    /// Of what kind of grant the keys are; `None` for an organization.
+    fn of(&self) -> Option<GrantKind> {
+        self.filter.grant.map(|(kind, _)| kind)
     }
 
     async fn record(&self, action: Action, event_id: Uuid, details: Value) -> Result<(), Error> {

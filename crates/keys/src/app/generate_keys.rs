@@ -1,7 +1,7 @@
-//! Generating enrollment keys: any number by one request, in chunks that commit one by one.
+//! Generating keys for one student each, of a class or a pool: any number by one request, in chunks that commit one by one.
 //!
 //! The first transaction admits all of them and makes the first chunk; the request's batch says from then on how many there
-//! are. Each chunk looks there under the lock of the class's grant, so that any process can go on with any request, and
+//! are. Each chunk looks there under the lock of the grant, so that any process can go on with any request, and
 //! several at once make no key too many. While one chunk is stored the next is drawn.
 
 use chrono::{DateTime, Utc};
@@ -15,7 +15,7 @@ use super::draw_keys::{Drawn, Issue, draw};
 use super::{App, Call, Error, Once, settled};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::generation::{self, Batch, CHUNK, Census, Refused, Summary};
-use crate::domain::grant::Grant;
+use crate::domain::grant::{Grant, GrantKind};
 use crate::domain::key::TrainingKey;
 use crate::domain::refusal::Refusal;
 use crate::store::grants::{self, Admission};
@@ -24,13 +24,15 @@ use crate::store::{StoreError, audit, batches};
 /// The most keys that are told at once: a message with so many stays far below what a client takes.
 const TOLD_AT_ONCE: i32 = 1_000;
 
-/// Asks for enrollment keys.
+/// Asks for keys.
 #[derive(Debug, Clone, Copy)]
 pub struct GenerateKeys {
     /// The caller's id of the request.
     pub request_id: Uuid,
-    /// The class they open.
-    pub class_id: Uuid,
+    /// Whether they are for a class or a pool.
+    pub kind: GrantKind,
+    /// The class or pool they open.
+    pub grant_id: Uuid,
     /// How many, at least 1.
     pub count: i32,
     /// Whether the keys themselves are told, or only how many there are.
@@ -80,11 +82,11 @@ struct Made {
     drawing: Option<Drawing>,
 }
 
-/// Begins to generate enrollment keys, or goes on: never more live ones than the class may have students, those included that
-/// other requests have still to make; and never more than asked for, however often the same request comes.
+/// Begins to generate keys, or goes on: never more live ones than a class may have students, those included that other requests
+/// have still to make, and for a pool as many as are wanted; and never more than asked for, however often the same request comes.
 ///
-/// Refused with `ClassNotFound`, `RequestIdReused`, `ClassCancelled`, `WindowClosed` or `KeyLimitExceeded`: then this call
-/// made no key, and a request that was cut off before keeps no room for its missing ones.
+/// Refused with `ClassNotFound` or `PoolNotFound`, `RequestIdReused`, `ClassCancelled`, `WindowClosed` or `PoolExpired`, or
+/// `KeyLimitExceeded`: then this call made no key, and a request that was cut off before keeps no room for its missing ones.
 pub async fn generate_keys(
     app: &App,
     call: &Call,
@@ -108,7 +110,7 @@ pub async fn generate_keys(
 impl Generation {
     /// What there is to tell next; `None` after the summary.
     ///
-    /// Refused as [`generate_keys`] when the class has changed, and fails when the database cannot be reached: what was made
+    /// Refused as [`generate_keys`] when the class or pool has changed, and fails when the database cannot be reached: what was made
     /// stays in either case.
     pub async fn next(&mut self) -> Result<Option<Progress>, Error> {
         if self.ended {
@@ -173,15 +175,15 @@ async fn make(
         async move {
             let missing = known.map_or(command.count, Batch::missing);
             let after = known.map(|batch| batch.last_key_id);
-            // Drawn and sealed before the class is locked, which is then held for the database's work only.
+            // Drawn and sealed before the grant is locked, which is then held for the database's work only.
             let drawn = match ready {
                 Some(drawing) => drawing.await.map_err(Error::internal)??,
-                None => draw(app, missing.min(CHUNK), after).await?,
+                None => draw(app, command.kind, missing.min(CHUNK), after).await?,
             };
             let next = (missing - drawn.len()).min(CHUNK);
-            let (ahead, after) = (app.clone(), drawn.last());
-            let drawing =
-                (next > 0).then(|| tokio::spawn(async move { draw(&ahead, next, after).await }));
+            let (ahead, kind, after) = (app.clone(), command.kind, drawn.last());
+            let drawing = (next > 0)
+                .then(|| tokio::spawn(async move { draw(&ahead, kind, next, after).await }));
             let (batch, stored) = store(app, call, command, &drawn).await?;
             Ok(Made {
                 batch,
@@ -203,8 +205,11 @@ async fn store(
     let count = command.count.to_be_bytes();
     let once = Once {
         request_id: command.request_id,
-        method: "GenerateTrainingKeys",
-        class_id: command.class_id,
+        method: match command.kind {
+            GrantKind::Class => "GenerateTrainingKeys",
+            GrantKind::Pool => "GeneratePoolKeys",
+        },
+        about: command.grant_id,
         content: &[&count],
     };
     let mut transaction = begin(&app.pool).await?;
@@ -267,14 +272,8 @@ async fn begin_batch(
     let deed = deed(&batch, grant);
     audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
     let keys = drawn.issuing.keys()?;
-    once.record(
-        &mut transaction,
-        keys,
-        grant.organization_id,
-        now,
-        &Begun {},
-    )
-    .await?;
+    once.record(&mut transaction, keys, grant, now, &Begun {})
+        .await?;
     transaction.commit().await?;
     Ok(batch)
 }
@@ -284,9 +283,9 @@ async fn lock(
     call: &Call,
     command: &GenerateKeys,
 ) -> Result<Grant, Error> {
-    let class_id = command.class_id;
-    let grant = grants::lock(transaction, class_id, Admission::Within(&call.scope)).await?;
-    Ok(grant.ok_or(Refusal::ClassNotFound { class_id })?)
+    let (kind, id) = (command.kind, command.grant_id);
+    let grant = grants::lock(transaction, kind, id, Admission::Within(&call.scope)).await?;
+    Ok(grant.ok_or(Refusal::not_found(kind, id))?)
 }
 
 fn issue<'i>(
@@ -311,15 +310,19 @@ async fn admit(
     count: i32,
     now: DateTime<Utc>,
 ) -> Result<Result<Summary, Refusal>, Error> {
-    let census = batches::census(transaction, grant.class_id, batch_id).await?;
+    let census = batches::census(transaction, grant.grant_id, batch_id).await?;
     let admitted = generation::admit(grant, census, count, now);
     Ok(admitted.map_err(|refused| refusal(refused, grant, census)))
 }
 
 fn refusal(refused: Refused, grant: &Grant, census: Census) -> Refusal {
-    let class_id = grant.class_id;
+    let class_id = grant.grant_id;
     match refused {
         Refused::Cancelled => Refusal::ClassCancelled { class_id },
+        Refused::Ended if grant.kind == GrantKind::Pool => Refusal::PoolExpired {
+            pool_id: grant.grant_id,
+            expired_at: grant.ends_at,
+        },
         Refused::Ended => Refusal::WindowClosed {
             class_id,
             closed_at: grant.ends_at,
@@ -327,7 +330,7 @@ fn refusal(refused: Refused, grant: &Grant, census: Census) -> Refusal {
         },
         Refused::LimitExceeded { can_generate } => Refusal::KeyLimitExceeded {
             class_id,
-            maximum_keys: grant.maximum_keys,
+            maximum_keys: grant.maximum_keys.unwrap_or(i32::MAX),
             live_keys: census.live,
             reserved_keys: census.reserved,
             can_generate,
@@ -337,9 +340,9 @@ fn refusal(refused: Refused, grant: &Grant, census: Census) -> Refusal {
 
 fn deed(batch: &Batch, grant: &Grant) -> Deed {
     Deed {
-        action: Action::Generate,
+        action: Action::Generate(grant.kind),
         organization_id: grant.organization_id,
-        resource_id: grant.class_id,
+        resource_id: grant.grant_id,
         details: json!({
             "batch_id": batch.batch_id,
             "count": batch.wanted,

@@ -51,7 +51,10 @@ async fn look_up(app: &App, call: &Call, code: &CanonicalCode) -> Result<LookedU
         action: Action::LookUp,
         organization_id: found.organization_id,
         resource_id: found.key_id,
-        details: json!({ "class_id": found.class_id, "generation": found.generation }),
+        details: json!({
+            (found.kind.opens().id_field()): found.grant_id,
+            "generation": found.generation,
+        }),
     };
     if planted("bug::code_stored") {
         deed.details["typed"] = json!(code.expose());

@@ -7,6 +7,7 @@ mod held_keyring;
 mod once;
 
 pub mod count_keys;
+pub mod create_pool;
 pub mod export_keys;
 pub mod generate_keys;
 pub mod get_event_key;
@@ -22,6 +23,7 @@ pub mod look_up_key;
 pub mod make_key_current;
 pub mod put_grants;
 pub mod put_organizations;
+pub mod read_pools;
 pub mod record_uses;
 pub mod resolve_codes;
 pub mod retire_grants;
@@ -32,6 +34,7 @@ pub mod revoke_keys;
 pub mod rotate_codes;
 pub mod set_event_key;
 pub mod take_key_out_of_use;
+pub mod update_pool;
 pub mod watch_keyring;
 
 use std::sync::Arc;
@@ -47,7 +50,7 @@ use crate::domain::audit::{Actor, Deed};
 use crate::store::audit::Author;
 
 pub(crate) use attempts::settled;
-pub use error::{Error, Source};
+pub use error::{Error, FieldProblem, Source};
 pub use held_keyring::HeldKeyring;
 pub(crate) use once::Once;
 

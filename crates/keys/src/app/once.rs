@@ -7,20 +7,21 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Error;
+use crate::domain::grant::Grant;
 use crate::domain::keyring::{CurrentKeys, KeyVersion, Keyring, Lacking, Purpose};
 use crate::domain::refusal::Refusal;
 use crate::store::requests::{self, NewRequest};
 
-/// A request with an id of its caller's making. Both methods belong under the lock of the class's grant, which the
-/// repetitions of a request wait for.
+/// A request with an id of its caller's making. Both methods belong under the lock of the grant that it is about, which the
+/// repetitions of a request wait for; what makes a grant has none to lock, and its repetitions conflict.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Once<'r> {
     /// The id.
     pub(crate) request_id: Uuid,
     /// The name of the method; part of what was asked.
     pub(crate) method: &'static str,
-    /// The class it is about; part of what was asked.
-    pub(crate) class_id: Uuid,
+    /// What it is about; part of what was asked: the class or pool, or the organization that is to get a pool.
+    pub(crate) about: Uuid,
     /// What else was asked. May be secret: only a keyed digest of it is kept.
     pub(crate) content: &'r [&'r [u8]],
 }
@@ -59,19 +60,19 @@ impl Once<'_> {
             .map_err(Error::internal)
     }
 
-    /// Records what is answered; the keys are held until the transaction ends. A conflict if another class's call with the same id was first.
+    /// Records what is answered; the keys are held until the transaction ends. A conflict if a call about something else with the same id was first.
     pub(crate) async fn record<T: Serialize>(
         &self,
         connection: &mut PgConnection,
         keys: CurrentKeys<'_>,
-        organization_id: Uuid,
+        grant: &Grant,
         decided_at: DateTime<Utc>,
         answer: &T,
     ) -> Result<(), Error> {
         let request = NewRequest {
             request_id: self.request_id,
-            organization_id,
-            class_id: self.class_id,
+            organization_id: grant.organization_id,
+            grant_id: grant.grant_id,
             method: self.method,
             fingerprint: &keys.fingerprint(&self.parts()),
             result: serde_json::to_value(answer).map_err(Error::internal)?,
@@ -85,7 +86,7 @@ impl Once<'_> {
     }
 
     fn parts(&self) -> Vec<&[u8]> {
-        [self.method.as_bytes(), self.class_id.as_bytes()]
+        [self.method.as_bytes(), self.about.as_bytes()]
             .into_iter()
             .chain(self.content.iter().copied())
             .collect()

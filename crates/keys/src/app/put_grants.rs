@@ -28,13 +28,13 @@ async fn attempt(app: &App, call: &Call, copies: &[Grant]) -> Result<Put, Error>
         remove(app, call, &mut transaction, &foreign).await?;
     }
     let stored = grants::put(&mut transaction, copies).await?;
-    let ids: Vec<Uuid> = copies.iter().map(|copy| copy.class_id).collect();
+    let ids: Vec<Uuid> = copies.iter().map(|copy| copy.grant_id).collect();
     let present = grants::find_all(&mut transaction, &ids).await?;
     transaction.commit().await?;
-    let put: BTreeMap<Uuid, &Grant> = copies.iter().map(|copy| (copy.class_id, copy)).collect();
+    let put: BTreeMap<Uuid, &Grant> = copies.iter().map(|copy| (copy.grant_id, copy)).collect();
     // The organization of a class never changes: a copy that names another one is stored without it.
     let other = |one: &&Grant| {
-        put.get(&one.class_id).is_some_and(|copy| {
+        put.get(&one.grant_id).is_some_and(|copy| {
             let copy = Grant {
                 organization_id: one.organization_id,
                 ..(*copy).clone()
@@ -43,7 +43,7 @@ async fn attempt(app: &App, call: &Call, copies: &[Grant]) -> Result<Put, Error>
         })
     };
     let held = present.iter().filter(other).map(|one| Held {
-        id: one.class_id,
+        id: one.grant_id,
         version: one.version,
     });
     Ok(Put {
@@ -56,10 +56,10 @@ async fn attempt(app: &App, call: &Call, copies: &[Grant]) -> Result<Put, Error>
 fn newest(copies: Vec<Grant>) -> Vec<Grant> {
     let mut newest: BTreeMap<Uuid, Grant> = BTreeMap::new();
     for copy in copies {
-        match newest.get(&copy.class_id) {
+        match newest.get(&copy.grant_id) {
             Some(kept) if kept.version > copy.version => {}
             _ => {
-                newest.insert(copy.class_id, copy);
+                newest.insert(copy.grant_id, copy);
             }
         }
     }

@@ -46,7 +46,7 @@ pub(super) async fn remove(
         action: Action::RetireEventKey,
         organization_id: key.organization_id,
         resource_id: key.key_id,
-        details: json!({ "class_id": key.class_id }),
+        details: json!({ "class_id": key.grant_id }),
     });
     audit::insert(connection, call.author(), &app.numbered(deeds)).await?;
     Ok(())

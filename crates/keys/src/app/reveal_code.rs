@@ -66,7 +66,7 @@ async fn unused(
     let key = training_keys::views(connection, &[key_id], &call.scope)
         .await?
         .pop()
-        .filter(|key| key.kind == KeyKind::Enrollment && key.class_id == class_id)
+        .filter(|key| key.kind == KeyKind::Enrollment && key.grant_id == class_id)
         .ok_or_else(missing)?;
     match key.state {
         KeyState::Redeemed => return Err(Refusal::KeyAlreadyRedeemed { key_id }.into()),

@@ -1,4 +1,4 @@
-//! Showing the codes of enrollment keys.
+//! Showing the codes of keys for one student each.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -57,7 +57,7 @@ impl RevealedCode {
     }
 }
 
-/// The codes of these enrollment keys, in this order; each reveal leaves an audit row. All or nothing.
+/// The codes of these keys for one student each, in this order; each reveal leaves an audit row. All or nothing.
 ///
 /// Refused with `KeyNotFound`, which names the first id that is not there.
 pub async fn reveal_keys(
@@ -85,7 +85,7 @@ pub async fn reveal_keys(
         action: Action::Reveal,
         organization_id: code.organization_id,
         resource_id: code.place.key_id,
-        details: json!({ "class_id": code.class_id, "purpose": purpose }),
+        details: json!({ (code.kind.opens().id_field()): code.grant_id, "purpose": purpose }),
     });
     audit::insert(&mut transaction, call.author(), &app.numbered(deeds)).await?;
     transaction.commit().await?;

@@ -1,4 +1,4 @@
-//! Revoking enrollment keys.
+//! Revoking keys for one student each.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use crate::domain::key::TrainingKey;
 use crate::domain::refusal::Refusal;
 use crate::store::{audit, requests, training_keys};
 
-/// Revokes these enrollment keys and returns them as they are then, in this order. All or nothing; a key that is revoked
+/// Revokes these keys for one student each and returns them as they are then, in this order. All or nothing; a key that is revoked
 /// already stays as it is.
 ///
 /// Refused with `KeyNotFound`, which names the first id that is not there.
@@ -46,7 +46,7 @@ async fn attempt(
         action: Action::Revoke,
         organization_id: key.organization_id,
         resource_id: key.key_id,
-        details: json!({ "class_id": key.class_id, "reason": reason }),
+        details: json!({ (key.kind.opens().id_field()): key.grant_id, "reason": reason }),
     });
     audit::insert(&mut transaction, call.author(), &app.numbered(deeds)).await?;
     let views = training_keys::views(&mut transaction, key_ids, &call.scope).await?;

@@ -18,7 +18,7 @@ use super::held_keyring::Issuing;
 use super::{App, Call, Error, Once, settled};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::event_key::{Change, ClassCancelled, EventKey, Present, Step, step, warnings};
-use crate::domain::grant::Grant;
+use crate::domain::grant::{Grant, GrantKind};
 use crate::domain::keyring::{CodePlace, HASH_LENGTH, Keyring};
 use crate::domain::refusal::Refusal;
 use crate::domain::warning::Warning;
@@ -96,14 +96,13 @@ async fn attempt(
     let once = Once {
         request_id: command.request_id,
         method: method.name,
-        class_id,
+        about: class_id,
         content: &[asked.kind.as_bytes(), asked.text.as_bytes(), &asked.grace],
     };
     let issuing = app.keyring.issuing(&app.pool).await?;
     let mut transaction = begin(&app.pool).await?;
-    let Some(grant) = grants::lock(&mut transaction, class_id, admission).await? else {
-        return Err(Refusal::ClassNotFound { class_id }.into());
-    };
+    let locked = grants::lock(&mut transaction, GrantKind::Class, class_id, admission);
+    let grant = locked.await?.ok_or(Refusal::ClassNotFound { class_id })?;
     if let Some(answer) = once.earlier(&mut transaction, issuing.keyring()).await? {
         transaction.commit().await?;
         return Ok(answer);
@@ -146,7 +145,7 @@ async fn attempt(
     once.record(
         &mut transaction,
         issuing.keys()?,
-        grant.organization_id,
+        &grant,
         facts.now,
         &answer,
     )
@@ -284,7 +283,7 @@ impl Scene<'_> {
         };
         let issued = Issued {
             key_id: place.key_id,
-            class_id: self.grant.class_id,
+            class_id: self.grant.grant_id,
             organization_id: self.grant.organization_id,
             request_id: self.command.request_id,
             generation: place.generation,
@@ -310,7 +309,7 @@ impl Scene<'_> {
 
     fn deed(&self, place: CodePlace, replaced_until: Option<DateTime<Utc>>) -> Deed {
         let mut details = json!({
-            "class_id": self.grant.class_id,
+            "class_id": self.grant.grant_id,
             "change": Asked::of(&self.command.change).kind,
             "generation": place.generation,
             "batch_id": self.command.request_id,

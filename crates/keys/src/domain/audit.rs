@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::grant::GrantKind;
+
 /// Who did something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
@@ -22,19 +24,19 @@ pub struct Actor {
 /// What was done. The names are part of the contract: audit lists are filtered by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Enrollment keys were admitted for generation: one event per request, when its first keys are made; the resource is the
-    /// class.
-    Generate,
-    /// A code of an enrollment key was shown: one event per key.
+    /// Keys were admitted for generation: one event per request, when its first keys are made; the resource is the class or
+    /// pool.
+    Generate(GrantKind),
+    /// A code of a key for one student was shown: one event per key.
     Reveal,
-    /// An export of the keys of a class or an organization began: one event per call, before the first code leaves. The
-    /// resource is the class or the organization.
-    Export,
+    /// An export of the keys of a class, a pool or (`None`) an organization began: one event per call, before the first code
+    /// leaves. The resource is that class, pool or organization.
+    Export(Option<GrantKind>),
     /// That export ended: how many keys it gave away, and whether they were all. Without this event it may have been any.
-    ExportEnd,
+    ExportEnd(Option<GrantKind>),
     /// A key was found by its code.
     LookUp,
-    /// An enrollment key was revoked: one event per key.
+    /// A key for one student was revoked: one event per key.
     Revoke,
     /// An event key was turned on or off, or got a new code.
     SetEventKey,
@@ -42,6 +44,10 @@ pub enum Action {
     RevealEventKey,
     /// An event key was removed with what an abandoned creation of a class left behind.
     RetireEventKey,
+    /// A pool was created.
+    CreatePool,
+    /// A pool was changed.
+    UpdatePool,
     /// A key of the keyring became the one that everything new is made with.
     MakeKeyCurrent,
     /// All that can be made anew with a current key of the keyring was.
@@ -52,16 +58,23 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 12] = [
-        Self::Generate,
+    pub const ALL: [Self; 19] = [
+        Self::Generate(GrantKind::Class),
+        Self::Generate(GrantKind::Pool),
         Self::Reveal,
-        Self::Export,
-        Self::ExportEnd,
+        Self::Export(None),
+        Self::Export(Some(GrantKind::Class)),
+        Self::Export(Some(GrantKind::Pool)),
+        Self::ExportEnd(None),
+        Self::ExportEnd(Some(GrantKind::Class)),
+        Self::ExportEnd(Some(GrantKind::Pool)),
         Self::LookUp,
         Self::Revoke,
         Self::SetEventKey,
         Self::RevealEventKey,
         Self::RetireEventKey,
+        Self::CreatePool,
+        Self::UpdatePool,
         Self::MakeKeyCurrent,
         Self::CompleteRotation,
         Self::TakeKeyOut,
@@ -70,15 +83,17 @@ impl Action {
     /// The action's name, for example `training_key.reveal`.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Generate => "training_key.generate",
+            Self::Generate(_) => "training_key.generate",
             Self::Reveal => "training_key.reveal",
-            Self::Export => "training_key.export",
-            Self::ExportEnd => "training_key.export_end",
+            Self::Export(_) => "training_key.export",
+            Self::ExportEnd(_) => "training_key.export_end",
             Self::LookUp => "training_key.look_up",
             Self::Revoke => "training_key.revoke",
             Self::SetEventKey => "event_key.set",
             Self::RevealEventKey => "event_key.reveal",
             Self::RetireEventKey => "event_key.retire",
+            Self::CreatePool => "key_pool.create",
+            Self::UpdatePool => "key_pool.update",
             Self::MakeKeyCurrent => "keyring.make_current",
             Self::CompleteRotation => "keyring.complete_rotation",
             Self::TakeKeyOut => "keyring.take_out",
@@ -88,7 +103,11 @@ impl Action {
     /// The type of what it is done to.
     fn resource_type(self) -> &'static str {
         match self {
-            Self::Generate | Self::Export | Self::ExportEnd => "class",
+            Self::Generate(kind) | Self::Export(Some(kind)) | Self::ExportEnd(Some(kind)) => {
+                kind.resource_type()
+            }
+            Self::Export(None) | Self::ExportEnd(None) => "organization",
+            Self::CreatePool | Self::UpdatePool => GrantKind::Pool.resource_type(),
             Self::Reveal | Self::LookUp | Self::Revoke => "training_key",
             Self::SetEventKey | Self::RevealEventKey | Self::RetireEventKey => "event_key",
             Self::MakeKeyCurrent | Self::CompleteRotation | Self::TakeKeyOut => "keyring",
@@ -144,8 +163,8 @@ pub struct Deed {
     pub action: Action,
     /// The organization that owns the resource; the nil id for the keyring, which is the deployment's.
     pub organization_id: Uuid,
-    /// The resource: the nil id for the keyring, a class for [`Action::Generate`], a class or the organization for an export,
-    /// else a key.
+    /// The resource: the nil id for the keyring, a class or pool for [`Action::Generate`], a class, a pool or the organization
+    /// for an export, a pool for what is done to it, else a key.
     pub resource_id: Uuid,
     /// What changed, as a JSON object; never a code.
     pub details: Value,
@@ -154,11 +173,7 @@ pub struct Deed {
 impl Deed {
     /// The type of the resource.
     pub fn resource_type(&self) -> &'static str {
-        let of_organization = self.resource_id == self.organization_id;
-        match self.action {
-            Action::Export | Action::ExportEnd if of_organization => "organization",
-            action => action.resource_type(),
-        }
+        self.action.resource_type()
     }
 }
 
@@ -209,32 +224,31 @@ mod tests {
 
     #[test]
     fn each_action_has_a_name_of_its_own_that_begins_with_its_kind_of_resource() {
-        let names: HashSet<&str> = Action::ALL.iter().map(|action| action.name()).collect();
+        let names: HashSet<(&str, &str)> = Action::ALL
+            .iter()
+            .map(|action| (action.name(), action.resource_type()))
+            .collect();
         assert_eq!(names.len(), Action::ALL.len());
         for action in Action::ALL {
             let (kind, _) = action.name().split_once('.').unwrap();
-            let of_many = [Action::Generate, Action::Export, Action::ExportEnd];
-            assert!(
-                kind == action.resource_type() || of_many.contains(&action),
-                "{action}"
+            let of_many = matches!(
+                action,
+                Action::Generate(_) | Action::Export(_) | Action::ExportEnd(_)
             );
+            assert!(kind == action.resource_type() || of_many, "{action}");
         }
     }
 
     #[test]
-    fn an_export_is_of_a_class_or_of_an_organization() {
-        let of = |action, resource| {
-            let deed = Deed {
-                action,
-                organization_id: Uuid::from_u128(1),
-                resource_id: Uuid::from_u128(resource),
-                details: Value::Null,
-            };
-            deed.resource_type()
-        };
-        assert_eq!(of(Action::Export, 1), "organization");
-        assert_eq!(of(Action::ExportEnd, 1), "organization");
-        assert_eq!(of(Action::Export, 2), "class");
-        assert_eq!(of(Action::Revoke, 2), "training_key");
+    fn an_export_is_of_a_class_a_pool_or_an_organization() {
+        for (of, resource_type) in [
+            (None, "organization"),
+            (Some(GrantKind::Class), "class"),
+            (Some(GrantKind::Pool), "key_pool"),
+        ] {
+            for action in [Action::Export(of), Action::ExportEnd(of)] {
+                assert_eq!(action.resource_type(), resource_type);
+            }
+        }
     }
 }

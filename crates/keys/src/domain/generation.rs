@@ -1,11 +1,10 @@
-//! The rules for generating enrollment keys: how many may be made, and how far the making has come.
+//! The rules for generating keys: how many may be made, and how far the making has come.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::grant::{Grant, GrantStatus};
-use super::key::KeyKind;
+use super::grant::{Grant, GrantKind, GrantStatus};
 use super::warning::Warning;
 
 /// How near its end a class draws a warning: a day is short notice for a student who still has to get a code.
@@ -24,7 +23,7 @@ pub const RESERVED_FOR: TimeDelta = TimeDelta::hours(24);
 pub enum Refused {
     /// The class was cancelled.
     Cancelled,
-    /// The class has ended: no key generated now could be redeemed.
+    /// The class has ended or the pool has expired: no key generated now could be redeemed.
     Ended,
     /// The live keys would exceed the class's maximum.
     LimitExceeded {
@@ -36,14 +35,14 @@ pub enum Refused {
 /// What of a class's maximum is taken, as a generation sees it: what it has reserved for itself is not in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Census {
-    /// How many enrollment keys of the class are not revoked.
+    /// How many generated keys of the class or pool are not revoked.
     pub live: i64,
     /// How many other generations were admitted for and have not made yet.
     pub reserved: i64,
 }
 
 impl Census {
-    /// How many keys the class has, or is sure to get.
+    /// How many keys there are, or are sure to be.
     pub fn taken(self) -> i64 {
         self.live + self.reserved
     }
@@ -52,15 +51,15 @@ impl Census {
 /// What a generation tells at its end, as it was when it was admitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Live enrollment keys of the class, with all of this generation's and those reserved for others.
+    /// Live keys of the class or pool, with all of this generation's and those reserved for others.
     pub live_keys: i64,
-    /// The most it could have.
-    pub maximum_keys: i32,
+    /// The most it could have; `None` without a limit.
+    pub maximum_keys: Option<i32>,
     /// What the caller should know.
     pub warnings: Vec<Warning>,
 }
 
-/// Whether `count` more enrollment keys may be generated at `now` for `grant`, of which `census` is taken; and what is told
+/// Whether `count` more keys may be generated at `now` for `grant`, of which `census` is taken; and what is told
 /// at the end then.
 ///
 /// Holds as long as the grant is locked: the census must have been taken after the lock.
@@ -71,11 +70,13 @@ pub fn admit(
     now: DateTime<Utc>,
 ) -> Result<Summary, Refused> {
     let until = opens_until(grant, now)?;
-    let can_generate = (i64::from(grant.maximum_keys) - census.taken()).max(0);
-    if i64::from(count) > can_generate {
-        return Err(Refused::LimitExceeded { can_generate });
+    if let Some(maximum) = grant.maximum_keys {
+        let can_generate = (i64::from(maximum) - census.taken()).max(0);
+        if i64::from(count) > can_generate {
+            return Err(Refused::LimitExceeded { can_generate });
+        }
     }
-    let near = until - now <= NEAR_END;
+    let near = grant.kind == GrantKind::Class && until - now <= NEAR_END;
     let warning = near.then_some(Warning::ClassNearEnd {
         ends_at: until,
         zone: grant.zone,
@@ -89,13 +90,12 @@ pub fn admit(
 
 /// Until when a key that is made now can be redeemed; refused if it cannot at all.
 fn opens_until(grant: &Grant, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refused> {
-    let until = grant.redeemable_until(KeyKind::Enrollment);
     if grant.status == GrantStatus::Cancelled {
         Err(Refused::Cancelled)
-    } else if now >= until {
+    } else if now >= grant.ends_at {
         Err(Refused::Ended)
     } else {
-        Ok(until)
+        Ok(grant.ends_at)
     }
 }
 
@@ -110,7 +110,7 @@ pub struct Batch {
     pub made: i32,
     /// The last of these; every further one has a greater id.
     pub last_key_id: Uuid,
-    /// The version of the class's grant by which the missing ones were admitted.
+    /// The version of the grant by which the missing ones were admitted.
     pub grant_version: i64,
     /// Until when there is room kept for the missing ones.
     pub reserved_until: DateTime<Utc>,
@@ -143,7 +143,7 @@ impl Batch {
     }
 
     /// Whether the missing keys may be made at `now` as they were admitted. If not, they are to be admitted again: the class
-    /// was changed since then, has ended, or the room was given back.
+    /// or pool was changed since then, has ended, or the room was given back.
     pub fn may_go_on(&self, grant: &Grant, now: DateTime<Utc>) -> bool {
         self.grant_version == grant.version
             && now < self.reserved_until
@@ -231,6 +231,24 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_has_no_limit_and_draws_no_warning() {
+        let pool = Grant {
+            kind: GrantKind::Pool,
+            maximum_keys: None,
+            ..sample::grant()
+        };
+        let census = Census {
+            live: i64::from(i32::MAX),
+            reserved: 1,
+        };
+        let near = pool.ends_at - TimeDelta::hours(1);
+        let told = admit(&pool, census, i32::MAX, near).unwrap();
+        assert_eq!((told.maximum_keys, told.warnings), (None, Vec::new()));
+        assert_eq!(told.live_keys, 2 * i64::from(i32::MAX) + 1);
+        assert_eq!(admit(&pool, census, 1, pool.ends_at), Err(Refused::Ended));
+    }
+
+    #[test]
     fn what_is_reserved_counts_as_live() {
         let grant = sample::grant();
         let census = Census {
@@ -238,7 +256,7 @@ mod tests {
             reserved: 15,
         };
         let told = admit(&grant, census, 5, early(&grant)).unwrap();
-        assert_eq!((told.live_keys, told.maximum_keys), (30, 30));
+        assert_eq!((told.live_keys, told.maximum_keys), (30, Some(30)));
         assert_eq!(
             admit(&grant, census, 6, early(&grant)),
             Err(Refused::LimitExceeded { can_generate: 5 })
@@ -338,7 +356,7 @@ mod tests {
     proptest! {
         #[test]
         fn live_keys_never_pass_the_maximum(maximum in 1..2_000_i32, counts in prop::collection::vec(1..1_000_i32, 1..20)) {
-            let grant = Grant { maximum_keys: maximum, ..sample::grant() };
+            let grant = Grant { maximum_keys: Some(maximum), ..sample::grant() };
             let mut live = 0;
             for count in counts {
                 match admit(&grant, taken(live), count, early(&grant)) {
@@ -362,7 +380,7 @@ mod tests {
             maximum in 1..60_i32,
             steps in prop::collection::vec((0..3_usize, 1..40_i32, prop::bool::weighted(0.2)), 1..60),
         ) {
-            let grant = Grant { maximum_keys: maximum, ..sample::grant() };
+            let grant = Grant { maximum_keys: Some(maximum), ..sample::grant() };
             let now = early(&grant);
             let mut batches: Vec<Batch> = Vec::new();
             for (place, count, given_back) in steps {
@@ -376,7 +394,7 @@ mod tests {
                 let Some(batch) = batches.get(place).cloned() else {
                     let census = Census { live, reserved: others(usize::MAX) };
                     if admit(&grant, census, count, now).is_ok() {
-                        batches.push(begun(&Grant { maximum_keys: 60, ..grant.clone() }, count, 1));
+                        batches.push(begun(&Grant { maximum_keys: Some(60), ..grant.clone() }, count, 1));
                     }
                     continue;
                 };

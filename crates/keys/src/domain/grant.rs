@@ -1,4 +1,4 @@
-//! Grants: what keys open, as far as keys must know it. A copy of a class that the enrollment service owns.
+//! Grants: what keys open. A copy of a class that the enrollment service owns, or a pool, which is kept here.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -6,12 +6,55 @@ use uuid::Uuid;
 
 use super::key::KeyKind;
 
+/// What a grant stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GrantKind {
+    /// A class of the enrollment service's.
+    Class,
+    /// A pool of keys for one course.
+    Pool,
+}
+
+impl GrantKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Class, Self::Pool];
+
+    /// The kind as the database keeps it.
+    pub fn as_text(self) -> &'static str {
+        match self {
+            Self::Class => "class",
+            Self::Pool => "pool",
+        }
+    }
+
+    /// The kind that the database keeps as `text`.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_text() == text)
+    }
+
+    /// What such a resource is called in the audit trail.
+    pub fn resource_type(self) -> &'static str {
+        match self {
+            Self::Class => "class",
+            Self::Pool => "key_pool",
+        }
+    }
+
+    /// The field by which details of the audit trail name it.
+    pub fn id_field(self) -> &'static str {
+        match self {
+            Self::Class => "class_id",
+            Self::Pool => "pool_id",
+        }
+    }
+}
+
 /// The state of what a grant stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GrantStatus {
     /// The class is being created: its event key may be set, and for everybody else it does not exist.
     Creating,
-    /// The class is tentative, scheduled or guaranteed to run.
+    /// The class is tentative, scheduled or guaranteed to run; a pool always is.
     Open,
     /// The class was cancelled.
     Cancelled,
@@ -38,12 +81,14 @@ impl GrantStatus {
     }
 }
 
-/// A copy of a class: for visibility, for the generation limit, and for showing keys as expired. Never for admitting a
-/// student.
+/// What keys open, as far as all kinds have it in common: for visibility, for the generation limit, and for showing keys as
+/// expired. Of a class it is a copy, and never for admitting a student.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The class.
-    pub class_id: Uuid,
+    /// The class or pool.
+    pub grant_id: Uuid,
+    /// Which of them it is.
+    pub kind: GrantKind,
     /// The organization that owns it.
     pub organization_id: Uuid,
     /// Its name.
@@ -52,7 +97,7 @@ pub struct Grant {
     pub instructors: Vec<String>,
     /// When it starts.
     pub starts_at: DateTime<Utc>,
-    /// When it ends.
+    /// When it ends; of a pool, when its keys expire.
     pub ends_at: DateTime<Utc>,
     /// Until when its event key can be redeemed.
     pub event_key_until: DateTime<Utc>,
@@ -60,8 +105,8 @@ pub struct Grant {
     pub zone: Tz,
     /// Its state.
     pub status: GrantStatus,
-    /// The most live enrollment keys it may have.
-    pub maximum_keys: i32,
+    /// The most live keys for one student each that it may have; `None` for as many as are wanted.
+    pub maximum_keys: Option<i32>,
     /// True while the maximum is only a default.
     pub maximum_is_default: bool,
     /// Grows with every change; 0 while the class is being created.
@@ -72,7 +117,7 @@ impl Grant {
     /// The first instant at which a key of `kind` can be redeemed no more: windows are half-open.
     pub fn redeemable_until(&self, kind: KeyKind) -> DateTime<Utc> {
         match kind {
-            KeyKind::Enrollment => self.ends_at,
+            KeyKind::Enrollment | KeyKind::Pool => self.ends_at,
             KeyKind::Event => self.event_key_until,
         }
     }
@@ -86,7 +131,8 @@ pub(crate) mod sample {
     pub(crate) fn grant() -> Grant {
         let at = |text: &str| text.parse().expect("a time");
         Grant {
-            class_id: Uuid::from_u128(0xc1),
+            grant_id: Uuid::from_u128(0xc1),
+            kind: GrantKind::Class,
             organization_id: Uuid::from_u128(0x01),
             name: "Rust in a day".to_owned(),
             instructors: vec!["ann".to_owned()],
@@ -95,7 +141,7 @@ pub(crate) mod sample {
             event_key_until: at("2030-08-28T15:00:00Z"),
             zone: chrono_tz::Europe::Berlin,
             status: GrantStatus::Open,
-            maximum_keys: 30,
+            maximum_keys: Some(30),
             maximum_is_default: false,
             version: 1,
         }
@@ -112,6 +158,14 @@ mod tests {
             assert_eq!(GrantStatus::from_text(status.as_text()), Some(status));
         }
         assert_eq!(GrantStatus::from_text("Open"), None);
+    }
+
+    #[test]
+    fn a_kind_comes_back_from_its_text() {
+        for kind in GrantKind::ALL {
+            assert_eq!(GrantKind::from_text(kind.as_text()), Some(kind));
+        }
+        assert_eq!(GrantKind::from_text("key_pool"), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::grant::GrantStatus;
+use super::grant::{GrantKind, GrantStatus};
 
 /// What a key opens, and for how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,18 +12,42 @@ pub enum KeyKind {
     Enrollment,
     /// Enrolls everyone who has its code in one class.
     Event,
+    /// Assigns one student the course of a pool.
+    Pool,
 }
 
 impl KeyKind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Enrollment, Self::Event];
+    pub const ALL: [Self; 3] = [Self::Enrollment, Self::Event, Self::Pool];
 
     /// The kind as the database keeps it.
     pub fn as_text(self) -> &'static str {
         match self {
             Self::Enrollment => "enrollment",
             Self::Event => "event",
+            Self::Pool => "pool",
         }
+    }
+
+    /// What keys of this kind open.
+    pub fn opens(self) -> GrantKind {
+        match self {
+            Self::Enrollment | Self::Event => GrantKind::Class,
+            Self::Pool => GrantKind::Pool,
+        }
+    }
+
+    /// The kind of keys that are generated for `grant`, one for each student.
+    pub fn generated_for(grant: GrantKind) -> Self {
+        match grant {
+            GrantKind::Class => Self::Enrollment,
+            GrantKind::Pool => Self::Pool,
+        }
+    }
+
+    /// Whether such a key is for one student.
+    pub fn is_single_use(self) -> bool {
+        self != Self::Event
     }
 
     /// The kind that the database keeps as `text`.
@@ -37,7 +61,7 @@ impl KeyKind {
 pub enum KeyState {
     /// A student can use it.
     Available,
-    /// An enrollment key in use by a student.
+    /// A key for one student, who uses it.
     Redeemed,
     /// Revoked; an event key: turned off.
     Revoked,
@@ -85,7 +109,7 @@ impl Standing {
     ///
     /// The database's function `keys.key_state` states the same rule for filters and counts; `verify` compares them.
     pub fn state(&self, now: DateTime<Utc>) -> KeyState {
-        if self.kind == KeyKind::Enrollment && self.in_use {
+        if self.kind.is_single_use() && self.in_use {
             KeyState::Redeemed
         } else if self.revoked {
             KeyState::Revoked
@@ -130,19 +154,21 @@ pub struct TrainingKey {
     pub kind: KeyKind,
     /// The organization that owns it.
     pub organization_id: Uuid,
-    /// The class it opens.
-    pub class_id: Uuid,
-    /// That class's name.
-    pub class_name: String,
+    /// The class or pool it opens.
+    pub grant_id: Uuid,
+    /// The name of that.
+    pub grant_name: String,
     /// Where it stands.
     pub state: KeyState,
     /// Its present code, masked.
     pub masked_code: String,
     /// How many codes it has had.
     pub generation: i32,
+    /// From when on it can be redeemed; `None` for keys of classes, which open whenever the class does.
+    pub redeemable_from: Option<DateTime<Utc>>,
     /// The first instant at which it can be redeemed no more.
     pub redeemable_until: DateTime<Utc>,
-    /// The use of an enrollment key, if there is one.
+    /// The use of a key for one student, if there is one.
     pub key_use: Option<KeyUse>,
     /// How many students use it.
     pub use_count: i64,
@@ -167,11 +193,12 @@ pub(crate) mod sample {
             key_id: Uuid::from_u128(0xe1),
             kind: KeyKind::Enrollment,
             organization_id: Uuid::from_u128(0x01),
-            class_id: Uuid::from_u128(0xc1),
-            class_name: "Rust in a day".to_owned(),
+            grant_id: Uuid::from_u128(0xc1),
+            grant_name: "Rust in a day".to_owned(),
             state: KeyState::Available,
             masked_code: "EK-••••-4M".to_owned(),
             generation: 1,
+            redeemable_from: None,
             redeemable_until: at("2030-03-01T16:00:00Z"),
             key_use: None,
             use_count: 0,
@@ -255,7 +282,15 @@ mod tests {
         for kind in KeyKind::ALL {
             assert_eq!(KeyKind::from_text(kind.as_text()), Some(kind));
         }
-        assert_eq!(KeyKind::from_text("pool"), None);
+        assert_eq!(KeyKind::from_text("course"), None);
+    }
+
+    #[test]
+    fn what_is_generated_for_a_grant_opens_it() {
+        for grant in GrantKind::ALL {
+            let kind = KeyKind::generated_for(grant);
+            assert!(kind.opens() == grant && kind.is_single_use());
+        }
     }
 
     proptest! {

@@ -7,5 +7,6 @@ pub mod grant;
 pub mod key;
 pub mod keyring;
 pub mod organization;
+pub mod pool;
 pub mod refusal;
 pub mod warning;

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
+use super::grant::GrantKind;
+
 /// Why the service says no, with what callers may know about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -55,6 +57,20 @@ pub enum Refusal {
         /// The id as it was given.
         class_id: Uuid,
     },
+    /// No pool has this id, or not for this caller.
+    #[error("no pool has the id {pool_id}")]
+    PoolNotFound {
+        /// The id as it was given.
+        pool_id: Uuid,
+    },
+    /// The keys of the pool have expired.
+    #[error("the pool {pool_id} has expired")]
+    PoolExpired {
+        /// The pool.
+        pool_id: Uuid,
+        /// The first instant at which its keys can be redeemed no more.
+        expired_at: DateTime<Utc>,
+    },
     /// The class was cancelled.
     #[error("the class {class_id} was cancelled")]
     ClassCancelled {
@@ -100,4 +116,20 @@ pub enum Refusal {
         /// The class.
         class_id: Uuid,
     },
+    /// The pool was changed since its etag was read.
+    #[error("the pool {pool_id} was changed")]
+    PoolEtagMismatch {
+        /// The pool.
+        pool_id: Uuid,
+    },
+}
+
+impl Refusal {
+    /// That there is no class or pool with the id `id`, or not for this caller.
+    pub fn not_found(kind: GrantKind, id: Uuid) -> Self {
+        match kind {
+            GrantKind::Class => Self::ClassNotFound { class_id: id },
+            GrantKind::Pool => Self::PoolNotFound { pool_id: id },
+        }
+    }
 }

@@ -65,6 +65,11 @@ pub const TABLE: &[Row] = &[
         "/latchkey.keys.v1.TrainingKeyService/RevealEventKey",
         STAFF_AND_INSTRUCTORS,
     ),
+    row("/latchkey.keys.v1.KeyPoolService/CreateKeyPool", STAFF),
+    row("/latchkey.keys.v1.KeyPoolService/GetKeyPool", STAFF),
+    row("/latchkey.keys.v1.KeyPoolService/ListKeyPools", STAFF),
+    row("/latchkey.keys.v1.KeyPoolService/UpdateKeyPool", STAFF),
+    row("/latchkey.keys.v1.KeyPoolService/GeneratePoolKeys", STAFF),
     row(
         "/latchkey.keys.v1.KeyUsageService/ResolveCodes",
         ENROLLMENT_SERVICE,

@@ -6,6 +6,7 @@ use latchkey_proto::keys::v1 as proto;
 use prost_types::Timestamp;
 
 use super::errors::in_words;
+use crate::domain::grant::GrantKind;
 use crate::domain::key::{KeyKind, KeyState, KeyUse, TrainingKey};
 use crate::domain::warning::Warning;
 
@@ -29,6 +30,7 @@ pub(super) fn kind(kind: KeyKind) -> proto::KeyKind {
     match kind {
         KeyKind::Enrollment => proto::KeyKind::Enrollment,
         KeyKind::Event => proto::KeyKind::Event,
+        KeyKind::Pool => proto::KeyKind::Pool,
     }
 }
 
@@ -38,6 +40,7 @@ pub(super) fn kind_filter(kind: proto::KeyKind) -> Option<KeyKind> {
         proto::KeyKind::Unspecified => None,
         proto::KeyKind::Enrollment => Some(KeyKind::Enrollment),
         proto::KeyKind::Event => Some(KeyKind::Event),
+        proto::KeyKind::Pool => Some(KeyKind::Pool),
     }
 }
 
@@ -78,12 +81,19 @@ pub(super) fn training_key(key: TrainingKey) -> proto::TrainingKey {
         Some(revocation) => (Some(stamp(revocation.at)), revocation.by, revocation.reason),
         None => (None, String::new(), String::new()),
     };
+    let opens = |kind| {
+        let (id, name) = (key.grant_id, &key.grant_name);
+        let named = (key.kind.opens() == kind).then(|| (id.to_string(), name.clone()));
+        named.unwrap_or_default()
+    };
+    let (class_id, class_name) = opens(GrantKind::Class);
+    let (pool_id, pool_name) = opens(GrantKind::Pool);
     proto::TrainingKey {
         key_id: key.key_id.to_string(),
         kind: kind(key.kind).into(),
         organization_id: key.organization_id.to_string(),
-        class_id: key.class_id.to_string(),
-        class_name: key.class_name,
+        class_id,
+        class_name,
         state: state(key.state).into(),
         masked_code: key.masked_code,
         generation: key.generation,
@@ -96,6 +106,9 @@ pub(super) fn training_key(key: TrainingKey) -> proto::TrainingKey {
         revoke_time,
         revoked_by,
         revoke_reason,
+        pool_id,
+        pool_name,
+        redeemable_from: key.redeemable_from.map(stamp),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use latchkey_service_kit::status::{ApiError, ErrorReason};
+use latchkey_service_kit::status::{ApiError, ErrorReason, FieldViolation};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -19,6 +19,15 @@ impl From<Error> for Status {
 pub fn api_error(error: Error) -> ApiError {
     match error {
         Error::Refused(refusal) => refused(&refusal),
+        Error::Invalid(problems) => ApiError::invalid(
+            problems
+                .into_iter()
+                .map(|problem| FieldViolation {
+                    field: problem.field,
+                    description: problem.description,
+                })
+                .collect(),
+        ),
         Error::DependencyUnavailable(source) => ApiError::unavailable(Kept(source)),
         Error::TooManyAttempts { retry_after } => ApiError::too_many_attempts(retry_after),
         Error::Conflict => ApiError::conflict(),
@@ -45,6 +54,9 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::ClassCancelled { .. }
         | Refusal::WindowClosed { .. }
         | Refusal::KeyLimitExceeded { .. } => of_class(refusal),
+        Refusal::PoolNotFound { .. }
+        | Refusal::PoolExpired { .. }
+        | Refusal::PoolEtagMismatch { .. } => of_pool(refusal),
         Refusal::OrganizationNotFound { organization_id } => ApiError::not_found(
             ErrorReason::OrganizationNotFound,
             "organization",
@@ -151,6 +163,29 @@ fn of_class(refusal: &Refusal) -> ApiError {
             .with_metadata("can_generate", can_generate)
         }
         other => ApiError::bug(format!("this is not about a class: {other}")),
+    }
+}
+
+fn of_pool(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::PoolNotFound { pool_id } => {
+            ApiError::not_found(ErrorReason::KeyPoolNotFound, "key_pool", pool_id)
+        }
+        Refusal::PoolExpired {
+            pool_id,
+            expired_at,
+        } => ApiError::precondition(
+            ErrorReason::WindowClosed,
+            format!("key_pool/{pool_id}"),
+            format!(
+                "The pool expired on {}: no student could use a new key.",
+                in_words(*expired_at, Tz::UTC)
+            ),
+        )
+        .with_metadata("closed_at", expired_at.to_rfc3339())
+        .with_metadata("time_zone", Tz::UTC.name()),
+        Refusal::PoolEtagMismatch { pool_id } => ApiError::etag_mismatch("key_pool", pool_id),
+        other => ApiError::bug(format!("this is not about a pool: {other}")),
     }
 }
 

@@ -10,6 +10,7 @@ use super::convert::{kind_filter, state_filter};
 use super::errors::api_error;
 use crate::app::export_keys::{BrokenOff, Export, ExportKeys, Extent, Part};
 use crate::app::list_keys::Filter;
+use crate::domain::grant::GrantKind;
 
 /// The path of the method.
 pub(crate) const METHOD: &str = "/latchkey.keys.v1.TrainingKeyService/ExportTrainingKeys";
@@ -19,14 +20,16 @@ pub(super) fn wish(request: &proto::ExportTrainingKeysRequest) -> Result<ExportK
     let mut violations = Violations::of(request);
     let organization_id = violations.optional_uuid("organization_id", &request.organization_id);
     let class_id = violations.optional_uuid("class_id", &request.class_id);
-    let extent = match (organization_id, class_id) {
-        (None, Some(class_id)) => Some(Extent::Class(class_id)),
-        (Some(organization_id), None) => Some(Extent::Organization(organization_id)),
+    let pool_id = violations.optional_uuid("pool_id", &request.pool_id);
+    let extent = match (organization_id, class_id, pool_id) {
+        (None, Some(id), None) => Some(Extent::Grant(GrantKind::Class, id)),
+        (None, None, Some(id)) => Some(Extent::Grant(GrantKind::Pool, id)),
+        (Some(id), None, None) => Some(Extent::Organization(id)),
         _ => None,
     };
     if extent.is_none() {
-        for field in ["organization_id", "class_id"] {
-            let only = "exactly one of organization_id and class_id must be set";
+        for field in ["organization_id", "class_id", "pool_id"] {
+            let only = "exactly one of organization_id, class_id and pool_id must be set";
             if !violations.has(field) {
                 violations.add(field, only);
             }
@@ -34,7 +37,7 @@ pub(super) fn wish(request: &proto::ExportTrainingKeysRequest) -> Result<ExportK
     }
     let filter = Filter {
         organization_ids: Vec::new(),
-        class_id: None,
+        grant: None,
         student_id: violations.optional_uuid("student_id", &request.student_id),
         batch_id: violations.optional_uuid("batch_id", &request.batch_id),
         kind: kind_filter(request.kind()),
@@ -140,7 +143,10 @@ mod tests {
     #[test]
     fn a_good_request_is_understood() {
         let wanted = wish(&request()).unwrap();
-        assert_eq!(wanted.extent, Extent::Class(ID.parse().unwrap()));
+        assert_eq!(
+            wanted.extent,
+            Extent::Grant(GrantKind::Class, ID.parse().unwrap())
+        );
         assert_eq!(wanted.format, RowFormat::Csv);
         let of_organization = proto::ExportTrainingKeysRequest {
             class_id: String::new(),
@@ -151,19 +157,28 @@ mod tests {
         let wanted = wish(&of_organization).unwrap();
         assert_eq!(wanted.extent, Extent::Organization(ID.parse().unwrap()));
         assert_eq!(wanted.format, RowFormat::JsonLines);
+        let of_pool = proto::ExportTrainingKeysRequest {
+            class_id: String::new(),
+            pool_id: ID.to_owned(),
+            ..request()
+        };
+        assert_eq!(
+            wish(&of_pool).unwrap().extent,
+            Extent::Grant(GrantKind::Pool, ID.parse().unwrap())
+        );
     }
 
     #[test]
     fn all_that_is_wrong_is_named_at_once() {
         at_fault(
             &proto::ExportTrainingKeysRequest::default(),
-            &["class_id", "format", "organization_id", "reason"],
+            &["class_id", "format", "organization_id", "pool_id", "reason"],
         );
         let both = proto::ExportTrainingKeysRequest {
             organization_id: ID.to_owned(),
             ..request()
         };
-        at_fault(&both, &["class_id", "organization_id"]);
+        at_fault(&both, &["class_id", "organization_id", "pool_id"]);
         for reason in ["  ", "a\nb", &"x".repeat(501)] {
             let request = proto::ExportTrainingKeysRequest {
                 reason: reason.to_owned(),

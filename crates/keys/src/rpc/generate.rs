@@ -9,16 +9,37 @@ use super::convert::{number, training_key, warnings};
 use super::errors::api_error;
 use crate::app::generate_keys::{GenerateKeys, Generation, Progress};
 use crate::domain::generation::{CHUNK, Summary};
+use crate::domain::grant::GrantKind;
 
-/// The path of the method.
-pub(crate) const METHOD: &str = "/latchkey.keys.v1.TrainingKeyService/GenerateTrainingKeys";
+/// The paths of the methods.
+pub(crate) const METHODS: [&str; 2] = [
+    "/latchkey.keys.v1.TrainingKeyService/GenerateTrainingKeys",
+    "/latchkey.keys.v1.KeyPoolService/GeneratePoolKeys",
+];
 
-/// What a request asks for.
-pub(super) fn wish(request: &proto::GenerateTrainingKeysRequest) -> Result<GenerateKeys, ApiError> {
+/// What a request for a class asks for.
+pub(super) fn of_class(
+    request: &proto::GenerateTrainingKeysRequest,
+) -> Result<GenerateKeys, ApiError> {
     let mut violations = Violations::of(request);
     let command = GenerateKeys {
         request_id: violations.uuid("request_id", &request.request_id),
-        class_id: violations.uuid("class_id", &request.class_id),
+        kind: GrantKind::Class,
+        grant_id: violations.uuid("class_id", &request.class_id),
+        count: request.count,
+        telling: !request.omit_keys,
+    };
+    violations.finish()?;
+    Ok(command)
+}
+
+/// What a request for a pool asks for.
+pub(super) fn of_pool(request: &proto::GeneratePoolKeysRequest) -> Result<GenerateKeys, ApiError> {
+    let mut violations = Violations::of(request);
+    let command = GenerateKeys {
+        request_id: violations.uuid("request_id", &request.request_id),
+        kind: GrantKind::Pool,
+        grant_id: violations.uuid("pool_id", &request.pool_id),
         count: request.count,
         telling: !request.omit_keys,
     };
@@ -33,31 +54,44 @@ pub(super) fn place(command: &GenerateKeys, places: &Places) -> Result<Option<Pl
 }
 
 /// Tells of a generation until all keys are made and told, or nobody listens.
-pub(super) async fn follow(
+pub(super) async fn follow<M: From<Progress> + Send + 'static>(
     mut generation: Generation,
-    outlet: Outlet<proto::GenerateTrainingKeysResponse>,
+    outlet: Outlet<M>,
     place: Option<Place>,
 ) -> Result<(), ApiError> {
     while let Some(progress) = generation.next().await.map_err(api_error)? {
-        outlet.send(message(progress)).await?;
+        outlet.send(progress.into()).await?;
     }
     drop(place);
     Ok(())
 }
 
-fn message(progress: Progress) -> proto::GenerateTrainingKeysResponse {
-    proto::GenerateTrainingKeysResponse {
-        generated: progress.generated,
-        count: progress.count,
-        keys: progress.keys.into_iter().map(training_key).collect(),
-        summary: progress.summary.as_ref().map(summary),
+impl From<Progress> for proto::GenerateTrainingKeysResponse {
+    fn from(progress: Progress) -> Self {
+        let summary = |summary: &Summary| proto::GenerationSummary {
+            live_keys: number(summary.live_keys),
+            maximum_keys: summary.maximum_keys.unwrap_or_default(),
+            warnings: warnings(&summary.warnings),
+        };
+        Self {
+            generated: progress.generated,
+            count: progress.count,
+            keys: progress.keys.into_iter().map(training_key).collect(),
+            summary: progress.summary.as_ref().map(summary),
+        }
     }
 }
 
-fn summary(summary: &Summary) -> proto::GenerationSummary {
-    proto::GenerationSummary {
-        live_keys: number(summary.live_keys),
-        maximum_keys: summary.maximum_keys,
-        warnings: warnings(&summary.warnings),
+impl From<Progress> for proto::GeneratePoolKeysResponse {
+    fn from(progress: Progress) -> Self {
+        let summary = |summary: Summary| proto::PoolGenerationSummary {
+            live_keys: summary.live_keys,
+        };
+        Self {
+            generated: progress.generated,
+            count: progress.count,
+            keys: progress.keys.into_iter().map(training_key).collect(),
+            summary: progress.summary.map(summary),
+        }
     }
 }

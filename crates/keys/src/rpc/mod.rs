@@ -8,13 +8,15 @@ pub mod errors;
 mod event_key;
 mod export;
 mod generate;
+mod key_pools;
 mod key_usage;
 mod training_keys;
 
 pub use audit::AuditTrail;
+pub use key_pools::KeyPools;
 pub use key_usage::KeyUsage;
 pub use training_keys::TrainingKeys;
 
 pub(crate) use call::call_of;
 pub(crate) use export::METHOD as EXPORT_METHOD;
-pub(crate) use generate::METHOD as GENERATE_METHOD;
+pub(crate) use generate::METHODS as GENERATE_METHODS;

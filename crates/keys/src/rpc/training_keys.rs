@@ -24,6 +24,7 @@ use crate::app::reveal_keys::{RevealedCode, reveal_keys};
 use crate::app::revoke_keys::revoke_keys;
 use crate::app::set_event_key::{SetEventKey, set_event_key};
 use crate::config::Config;
+use crate::domain::grant::GrantKind;
 
 /// Serves training keys to people.
 #[derive(Debug, Clone)]
@@ -34,12 +35,12 @@ pub struct TrainingKeys {
 }
 
 impl TrainingKeys {
-    /// The keys in `app`'s database, generated and exported within the bounds of `config`.
-    pub fn new(app: App, config: &Config) -> Self {
+    /// The keys in `app`'s database, exported within the bounds of `config`, and generated in these places.
+    pub fn new(app: App, config: &Config, generations: Places) -> Self {
         Self {
             app,
             exports: Places::new(&config.export),
-            generations: Places::new(&config.generation),
+            generations,
         }
     }
 }
@@ -53,7 +54,7 @@ impl TrainingKeyService for TrainingKeys {
         request: Request<proto::GenerateTrainingKeysRequest>,
     ) -> Result<Response<Self::GenerateTrainingKeysStream>, Status> {
         let call = call_of(&request)?;
-        let command = generate::wish(request.get_ref())?;
+        let command = generate::of_class(request.get_ref())?;
         let place = generate::place(&command, &self.generations)?;
         let generation = generate_keys(&self.app, &call, command).await?;
         let progress = streamed(&request, |outlet| {
@@ -72,7 +73,7 @@ impl TrainingKeyService for TrainingKeys {
         let organization_id = violations.optional_uuid("organization_id", &request.organization_id);
         let filter = Filter {
             organization_ids: Vec::new(),
-            class_id: violations.optional_uuid("class_id", &request.class_id),
+            grant: grant(&request, &mut violations),
             student_id: violations.optional_uuid("student_id", &request.student_id),
             batch_id: violations.optional_uuid("batch_id", &request.batch_id),
             kind: kind_filter(request.kind()),
@@ -230,6 +231,19 @@ impl TrainingKeyService for TrainingKeys {
             code: Some(revealed(&code)),
         }))
     }
+}
+
+/// The class or the pool whose keys are wanted.
+fn grant(
+    request: &proto::ListTrainingKeysRequest,
+    violations: &mut Violations,
+) -> Option<(GrantKind, Uuid)> {
+    let class_id = violations.optional_uuid("class_id", &request.class_id);
+    let pool_id = violations.optional_uuid("pool_id", &request.pool_id);
+    let both = class_id.is_some() && pool_id.is_some();
+    violations.check("pool_id", !both, "must not be set together with class_id");
+    let class = class_id.map(|id| (GrantKind::Class, id));
+    class.or(pool_id.map(|id| (GrantKind::Pool, id)))
 }
 
 fn ids(texts: &[String], violations: &mut Violations) -> Vec<Uuid> {

@@ -1,4 +1,4 @@
-//! `keys.batches`: how far each generation of enrollment keys has come. Written under the lock of its class's grant only.
+//! `keys.batches`: how far each generation of keys has come. Written under the lock of its grant only.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -67,13 +67,13 @@ pub async fn insert(
     sqlx::query!(
         r#"
         INSERT INTO keys.batches (
-            batch_id, organization_id, class_id, wanted, made, last_key_id, grant_version, reserved_until, told
+            batch_id, organization_id, grant_id, wanted, made, last_key_id, grant_version, reserved_until, told
         )
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         "#,
         batch.batch_id,
         grant.organization_id,
-        grant.class_id,
+        grant.grant_id,
         batch.wanted,
         batch.made,
         batch.last_key_id,
@@ -127,11 +127,11 @@ pub async fn clock(connection: &mut PgConnection) -> Result<DateTime<Utc>, Store
     Ok(now)
 }
 
-/// Counts what of a class's maximum is taken, apart from what the generation `batch_id` has reserved. To be asked after the
+/// Counts what of a grant's maximum is taken, apart from what the generation `batch_id` has reserved. To be asked after the
 /// grant is locked.
 pub async fn census(
     connection: &mut PgConnection,
-    class_id: Uuid,
+    grant_id: Uuid,
     batch_id: Uuid,
 ) -> Result<Census, StoreError> {
     let census = sqlx::query_as!(
@@ -139,11 +139,11 @@ pub async fn census(
         r#"
         SELECT
             (SELECT count(*) FROM keys.training_keys
-             WHERE class_id = $1 AND kind = 'enrollment' AND revoked_at IS NULL) AS "live!",
+             WHERE grant_id = $1 AND kind <> 'event' AND revoked_at IS NULL) AS "live!",
             (SELECT coalesce(sum(wanted - made), 0)::bigint FROM keys.batches
-             WHERE class_id = $1 AND made < wanted AND batch_id <> $2 AND reserved_until > clock_timestamp()) AS "reserved!"
+             WHERE grant_id = $1 AND made < wanted AND batch_id <> $2 AND reserved_until > clock_timestamp()) AS "reserved!"
         "#,
-        class_id,
+        grant_id,
         batch_id,
     )
     .fetch_one(connection)
@@ -162,7 +162,7 @@ pub async fn keys(
     let rows = key_views!(
         [r#"
             SELECT k.key_id FROM keys.training_keys k
-            WHERE (k.batch_id, k.key_id) > ($1, $2) AND k.batch_id <= $1 AND k.kind = 'enrollment'
+            WHERE (k.batch_id, k.key_id) > ($1, $2) AND k.batch_id <= $1 AND k.kind <> 'event'
             ORDER BY k.batch_id, k.key_id LIMIT $3
         "#],
         batch_id,

@@ -7,7 +7,8 @@ use latchkey_service_kit::access::Scope;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, training_keys};
+use crate::domain::key::KeyKind;
 use crate::domain::keyring::{CodePlace, HASH_LENGTH, HashedCode, SealedCode};
 
 /// Codes to issue, all of one organization and at one instant.
@@ -150,15 +151,17 @@ pub async fn end_all(
 pub struct Sealed {
     /// The row it belongs to.
     pub place: CodePlace,
-    /// The class it opens.
-    pub class_id: Uuid,
+    /// The kind of its key.
+    pub kind: KeyKind,
+    /// The class or pool that opens.
+    pub grant_id: Uuid,
     /// The organization that owns it.
     pub organization_id: Uuid,
     /// The code.
     pub code: SealedCode,
 }
 
-/// The present codes of the enrollment keys among these ids that a caller may see, in no order.
+/// The present codes of the keys for one student among these ids that a caller may see, in no order.
 pub async fn sealed(
     connection: &mut PgConnection,
     key_ids: &[Uuid],
@@ -166,12 +169,12 @@ pub async fn sealed(
 ) -> Result<Vec<Sealed>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        SELECT k.key_id, k.class_id, k.organization_id, c.generation, c.sealed_code, c.seal_version
+        SELECT k.key_id, k.kind, k.grant_id, k.organization_id, c.generation, c.sealed_code, c.seal_version
         FROM keys.training_keys k
-        JOIN keys.grants g ON g.class_id = k.class_id
+        JOIN keys.grants g ON g.grant_id = k.grant_id
         JOIN keys.codes c ON c.key_id = k.key_id AND c.generation = k.generation
         LEFT JOIN keys.organizations o ON o.organization_id = k.organization_id
-        WHERE k.key_id = ANY ($1) AND k.kind = 'enrollment' AND g.status <> 'creating'
+        WHERE k.key_id = ANY ($1) AND k.kind <> 'event' AND g.status <> 'creating'
           AND ($2 OR k.organization_id = $3 OR $3 = ANY (o.ancestor_ids))
         "#,
         key_ids,
@@ -180,21 +183,23 @@ pub async fn sealed(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Sealed {
-            place: CodePlace {
-                key_id: row.key_id,
-                generation: row.generation,
-            },
-            class_id: row.class_id,
-            organization_id: row.organization_id,
-            code: SealedCode {
-                bytes: row.sealed_code,
-                version: row.seal_version,
-            },
+    rows.into_iter()
+        .map(|row| {
+            Ok(Sealed {
+                place: CodePlace {
+                    key_id: row.key_id,
+                    generation: row.generation,
+                },
+                kind: training_keys::kind(&row.kind, row.key_id)?,
+                grant_id: row.grant_id,
+                organization_id: row.organization_id,
+                code: SealedCode {
+                    bytes: row.sealed_code,
+                    version: row.seal_version,
+                },
+            })
         })
-        .collect())
+        .collect()
 }
 
 /// The codes of these rows, by their key; keys whose row is not there are missing.
@@ -248,9 +253,9 @@ pub async fn sealed_event_key(
             c.generation AS "generation?", c.sealed_code AS "sealed_code?", c.seal_version AS "seal_version?"
         FROM keys.grants g
         LEFT JOIN keys.organizations o ON o.organization_id = g.organization_id
-        LEFT JOIN keys.training_keys k ON k.class_id = g.class_id AND k.kind = 'event'
+        LEFT JOIN keys.training_keys k ON k.grant_id = g.grant_id AND k.kind = 'event'
         LEFT JOIN keys.codes c ON c.key_id = k.key_id AND c.generation = k.generation
-        WHERE g.class_id = $1 AND g.status <> 'creating'
+        WHERE g.grant_id = $1 AND g.kind = 'class' AND g.status <> 'creating'
           AND ($2 OR g.organization_id = $3 OR $3 = ANY (o.ancestor_ids) OR $4 = ANY (g.instructors))
         "#,
         class_id,
@@ -278,7 +283,8 @@ pub async fn sealed_event_key(
     };
     Ok(Some(SealedEventKey::On(Sealed {
         place: CodePlace { key_id, generation },
-        class_id,
+        kind: KeyKind::Event,
+        grant_id: class_id,
         organization_id: row.organization_id,
         code: SealedCode { bytes, version },
     })))
@@ -293,8 +299,10 @@ pub struct Found {
     pub generation: i32,
     /// When the code ends, if it was replaced.
     pub replaced_until: Option<DateTime<Utc>>,
-    /// The class the key opens.
-    pub class_id: Uuid,
+    /// The kind of the key.
+    pub kind: KeyKind,
+    /// The class or pool it opens.
+    pub grant_id: Uuid,
     /// The organization that owns the key.
     pub organization_id: Uuid,
 }
@@ -306,12 +314,11 @@ pub async fn find(
     hashes: &[[u8; HASH_LENGTH]],
     scope: &Scope,
 ) -> Result<Option<Found>, StoreError> {
-    let found = sqlx::query_as!(
-        Found,
+    let found = sqlx::query!(
         r#"
         SELECT c.key_id AS "key_id!", c.generation AS "generation!",
             CASE WHEN c.generation < k.generation THEN c.valid_until END AS replaced_until,
-            k.class_id, k.organization_id
+            k.kind, k.grant_id, k.organization_id
         FROM (
             SELECT key_id, generation, valid_until, issued_at, true AS unretired
             FROM keys.codes WHERE hash = ANY ($1) AND retired_at IS NULL
@@ -320,7 +327,7 @@ pub async fn find(
             FROM keys.codes WHERE hash = ANY ($1) AND retired_at IS NOT NULL
         ) c
         JOIN keys.training_keys k ON k.key_id = c.key_id
-        JOIN keys.grants g ON g.class_id = k.class_id
+        JOIN keys.grants g ON g.grant_id = k.grant_id
         LEFT JOIN keys.organizations o ON o.organization_id = k.organization_id
         WHERE g.status <> 'creating' AND ($2 OR k.organization_id = $3 OR $3 = ANY (o.ancestor_ids))
         ORDER BY c.unretired DESC, c.issued_at DESC
@@ -332,5 +339,15 @@ pub async fn find(
     )
     .fetch_optional(pool)
     .await?;
-    Ok(found)
+    let found = found.map(|row| {
+        Ok(Found {
+            key_id: row.key_id,
+            generation: row.generation,
+            replaced_until: row.replaced_until,
+            kind: training_keys::kind(&row.kind, row.key_id)?,
+            grant_id: row.grant_id,
+            organization_id: row.organization_id,
+        })
+    });
+    found.transpose()
 }

@@ -19,7 +19,7 @@ pub async fn lock(
         Present,
         r#"
         SELECT key_id, generation, version, revoked_at IS NULL AS "enabled!"
-        FROM keys.training_keys WHERE class_id = $1 AND kind = 'event'
+        FROM keys.training_keys WHERE grant_id = $1 AND kind = 'event'
         FOR NO KEY UPDATE
         "#,
         class_id
@@ -90,7 +90,7 @@ pub async fn put(connection: &mut PgConnection, key: &Issued<'_>) -> Result<(), 
     sqlx::query!(
         r#"
         INSERT INTO keys.training_keys (
-            key_id, kind, organization_id, class_id, batch_id, generation, masked_code, own_code, created_at, created_by,
+            key_id, kind, organization_id, grant_id, batch_id, generation, masked_code, own_code, created_at, created_by,
             version
         )
         VALUES ($1, 'event', $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -152,7 +152,7 @@ pub async fn view(
     let key = sqlx::query_as!(
         EventKey,
         r#"
-        SELECT g.class_id, k.key_id AS "key_id?", coalesce(k.revoked_at IS NULL AND k.key_id IS NOT NULL, false) AS "enabled!",
+        SELECT g.grant_id AS class_id, k.key_id AS "key_id?", coalesce(k.revoked_at IS NULL AND k.key_id IS NOT NULL, false) AS "enabled!",
             coalesce(k.generation, 0) AS "generation!",
             CASE WHEN k.revoked_at IS NULL THEN coalesce(k.masked_code, '') ELSE '' END AS "masked_code!",
             coalesce(k.own_code AND k.revoked_at IS NULL, false) AS "own_code!",
@@ -161,12 +161,12 @@ pub async fn view(
             g.event_key_until AS redeemable_until, c.uses AS "use_count!", coalesce(k.version, 0) AS "version!"
         FROM keys.grants g
         LEFT JOIN keys.organizations o ON o.organization_id = g.organization_id
-        LEFT JOIN keys.training_keys k ON k.class_id = g.class_id AND k.kind = 'event'
+        LEFT JOIN keys.training_keys k ON k.grant_id = g.grant_id AND k.kind = 'event'
         LEFT JOIN keys.codes p ON p.key_id = k.key_id AND p.generation = k.generation - 1
         CROSS JOIN LATERAL (
             SELECT count(*) AS uses FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL
         ) c
-        WHERE g.class_id = $1
+        WHERE g.grant_id = $1 AND g.kind = 'class'
           AND ($2 OR (g.status <> 'creating'
             AND ($3 OR g.organization_id = $4 OR $4 = ANY (o.ancestor_ids) OR $5 = ANY (g.instructors))))
         "#,

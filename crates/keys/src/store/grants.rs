@@ -6,10 +6,11 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::grant::{Grant, GrantStatus};
+use crate::domain::grant::{Grant, GrantKind, GrantStatus};
 
 struct GrantRow {
-    class_id: Uuid,
+    grant_id: Uuid,
+    kind: String,
     organization_id: Uuid,
     name: String,
     instructors: Vec<String>,
@@ -18,7 +19,7 @@ struct GrantRow {
     event_key_until: DateTime<Utc>,
     time_zone: String,
     status: String,
-    maximum_keys: i32,
+    maximum_keys: Option<i32>,
     maximum_is_default: bool,
     version: i64,
 }
@@ -27,11 +28,12 @@ impl TryFrom<GrantRow> for Grant {
     type Error = StoreError;
 
     fn try_from(row: GrantRow) -> Result<Self, StoreError> {
-        let bad = |column| StoreError::bad_row("keys.grants", column, row.class_id);
+        let bad = |column| StoreError::bad_row("keys.grants", column, row.grant_id);
         Ok(Self {
             zone: row.time_zone.parse().map_err(|_| bad("time_zone"))?,
             status: GrantStatus::from_text(&row.status).ok_or_else(|| bad("status"))?,
-            class_id: row.class_id,
+            kind: GrantKind::from_text(&row.kind).ok_or_else(|| bad("kind"))?,
+            grant_id: row.grant_id,
             organization_id: row.organization_id,
             name: row.name,
             instructors: row.instructors,
@@ -52,15 +54,15 @@ pub async fn lock_foreign_drafts(
     connection: &mut PgConnection,
     grants: &[Grant],
 ) -> Result<Vec<Uuid>, StoreError> {
-    let ids: Vec<Uuid> = grants.iter().map(|grant| grant.class_id).collect();
+    let ids: Vec<Uuid> = grants.iter().map(|grant| grant.grant_id).collect();
     let organizations: Vec<Uuid> = grants.iter().map(|grant| grant.organization_id).collect();
     let drafts = sqlx::query_scalar!(
         r#"
-        SELECT g.class_id
-        FROM unnest($1::uuid[], $2::uuid[]) AS n (class_id, organization_id)
-        JOIN keys.grants g ON g.class_id = n.class_id
+        SELECT g.grant_id
+        FROM unnest($1::uuid[], $2::uuid[]) AS n (grant_id, organization_id)
+        JOIN keys.grants g ON g.grant_id = n.grant_id
         WHERE g.status = 'creating' AND g.organization_id <> n.organization_id
-        ORDER BY g.class_id
+        ORDER BY g.grant_id
         FOR UPDATE OF g
         "#,
         &ids,
@@ -79,32 +81,33 @@ pub async fn put(connection: &mut PgConnection, grants: &[Grant]) -> Result<u64,
     let done = sqlx::query!(
         r#"
         INSERT INTO keys.grants AS g (
-            class_id, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
+            grant_id, kind, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
             maximum_keys, maximum_is_default, version
         )
-        SELECT n.class_id, n.organization_id, n.name, coalesce(i.subjects, '{}'), n.starts_at, n.ends_at,
+        SELECT n.grant_id, n.kind, n.organization_id, n.name, coalesce(i.subjects, '{}'), n.starts_at, n.ends_at,
             n.event_key_until, n.time_zone, n.status, n.maximum_keys, n.maximum_is_default, n.version
         FROM unnest(
             $1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-            $8::text[], $9::int[], $10::bool[], $11::bigint[]
+            $8::text[], $9::int[], $10::bool[], $11::bigint[], $14::text[]
         ) WITH ORDINALITY AS n (
-            class_id, organization_id, name, starts_at, ends_at, event_key_until, time_zone, status, maximum_keys,
-            maximum_is_default, version, place
+            grant_id, organization_id, name, starts_at, ends_at, event_key_until, time_zone, status, maximum_keys,
+            maximum_is_default, version, kind, place
         )
         LEFT JOIN (
             SELECT f.owner, array_agg(f.subject ORDER BY f.rank) AS subjects
             FROM unnest($12::bigint[], $13::text[]) WITH ORDINALITY AS f (owner, subject, rank)
             GROUP BY f.owner
         ) i ON i.owner = n.place
-        ORDER BY n.class_id
-        ON CONFLICT (class_id) DO UPDATE
+        ORDER BY n.grant_id
+        ON CONFLICT (grant_id) DO UPDATE
         SET name = excluded.name, instructors = excluded.instructors, starts_at = excluded.starts_at,
             ends_at = excluded.ends_at, event_key_until = excluded.event_key_until, time_zone = excluded.time_zone,
             status = excluded.status, maximum_keys = excluded.maximum_keys,
             maximum_is_default = excluded.maximum_is_default, version = excluded.version, put_at = excluded.put_at
-        WHERE g.version < excluded.version OR (g.status = 'creating' AND excluded.status = 'creating')
+        WHERE g.kind = excluded.kind
+          AND (g.version < excluded.version OR (g.status = 'creating' AND excluded.status = 'creating'))
         "#,
-        &column.class_ids,
+        &column.grant_ids,
         &column.organization_ids,
         &column.names as _,
         &column.starts_at,
@@ -112,11 +115,12 @@ pub async fn put(connection: &mut PgConnection, grants: &[Grant]) -> Result<u64,
         &column.event_key_until,
         &column.zones as _,
         &column.statuses as _,
-        &column.maximum_keys,
+        &column.maximum_keys as _,
         &column.maximum_is_default,
         &column.versions,
         &column.instructor_owners,
         &column.instructors as _,
+        &column.kinds as _,
     )
     .execute(connection)
     .await?;
@@ -131,9 +135,9 @@ pub async fn find_all(
     let rows = sqlx::query_as!(
         GrantRow,
         r#"
-        SELECT class_id, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
+        SELECT grant_id, kind, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
             maximum_keys, maximum_is_default, version
-        FROM keys.grants WHERE class_id = ANY ($1)
+        FROM keys.grants WHERE grant_id = ANY ($1)
         "#,
         ids
     )
@@ -144,7 +148,8 @@ pub async fn find_all(
 
 /// Grants as the arrays that a set-wise insert takes.
 struct Columns<'g> {
-    class_ids: Vec<Uuid>,
+    grant_ids: Vec<Uuid>,
+    kinds: Vec<&'static str>,
     organization_ids: Vec<Uuid>,
     names: Vec<&'g str>,
     starts_at: Vec<DateTime<Utc>>,
@@ -152,7 +157,7 @@ struct Columns<'g> {
     event_key_until: Vec<DateTime<Utc>>,
     zones: Vec<&'static str>,
     statuses: Vec<&'static str>,
-    maximum_keys: Vec<i32>,
+    maximum_keys: Vec<Option<i32>>,
     maximum_is_default: Vec<bool>,
     versions: Vec<i64>,
     instructor_owners: Vec<i64>,
@@ -171,7 +176,8 @@ impl<'g> Columns<'g> {
             })
             .unzip();
         Self {
-            class_ids: grants.iter().map(|grant| grant.class_id).collect(),
+            grant_ids: grants.iter().map(|grant| grant.grant_id).collect(),
+            kinds: grants.iter().map(|grant| grant.kind.as_text()).collect(),
             organization_ids: grants.iter().map(|grant| grant.organization_id).collect(),
             names: grants.iter().map(|grant| grant.name.as_str()).collect(),
             starts_at: grants.iter().map(|grant| grant.starts_at).collect(),
@@ -200,10 +206,11 @@ pub enum Admission<'s> {
     Every,
 }
 
-/// The organization that owns a class; `None` if there is no such class, or not for this caller.
+/// The organization that owns a class or pool; `None` if there is none of this kind, or not for this caller.
 pub async fn owner(
     pool: &PgPool,
-    class_id: Uuid,
+    kind: GrantKind,
+    grant_id: Uuid,
     scope: &Scope,
 ) -> Result<Option<Uuid>, StoreError> {
     let owner = sqlx::query_scalar!(
@@ -211,23 +218,25 @@ pub async fn owner(
         SELECT g.organization_id
         FROM keys.grants g
         LEFT JOIN keys.organizations o ON o.organization_id = g.organization_id
-        WHERE g.class_id = $1 AND g.status <> 'creating'
+        WHERE g.grant_id = $1 AND g.kind = $4 AND g.status <> 'creating'
           AND ($2 OR g.organization_id = $3 OR $3 = ANY (o.ancestor_ids))
         "#,
-        class_id,
+        grant_id,
         scope.everything,
         scope.organization,
+        kind.as_text(),
     )
     .fetch_optional(pool)
     .await?;
     Ok(owner)
 }
 
-/// Locks the grant of a class against every other change, and returns it as it is under the lock. `None` if there is
-/// none, or not for this caller.
+/// Locks the grant of a class or pool against every other change, and returns it as it is under the lock. `None` if there is
+/// none of this kind, or not for this caller.
 pub async fn lock(
     connection: &mut PgConnection,
-    class_id: Uuid,
+    kind: GrantKind,
+    grant_id: Uuid,
     admission: Admission<'_>,
 ) -> Result<Option<Grant>, StoreError> {
     let nowhere = Scope::default();
@@ -238,20 +247,21 @@ pub async fn lock(
     let row = sqlx::query_as!(
         GrantRow,
         r#"
-        SELECT g.class_id, g.organization_id, g.name, g.instructors, g.starts_at, g.ends_at, g.event_key_until,
+        SELECT g.grant_id, g.kind, g.organization_id, g.name, g.instructors, g.starts_at, g.ends_at, g.event_key_until,
             g.time_zone, g.status, g.maximum_keys, g.maximum_is_default, g.version
         FROM keys.grants g
         LEFT JOIN keys.organizations o ON o.organization_id = g.organization_id
-        WHERE g.class_id = $1
+        WHERE g.grant_id = $1 AND g.kind = $6
           AND ($2 OR (g.status <> 'creating'
             AND ($3 OR g.organization_id = $4 OR $4 = ANY (o.ancestor_ids) OR $5 = ANY (g.instructors))))
         FOR NO KEY UPDATE OF g
         "#,
-        class_id,
+        grant_id,
         every,
         scope.everything,
         scope.organization,
         scope.instructor,
+        kind.as_text(),
     )
     .fetch_optional(connection)
     .await?;
@@ -262,18 +272,18 @@ pub async fn lock(
 /// The age is judged under the lock: a draft that was put again meanwhile stays.
 pub async fn lock_drafts(
     connection: &mut PgConnection,
-    class_ids: &[Uuid],
+    grant_ids: &[Uuid],
     age: TimeDelta,
 ) -> Result<Vec<Uuid>, StoreError> {
     let drafts = sqlx::query_scalar!(
         r#"
-        SELECT class_id FROM keys.grants
-        WHERE class_id = ANY ($1) AND status = 'creating'
+        SELECT grant_id FROM keys.grants
+        WHERE grant_id = ANY ($1) AND status = 'creating'
             AND put_at <= statement_timestamp() - make_interval(secs => $2)
-        ORDER BY class_id
+        ORDER BY grant_id
         FOR UPDATE
         "#,
-        class_ids,
+        grant_ids,
         age.as_seconds_f64(),
     )
     .fetch_all(connection)
@@ -287,7 +297,7 @@ pub struct Removed {
     /// The key.
     pub key_id: Uuid,
     /// The class it would have opened.
-    pub class_id: Uuid,
+    pub grant_id: Uuid,
     /// The organization that owned it.
     pub organization_id: Uuid,
 }
@@ -300,7 +310,7 @@ pub async fn remove_drafts(
     sqlx::query!(
         r#"
         DELETE FROM keys.codes c USING keys.training_keys k
-        WHERE k.class_id = ANY ($1) AND c.key_id = k.key_id
+        WHERE k.grant_id = ANY ($1) AND c.key_id = k.key_id
         "#,
         drafts
     )
@@ -308,18 +318,18 @@ pub async fn remove_drafts(
     .await?;
     let removed = sqlx::query_as!(
         Removed,
-        "DELETE FROM keys.training_keys WHERE class_id = ANY ($1) RETURNING key_id, class_id, organization_id",
+        "DELETE FROM keys.training_keys WHERE grant_id = ANY ($1) RETURNING key_id, grant_id, organization_id",
         drafts
     )
     .fetch_all(&mut *connection)
     .await?;
     sqlx::query!(
-        "DELETE FROM keys.requests WHERE class_id = ANY ($1)",
+        "DELETE FROM keys.requests WHERE grant_id = ANY ($1)",
         drafts
     )
     .execute(&mut *connection)
     .await?;
-    sqlx::query!("DELETE FROM keys.grants WHERE class_id = ANY ($1)", drafts)
+    sqlx::query!("DELETE FROM keys.grants WHERE grant_id = ANY ($1)", drafts)
         .execute(&mut *connection)
         .await?;
     Ok(removed)
@@ -333,9 +343,9 @@ pub async fn stale_drafts(
 ) -> Result<Vec<Uuid>, StoreError> {
     let stale = sqlx::query_scalar!(
         r#"
-        SELECT class_id FROM keys.grants
+        SELECT grant_id FROM keys.grants
         WHERE status = 'creating' AND put_at < statement_timestamp() - make_interval(secs => $1)
-        ORDER BY put_at, class_id
+        ORDER BY put_at, grant_id
         LIMIT $2
         "#,
         age.as_seconds_f64(),
@@ -346,14 +356,14 @@ pub async fn stale_drafts(
     Ok(stale)
 }
 
-/// Every grant, by class.
-pub async fn all(pool: &PgPool) -> Result<Vec<Grant>, StoreError> {
+/// The grant of every class, by its id.
+pub async fn classes(pool: &PgPool) -> Result<Vec<Grant>, StoreError> {
     let rows = sqlx::query_as!(
         GrantRow,
         r#"
-        SELECT class_id, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
+        SELECT grant_id, kind, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
             maximum_keys, maximum_is_default, version
-        FROM keys.grants ORDER BY class_id
+        FROM keys.grants WHERE kind = 'class' ORDER BY grant_id
         "#
     )
     .fetch_all(pool)

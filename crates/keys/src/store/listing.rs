@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::view::{KeyViewRow, key_views};
+use crate::domain::grant::GrantKind;
 use crate::domain::key::{KeyKind, KeyState, TrainingKey};
 
 /// Which keys to list. Filters are joined with AND; an unset one lets everything through.
@@ -16,8 +17,8 @@ use crate::domain::key::{KeyKind, KeyState, TrainingKey};
 pub struct Filter {
     /// Only keys of these organizations.
     pub organization_ids: Vec<Uuid>,
-    /// Only keys of this class.
-    pub class_id: Option<Uuid>,
+    /// Only keys of this class or pool.
+    pub grant: Option<(GrantKind, Uuid)>,
     /// Only keys in use by this student.
     pub student_id: Option<Uuid>,
     /// Only keys made by this request.
@@ -38,7 +39,7 @@ macro_rules! listed {
                 "SELECT k.key_id FROM "
                 $from
                 r#"
-                JOIN keys.grants g ON g.class_id = k.class_id
+                JOIN keys.grants g ON g.grant_id = k.grant_id
                 WHERE "#
                 $where
                 r#" AND g.status <> 'creating'
@@ -48,7 +49,7 @@ macro_rules! listed {
                   AND ($5::text IS NULL OR $5 = keys.key_state(
                         k.kind, EXISTS (SELECT FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
                         k.revoked_at, g.status, g.ends_at, g.event_key_until, statement_timestamp()))
-                  AND ($6::uuid IS NULL OR k.class_id = $6)
+                  AND ($6::uuid IS NULL OR (k.grant_id = $6 AND g.kind = $9))
                   AND ($7::uuid IS NULL OR k.batch_id = $7)
                   AND ($8::uuid IS NULL OR EXISTS (
                         SELECT FROM keys.marks m
@@ -62,9 +63,10 @@ macro_rules! listed {
             $limit,
             $filter.kind.map(KeyKind::as_text) as _,
             $filter.state.map(KeyState::as_text) as _,
-            $filter.class_id as _,
+            $filter.grant.map(|(_, id)| id) as _,
             $filter.batch_id as _,
             $filter.student_id as _,
+            $filter.grant.map(|(kind, _)| kind.as_text()) as _,
         )
         .fetch_all($pool)
         .await?
@@ -99,7 +101,7 @@ pub async fn page(
             "k.batch_id = $7",
             ""
         )
-    } else if filter.class_id.is_some() {
+    } else if filter.grant.is_some() {
         listed!(
             pool,
             filter,
@@ -107,7 +109,7 @@ pub async fn page(
             limit,
             "",
             "keys.training_keys k",
-            "k.class_id = $6",
+            "k.grant_id = $6",
             ""
         )
     } else {

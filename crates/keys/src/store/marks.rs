@@ -100,7 +100,7 @@ pub async fn page(
             r#"
             SELECT m.redemption_id, m.key_id, m.student_id, m.generation, m.redeemed_at, m.released_at
             FROM keys.training_keys k JOIN keys.marks m ON m.key_id = k.key_id
-            WHERE k.class_id = $1 AND (m.redemption_id, m.key_id) > ($2, $3)
+            WHERE k.grant_id = $1 AND (m.redemption_id, m.key_id) > ($2, $3)
             ORDER BY m.redemption_id, m.key_id
             LIMIT $4
             "#,

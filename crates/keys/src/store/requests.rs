@@ -22,10 +22,10 @@ pub struct Recorded {
 pub struct NewRequest<'r> {
     /// The caller's id.
     pub request_id: Uuid,
-    /// The organization that owns the class.
+    /// The organization that owns the class or pool.
     pub organization_id: Uuid,
-    /// The class it was about.
-    pub class_id: Uuid,
+    /// The class or pool it was about.
+    pub grant_id: Uuid,
     /// The name of the method.
     pub method: &'static str,
     /// The keyed digest of what was asked.
@@ -64,14 +64,14 @@ pub async fn insert(
     let done = sqlx::query!(
         r#"
         INSERT INTO keys.requests (
-            request_id, organization_id, class_id, method, fingerprint, fingerprint_version, result, decided_at
+            request_id, organization_id, grant_id, method, fingerprint, fingerprint_version, result, decided_at
         )
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (request_id) DO NOTHING
         "#,
         request.request_id,
         request.organization_id,
-        request.class_id,
+        request.grant_id,
         request.method,
         &request.fingerprint.bytes,
         request.fingerprint.version,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, training_keys, view};
 use crate::domain::key::{KeyKind, KeyUse};
 use crate::domain::keyring::HASH_LENGTH;
 
@@ -17,15 +17,15 @@ pub struct Resolved {
     pub kind: KeyKind,
     /// The organization that owns it.
     pub organization_id: Uuid,
-    /// The class it opens.
-    pub class_id: Uuid,
+    /// The class or pool it opens.
+    pub grant_id: Uuid,
     /// The generation of the code.
     pub generation: i32,
     /// When the code ends, if it was replaced by a newer one.
     pub replaced_until: Option<DateTime<Utc>>,
     /// Whether the key is revoked, or an event key that is off.
     pub revoked: bool,
-    /// The live use of an enrollment key, if there is one.
+    /// The live use of a key for one student, if there is one.
     pub key_use: Option<KeyUse>,
     /// Whether the code is still this key's alone; a retired code may have been issued to another key since.
     pub unretired: bool,
@@ -43,7 +43,7 @@ pub async fn resolve(
 ) -> Result<Vec<(usize, Resolved)>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        SELECT n.place AS "place!", k.key_id, k.kind, k.organization_id, k.class_id,
+        SELECT n.place AS "place!", k.key_id, k.kind, k.organization_id, k.grant_id,
             coalesce(own.generation, past.generation) AS "generation!",
             CASE WHEN coalesce(own.generation, past.generation) < k.generation
                 THEN CASE WHEN own.key_id IS NULL THEN past.valid_until ELSE own.valid_until END
@@ -64,12 +64,12 @@ pub async fn resolve(
             ORDER BY x.issued_at DESC LIMIT 1
         ) past ON true
         JOIN LATERAL (
-            SELECT t.key_id, t.kind, t.organization_id, t.class_id, t.generation, t.revoked_at
+            SELECT t.key_id, t.kind, t.organization_id, t.grant_id, t.generation, t.revoked_at
             FROM keys.training_keys t WHERE t.key_id = coalesce(own.key_id, past.key_id) LIMIT 1
         ) k ON true
         LEFT JOIN LATERAL (
             SELECT m.redemption_id, m.student_id, m.generation, m.redeemed_at FROM keys.marks m
-            WHERE k.kind = 'enrollment' AND m.key_id = k.key_id AND m.released_at IS NULL
+            WHERE k.kind <> 'event' AND m.key_id = k.key_id AND m.released_at IS NULL
             ORDER BY m.redeemed_at DESC LIMIT 1
         ) u ON true
         "#,
@@ -79,29 +79,19 @@ pub async fn resolve(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let bad = |column| StoreError::bad_row("keys.training_keys", column, row.key_id);
-            let key_use = match (
+            let key_use = view::key_use(
                 row.redemption_id,
                 row.student_id,
                 row.use_generation,
                 row.redeemed_at,
-            ) {
-                (Some(redemption_id), Some(student_id), Some(generation), Some(redeemed_at)) => {
-                    Some(KeyUse {
-                        redemption_id,
-                        student_id,
-                        generation,
-                        redeemed_at,
-                    })
-                }
-                _ => None,
-            };
-            let place = usize::try_from(row.place - 1).map_err(|_| bad("key_id"))?;
+            );
+            let place = usize::try_from(row.place - 1)
+                .map_err(|_| StoreError::bad_row("keys.training_keys", "key_id", row.key_id))?;
             let resolved = Resolved {
                 key_id: row.key_id,
-                kind: KeyKind::from_text(&row.kind).ok_or_else(|| bad("kind"))?,
+                kind: training_keys::kind(&row.kind, row.key_id)?,
                 organization_id: row.organization_id,
-                class_id: row.class_id,
+                grant_id: row.grant_id,
                 generation: row.generation,
                 replaced_until: row.replaced_until,
                 revoked: row.revoked,

@@ -1,4 +1,4 @@
-//! `keys.training_keys`: enrollment keys, and any key by its id.
+//! `keys.training_keys`: keys for one student each, and any key by its id.
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::access::Scope;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::view::key_views;
-use crate::domain::key::TrainingKey;
+use crate::domain::key::{KeyKind, TrainingKey};
 
 /// The keys with these ids that a caller may see, the newest first.
 pub async fn views(
@@ -20,7 +20,7 @@ pub async fn views(
             SELECT k.key_id
             FROM unnest($1::uuid[]) AS n (key_id)
             JOIN LATERAL (SELECT t.* FROM keys.training_keys t WHERE t.key_id = n.key_id LIMIT 1) k ON true
-            JOIN keys.grants g ON g.class_id = k.class_id
+            JOIN keys.grants g ON g.grant_id = k.grant_id
             LEFT JOIN keys.organizations o ON o.organization_id = k.organization_id
             WHERE g.status <> 'creating'
               AND ($2 OR k.organization_id = $3 OR $3 = ANY (o.ancestor_ids)
@@ -46,11 +46,13 @@ pub async fn find(
     Ok(views(&mut connection, &[key_id], scope).await?.pop())
 }
 
-/// Enrollment keys to make, all of one class.
+/// Keys for one student each to make, all of one class or pool.
 #[derive(Debug)]
 pub struct NewKeys<'k> {
-    /// The class they open.
-    pub class_id: Uuid,
+    /// Their kind.
+    pub kind: KeyKind,
+    /// The class or pool they open.
+    pub grant_id: Uuid,
     /// The organization that owns it.
     pub organization_id: Uuid,
     /// The request that makes them.
@@ -65,30 +67,31 @@ pub struct NewKeys<'k> {
     pub masked_codes: &'k [String],
 }
 
-/// Makes enrollment keys.
+/// Makes keys for one student each.
 pub async fn insert(connection: &mut PgConnection, keys: &NewKeys<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         INSERT INTO keys.training_keys (
-            key_id, kind, organization_id, class_id, batch_id, generation, masked_code, created_at, created_by
+            key_id, kind, organization_id, grant_id, batch_id, generation, masked_code, created_at, created_by
         )
-        SELECT n.key_id, 'enrollment', $1, $2, $3, 1, n.masked_code, $4, $5
+        SELECT n.key_id, $8, $1, $2, $3, 1, n.masked_code, $4, $5
         FROM unnest($6::uuid[], $7::text[]) AS n (key_id, masked_code)
         "#,
         keys.organization_id,
-        keys.class_id,
+        keys.grant_id,
         keys.batch_id,
         keys.created_at,
         keys.created_by,
         keys.key_ids,
         keys.masked_codes,
+        keys.kind.as_text(),
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Locks the enrollment keys among these ids that a caller may change; returns their ids.
+/// Locks the keys for one student among these ids that a caller may change; returns their ids.
 pub async fn lock(
     connection: &mut PgConnection,
     key_ids: &[Uuid],
@@ -98,9 +101,9 @@ pub async fn lock(
         r#"
         SELECT k.key_id
         FROM keys.training_keys k
-        JOIN keys.grants g ON g.class_id = k.class_id
+        JOIN keys.grants g ON g.grant_id = k.grant_id
         LEFT JOIN keys.organizations o ON o.organization_id = k.organization_id
-        WHERE k.key_id = ANY ($1) AND k.kind = 'enrollment' AND g.status <> 'creating'
+        WHERE k.key_id = ANY ($1) AND k.kind <> 'event' AND g.status <> 'creating'
           AND ($2 OR k.organization_id = $3 OR $3 = ANY (o.ancestor_ids))
         ORDER BY k.key_id
         FOR NO KEY UPDATE OF k
@@ -119,8 +122,10 @@ pub async fn lock(
 pub struct Revoked {
     /// The key.
     pub key_id: Uuid,
-    /// The class it opened.
-    pub class_id: Uuid,
+    /// Its kind.
+    pub kind: KeyKind,
+    /// The class or pool it opened.
+    pub grant_id: Uuid,
     /// The organization that owns it.
     pub organization_id: Uuid,
 }
@@ -132,13 +137,12 @@ pub async fn revoke(
     by: &str,
     reason: &str,
 ) -> Result<Vec<Revoked>, StoreError> {
-    let mut revoked = sqlx::query_as!(
-        Revoked,
+    let rows = sqlx::query!(
         r#"
         UPDATE keys.training_keys
         SET revoked_at = statement_timestamp(), revoked_by = $2, revoke_reason = $3
         WHERE key_id = ANY ($1) AND revoked_at IS NULL
-        RETURNING key_id, class_id, organization_id
+        RETURNING key_id, kind, grant_id, organization_id
         "#,
         key_ids,
         by,
@@ -146,15 +150,30 @@ pub async fn revoke(
     )
     .fetch_all(connection)
     .await?;
+    let revoked = rows.into_iter().map(|row| {
+        Ok(Revoked {
+            key_id: row.key_id,
+            kind: kind(&row.kind, row.key_id)?,
+            grant_id: row.grant_id,
+            organization_id: row.organization_id,
+        })
+    });
+    let mut revoked = revoked.collect::<Result<Vec<_>, StoreError>>()?;
     revoked.sort_unstable_by_key(|key| key.key_id);
     Ok(revoked)
 }
 
-/// The enrollment keys of a class by state. `generated` is counted apart from the others.
+/// The kind that the row of a key holds as `text`.
+pub(super) fn kind(text: &str, key_id: Uuid) -> Result<KeyKind, StoreError> {
+    KeyKind::from_text(text)
+        .ok_or_else(|| StoreError::bad_row("keys.training_keys", "kind", key_id))
+}
+
+/// The keys of a class or pool for one student each, by state. `generated` is counted apart from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyCount {
-    /// The class.
-    pub class_id: Uuid,
+    /// The class or pool.
+    pub grant_id: Uuid,
     /// All that were ever generated.
     pub generated: i64,
     /// In use.
@@ -167,28 +186,28 @@ pub struct KeyCount {
     pub available: i64,
 }
 
-/// Counts the enrollment keys of classes at one instant; classes without keys are left out.
-pub async fn count(pool: &PgPool, class_ids: &[Uuid]) -> Result<Vec<KeyCount>, StoreError> {
+/// Counts the keys of classes and pools for one student each, at one instant; those without any are left out.
+pub async fn count(pool: &PgPool, grant_ids: &[Uuid]) -> Result<Vec<KeyCount>, StoreError> {
     let counts = sqlx::query_as!(
         KeyCount,
         r#"
-        SELECT s.class_id AS "class_id!",
+        SELECT s.grant_id AS "grant_id!",
             count(*) AS "generated!",
             count(*) FILTER (WHERE s.state = 'redeemed') AS "redeemed!",
             count(*) FILTER (WHERE s.state = 'revoked') AS "revoked!",
             count(*) FILTER (WHERE s.state = 'expired') AS "expired!",
             count(*) FILTER (WHERE s.state = 'available') AS "available!"
         FROM (
-            SELECT k.class_id, keys.key_state(
+            SELECT k.grant_id, keys.key_state(
                 k.kind, EXISTS (SELECT FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
                 k.revoked_at, g.status, g.ends_at, g.event_key_until, statement_timestamp()) AS state
             FROM keys.training_keys k
-            JOIN keys.grants g ON g.class_id = k.class_id
-            WHERE k.class_id = ANY ($1) AND k.kind = 'enrollment'
+            JOIN keys.grants g ON g.grant_id = k.grant_id
+            WHERE k.grant_id = ANY ($1) AND k.kind <> 'event'
         ) s
-        GROUP BY s.class_id
+        GROUP BY s.grant_id
         "#,
-        class_ids,
+        grant_ids,
     )
     .fetch_all(pool)
     .await?;

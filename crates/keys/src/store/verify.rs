@@ -58,6 +58,7 @@ pub async fn findings(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     of_codes(&mut transaction, &mut findings).await?;
     of_keys(&mut transaction, &mut findings).await?;
+    of_pools(&mut transaction, &mut findings).await?;
     of_batches(&mut transaction, &mut findings).await?;
     of_audit(&mut transaction, &mut findings).await?;
     transaction.rollback().await?;
@@ -140,9 +141,9 @@ async fn of_keys(
         "keys.training_keys",
         "a class has one event key at most",
         r#"
-        SELECT class_id::text AS "id!", string_agg(key_id::text, ', ' ORDER BY key_id) AS "found!"
+        SELECT grant_id::text AS "id!", string_agg(key_id::text, ', ' ORDER BY key_id) AS "found!"
         FROM keys.training_keys WHERE kind = 'event'
-        GROUP BY class_id HAVING count(*) > 1
+        GROUP BY grant_id HAVING count(*) > 1
         ORDER BY 1
         "#
     );
@@ -150,22 +151,24 @@ async fn of_keys(
         findings,
         connection,
         "keys.training_keys",
-        "a key belongs to the organization of its class, and so do its codes, its uses and the requests about it",
+        "a key belongs to the organization of what it opens, and so do its codes, its uses and the requests about it",
         r#"
-        SELECT b.id AS "id!", format('%s of %s belongs to %s, its class to %s', b.what, b.id, b.own, g.organization_id) AS "found!"
+        SELECT b.id AS "id!", format('%s of %s belongs to %s, what it opens to %s', b.what, b.id, b.own, g.organization_id) AS "found!"
         FROM (
-            SELECT 'the key' AS what, k.key_id::text AS id, k.organization_id AS own, k.class_id FROM keys.training_keys k
+            SELECT 'the key' AS what, k.key_id::text AS id, k.organization_id AS own, k.grant_id FROM keys.training_keys k
             UNION ALL
-            SELECT 'a code', k.key_id::text, c.organization_id, k.class_id
+            SELECT 'a code', k.key_id::text, c.organization_id, k.grant_id
             FROM keys.codes c JOIN keys.training_keys k ON k.key_id = c.key_id
             UNION ALL
-            SELECT 'a use', k.key_id::text, m.organization_id, k.class_id
+            SELECT 'a use', k.key_id::text, m.organization_id, k.grant_id
             FROM keys.marks m JOIN keys.training_keys k ON k.key_id = m.key_id
             UNION ALL
-            SELECT 'a batch', b.batch_id::text, b.organization_id, b.class_id FROM keys.batches b
+            SELECT 'a batch', b.batch_id::text, b.organization_id, b.grant_id FROM keys.batches b
             UNION ALL
-            SELECT 'a request', r.request_id::text, r.organization_id, r.class_id FROM keys.requests r
-        ) b JOIN keys.grants g ON g.class_id = b.class_id
+            SELECT 'a request', r.request_id::text, r.organization_id, r.grant_id FROM keys.requests r
+            UNION ALL
+            SELECT 'a pool', p.pool_id::text, p.organization_id, p.pool_id FROM keys.pools p
+        ) b JOIN keys.grants g ON g.grant_id = b.grant_id
         WHERE b.own <> g.organization_id
         ORDER BY 1
         "#
@@ -187,11 +190,60 @@ async fn of_keys(
         findings,
         connection,
         "keys.requests",
-        "a request is about a class that exists",
+        "a request is about a class or pool that exists",
         r#"
-        SELECT r.request_id::text AS "id!", 'class ' || r.class_id AS "found!"
+        SELECT r.request_id::text AS "id!", 'class or pool ' || r.grant_id AS "found!"
         FROM keys.requests r
-        WHERE NOT EXISTS (SELECT FROM keys.grants g WHERE g.class_id = r.class_id)
+        WHERE NOT EXISTS (SELECT FROM keys.grants g WHERE g.grant_id = r.grant_id)
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}
+
+async fn of_pools(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    broken!(
+        findings,
+        connection,
+        "keys.training_keys",
+        "a key is of a kind that opens its class or pool",
+        r#"
+        SELECT k.key_id::text AS "id!", format('%s key of a %s', k.kind, g.kind) AS "found!"
+        FROM keys.training_keys k JOIN keys.grants g ON g.grant_id = k.grant_id
+        WHERE (k.kind = 'pool') <> (g.kind = 'pool')
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.grants",
+        "each grant of a pool has its pool, and no other grant has one",
+        r#"
+        SELECT g.grant_id::text AS "id!", format('%s, %s', g.kind, CASE WHEN p.pool_id IS NULL THEN 'no pool' ELSE 'a pool' END)
+            AS "found!"
+        FROM keys.grants g LEFT JOIN keys.pools p ON p.pool_id = g.grant_id
+        WHERE (g.kind = 'pool') <> (p.pool_id IS NOT NULL)
+        ORDER BY 1
+        "#
+    );
+    broken!(
+        findings,
+        connection,
+        "keys.audit_events",
+        "each change of a pool has exactly one audit event",
+        r#"
+        SELECT coalesce(g.grant_id, e.pool_id)::text AS "id!",
+            format('version %s, %s events', coalesce(g.version, 0), coalesce(e.events, 0)) AS "found!"
+        FROM (SELECT grant_id, version FROM keys.grants WHERE kind = 'pool') g
+        FULL JOIN (
+            SELECT resource_id AS pool_id, count(*) AS events
+            FROM keys.audit_events WHERE outcome = 'done' AND action IN ('key_pool.create', 'key_pool.update') GROUP BY resource_id
+        ) e ON e.pool_id = g.grant_id
+        WHERE g.version IS DISTINCT FROM e.events
         ORDER BY 1
         "#
     );
@@ -206,21 +258,21 @@ async fn of_batches(
         findings,
         connection,
         "keys.batches",
-        "a generation has as many keys as it says, of its class and up to its last one, and one request",
+        "a generation has as many keys as it says, of its class or pool and up to its last one, and one request",
         r#"
         SELECT coalesce(b.batch_id, k.batch_id)::text AS "id!",
-            format('%s of %s made, %s keys, %s of its class up to the last one, request %s', coalesce(b.made, 0),
+            format('%s of %s made, %s keys, %s of its own up to the last one, request %s', coalesce(b.made, 0),
                 coalesce(b.wanted, 0), coalesce(k.keys, 0), coalesce(k.right_ones, 0), coalesce(r.method, 'unknown')) AS "found!"
         FROM keys.batches b
         FULL JOIN (
             SELECT k.batch_id, count(*) AS keys,
-                count(*) FILTER (WHERE k.class_id = o.class_id AND k.key_id <= o.last_key_id) AS right_ones
+                count(*) FILTER (WHERE k.grant_id = o.grant_id AND k.key_id <= o.last_key_id) AS right_ones
             FROM keys.training_keys k LEFT JOIN keys.batches o ON o.batch_id = k.batch_id
-            WHERE k.kind = 'enrollment' GROUP BY k.batch_id
+            WHERE k.kind <> 'event' GROUP BY k.batch_id
         ) k ON k.batch_id = b.batch_id
         LEFT JOIN keys.requests r ON r.request_id = b.batch_id
         WHERE b.made IS DISTINCT FROM k.keys OR b.made IS DISTINCT FROM k.right_ones OR b.made > b.wanted
-          OR r.method IS DISTINCT FROM 'GenerateTrainingKeys'
+          OR coalesce(r.method, '') NOT IN ('GenerateTrainingKeys', 'GeneratePoolKeys')
         ORDER BY 1
         "#
     );
@@ -237,15 +289,15 @@ async fn of_audit(
         "keys.audit_events",
         "each generation of keys has exactly one audit event",
         r#"
-        SELECT coalesce(b.class_id, e.class_id)::text AS "id!",
+        SELECT coalesce(b.grant_id, e.grant_id)::text AS "id!",
             format('%s generations, %s events', coalesce(b.batches, 0), coalesce(e.events, 0)) AS "found!"
         FROM (
-            SELECT class_id, count(*) AS batches FROM keys.batches GROUP BY class_id
+            SELECT grant_id, count(*) AS batches FROM keys.batches GROUP BY grant_id
         ) b
         FULL JOIN (
-            SELECT resource_id AS class_id, count(*) AS events
+            SELECT resource_id AS grant_id, count(*) AS events
             FROM keys.audit_events WHERE outcome = 'done' AND action = 'training_key.generate' GROUP BY resource_id
-        ) e ON e.class_id = b.class_id
+        ) e ON e.grant_id = b.grant_id
         WHERE b.batches IS DISTINCT FROM e.events
         ORDER BY 1
         "#
@@ -259,7 +311,7 @@ async fn of_audit(
         SELECT coalesce(k.key_id, e.key_id)::text AS "id!",
             format('%s, %s events', CASE WHEN k.key_id IS NULL THEN 'not revoked' ELSE 'revoked' END, coalesce(e.events, 0))
                 AS "found!"
-        FROM (SELECT key_id FROM keys.training_keys WHERE kind = 'enrollment' AND revoked_at IS NOT NULL) k
+        FROM (SELECT key_id FROM keys.training_keys WHERE kind <> 'event' AND revoked_at IS NOT NULL) k
         FULL JOIN (
             SELECT resource_id AS key_id, count(*) AS events
             FROM keys.audit_events WHERE outcome = 'done' AND action = 'training_key.revoke' GROUP BY resource_id
@@ -338,27 +390,27 @@ pub async fn state_table(pool: &PgPool) -> Result<Vec<StateRow>, StoreError> {
     Ok(rows)
 }
 
-/// The enrollment keys of every class that has any, by state, at one instant, by class.
+/// The keys for one student of every class and pool that has any, by state, at one instant, by class or pool.
 pub async fn counts(pool: &PgPool) -> Result<Vec<KeyCount>, StoreError> {
     let counts = sqlx::query_as!(
         KeyCount,
         r#"
-        SELECT s.class_id AS "class_id!",
+        SELECT s.grant_id AS "grant_id!",
             count(*) AS "generated!",
             count(*) FILTER (WHERE s.state = 'redeemed') AS "redeemed!",
             count(*) FILTER (WHERE s.state = 'revoked') AS "revoked!",
             count(*) FILTER (WHERE s.state = 'expired') AS "expired!",
             count(*) FILTER (WHERE s.state = 'available') AS "available!"
         FROM (
-            SELECT k.class_id, keys.key_state(
+            SELECT k.grant_id, keys.key_state(
                 k.kind, EXISTS (SELECT FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
                 k.revoked_at, g.status, g.ends_at, g.event_key_until, statement_timestamp()) AS state
             FROM keys.training_keys k
-            LEFT JOIN keys.grants g ON g.class_id = k.class_id
-            WHERE k.kind = 'enrollment'
+            LEFT JOIN keys.grants g ON g.grant_id = k.grant_id
+            WHERE k.kind <> 'event'
         ) s
-        GROUP BY s.class_id
-        ORDER BY s.class_id
+        GROUP BY s.grant_id
+        ORDER BY s.grant_id
         "#
     )
     .fetch_all(pool)
@@ -366,20 +418,20 @@ pub async fn counts(pool: &PgPool) -> Result<Vec<KeyCount>, StoreError> {
     Ok(counts)
 }
 
-/// A live use, and the class that its key opens.
+/// A live use, and what its key opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveUse {
     /// The use.
     pub mark: Mark,
-    /// The class; `None` if there is no such key.
-    pub class_id: Option<Uuid>,
+    /// The class or pool; `None` if there is no such key.
+    pub grant_id: Option<Uuid>,
 }
 
 /// Every live use, by redemption and key, as a stream over one snapshot.
 pub fn live_uses(pool: &PgPool) -> BoxStream<'_, Result<LiveUse, StoreError>> {
     sqlx::query!(
         r#"
-        SELECT m.redemption_id, m.key_id, m.student_id, m.generation, m.redeemed_at, k.class_id AS "class_id?"
+        SELECT m.redemption_id, m.key_id, m.student_id, m.generation, m.redeemed_at, k.grant_id AS "grant_id?"
         FROM keys.marks m LEFT JOIN keys.training_keys k ON k.key_id = m.key_id
         WHERE m.released_at IS NULL
         ORDER BY m.redemption_id, m.key_id
@@ -395,7 +447,7 @@ pub fn live_uses(pool: &PgPool) -> BoxStream<'_, Result<LiveUse, StoreError>> {
             redeemed_at: row.redeemed_at,
             released_at: None,
         },
-        class_id: row.class_id,
+        grant_id: row.grant_id,
     })
     .map_err(StoreError::from)
     .boxed()

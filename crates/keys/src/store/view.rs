@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, training_keys};
 use crate::domain::grant::GrantStatus;
 use crate::domain::key::{KeyKind, KeyUse, Revocation, Standing, TrainingKey};
 
@@ -12,8 +12,8 @@ pub(super) struct KeyViewRow {
     pub(super) key_id: Uuid,
     pub(super) kind: String,
     pub(super) organization_id: Uuid,
-    pub(super) class_id: Uuid,
-    pub(super) class_name: String,
+    pub(super) grant_id: Uuid,
+    pub(super) grant_name: String,
     pub(super) masked_code: String,
     pub(super) generation: i32,
     pub(super) batch_id: Uuid,
@@ -23,6 +23,7 @@ pub(super) struct KeyViewRow {
     pub(super) revoked_by: Option<String>,
     pub(super) revoke_reason: Option<String>,
     pub(super) grant_status: String,
+    pub(super) starts_at: DateTime<Utc>,
     pub(super) ends_at: DateTime<Utc>,
     pub(super) event_key_until: DateTime<Utc>,
     pub(super) now: DateTime<Utc>,
@@ -41,18 +42,18 @@ macro_rules! key_views {
         sqlx::query_as!(
             $crate::store::view::KeyViewRow,
             r#"
-            SELECT k.key_id, k.kind, k.organization_id, k.class_id, g.name AS class_name, k.masked_code, k.generation,
+            SELECT k.key_id, k.kind, k.organization_id, k.grant_id, g.name AS grant_name, k.masked_code, k.generation,
                 k.batch_id, k.created_at, k.created_by, k.revoked_at, k.revoked_by, k.revoke_reason,
-                g.status AS grant_status, g.ends_at, g.event_key_until, statement_timestamp() AS "now!",
+                g.status AS grant_status, g.starts_at, g.ends_at, g.event_key_until, statement_timestamp() AS "now!",
                 u.redemption_id AS "redemption_id?", u.student_id AS "student_id?", u.generation AS "use_generation?",
                 u.redeemed_at AS "redeemed_at?",
                 CASE k.kind WHEN 'event' THEN c.uses ELSE (u.redemption_id IS NOT NULL)::int END AS "use_count!"
             FROM ("# $(+ $wanted)+ + r#") AS wanted
             JOIN LATERAL (SELECT t.* FROM keys.training_keys t WHERE t.key_id = wanted.key_id LIMIT 1) k ON true
-            JOIN keys.grants g ON g.class_id = k.class_id
+            JOIN keys.grants g ON g.grant_id = k.grant_id
             LEFT JOIN LATERAL (
                 SELECT m.redemption_id, m.student_id, m.generation, m.redeemed_at FROM keys.marks m
-                WHERE k.kind = 'enrollment' AND m.key_id = k.key_id AND m.released_at IS NULL
+                WHERE k.kind <> 'event' AND m.key_id = k.key_id AND m.released_at IS NULL
                 ORDER BY m.redeemed_at DESC LIMIT 1
             ) u ON true
             CROSS JOIN LATERAL (
@@ -71,12 +72,11 @@ impl TryFrom<KeyViewRow> for TrainingKey {
     type Error = StoreError;
 
     fn try_from(row: KeyViewRow) -> Result<Self, StoreError> {
-        let bad = |column| StoreError::bad_row("keys.training_keys", column, row.key_id);
-        let kind = KeyKind::from_text(&row.kind).ok_or_else(|| bad("kind"))?;
+        let kind = training_keys::kind(&row.kind, row.key_id)?;
         let grant = GrantStatus::from_text(&row.grant_status)
-            .ok_or_else(|| StoreError::bad_row("keys.grants", "status", row.class_id))?;
+            .ok_or_else(|| StoreError::bad_row("keys.grants", "status", row.grant_id))?;
         let redeemable_until = match kind {
-            KeyKind::Enrollment => row.ends_at,
+            KeyKind::Enrollment | KeyKind::Pool => row.ends_at,
             KeyKind::Event => row.event_key_until,
         };
         let in_use = row.use_count > 0;
@@ -87,31 +87,22 @@ impl TryFrom<KeyViewRow> for TrainingKey {
             grant,
             redeemable_until,
         };
-        let key_use = match (
+        let key_use = key_use(
             row.redemption_id,
             row.student_id,
             row.use_generation,
             row.redeemed_at,
-        ) {
-            (Some(redemption_id), Some(student_id), Some(generation), Some(redeemed_at)) => {
-                Some(KeyUse {
-                    redemption_id,
-                    student_id,
-                    generation,
-                    redeemed_at,
-                })
-            }
-            _ => None,
-        };
+        );
         Ok(Self {
             key_id: row.key_id,
             kind,
             organization_id: row.organization_id,
-            class_id: row.class_id,
-            class_name: row.class_name,
+            grant_id: row.grant_id,
+            grant_name: row.grant_name,
             state: standing.state(row.now),
             masked_code: row.masked_code,
             generation: row.generation,
+            redeemable_from: (kind == KeyKind::Pool).then_some(row.starts_at),
             redeemable_until,
             key_use,
             use_count: row.use_count,
@@ -125,4 +116,19 @@ impl TryFrom<KeyViewRow> for TrainingKey {
             }),
         })
     }
+}
+
+/// The use of a key, of which either all parts are there or none.
+pub(super) fn key_use(
+    redemption_id: Option<Uuid>,
+    student_id: Option<Uuid>,
+    generation: Option<i32>,
+    redeemed_at: Option<DateTime<Utc>>,
+) -> Option<KeyUse> {
+    Some(KeyUse {
+        redemption_id: redemption_id?,
+        student_id: student_id?,
+        generation: generation?,
+        redeemed_at: redeemed_at?,
+    })
 }

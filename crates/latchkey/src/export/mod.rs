@@ -38,6 +38,8 @@ const COLUMNS: &[&str] = &[
     "status",
     "redeemed_by",
     "redeemed_at",
+    "pool_id",
+    "pool_name",
     "given_name",
     "family_name",
 ];

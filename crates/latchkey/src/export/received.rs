@@ -11,11 +11,13 @@ use super::names::Name;
 pub(super) struct Row {
     code: String,
     kind: String,
-    class_id: String,
-    class_name: String,
+    class_id: Option<String>,
+    class_name: Option<String>,
     status: String,
     pub(super) redeemed_by: Option<String>,
     redeemed_at: Option<String>,
+    pool_id: Option<String>,
+    pool_name: Option<String>,
 }
 
 /// The rows of a piece, which are whole.
@@ -35,11 +37,13 @@ impl Row {
         writer.write(&[
             Some(&self.code),
             Some(&self.kind),
-            Some(&self.class_id),
-            Some(&self.class_name),
+            self.class_id.as_deref(),
+            self.class_name.as_deref(),
             Some(&self.status),
             self.redeemed_by.as_deref(),
             self.redeemed_at.as_deref(),
+            self.pool_id.as_deref(),
+            self.pool_name.as_deref(),
             name.map(|name| name.given.as_str()),
             name.map(|name| name.family.as_str()),
         ]);
@@ -53,7 +57,7 @@ mod tests {
     use super::super::COLUMNS;
     use super::*;
 
-    const LINE: &str = r#"{"code":"-x","kind":"enrollment","class_id":"c","class_name":"=N","status":"redeemed","redeemed_by":"s","redeemed_at":"2026-06-02T15:00:00.000000Z"}"#;
+    const LINE: &str = r#"{"code":"-x","kind":"enrollment","class_id":"c","class_name":"=N","status":"redeemed","redeemed_by":"s","redeemed_at":"2026-06-02T15:00:00.000000Z","pool_id":null,"pool_name":null}"#;
 
     #[test]
     fn names_are_joined_and_made_safe_for_spreadsheets() {
@@ -70,8 +74,8 @@ mod tests {
         rows[1].write(None, &mut writer);
         assert_eq!(
             String::from_utf8(writer.take()).expect("text"),
-            "\"'-x\",\"enrollment\",\"c\",\"'=N\",\"redeemed\",\"s\",\"2026-06-02T15:00:00.000000Z\",\"'@Sam\",\"\"\"S\"\", jr.\"\r\n\
-             \"'-x\",\"enrollment\",\"c\",\"'=N\",\"redeemed\",\"s\",\"2026-06-02T15:00:00.000000Z\",\"\",\"\"\r\n"
+            "\"'-x\",\"enrollment\",\"c\",\"'=N\",\"redeemed\",\"s\",\"2026-06-02T15:00:00.000000Z\",\"\",\"\",\"'@Sam\",\"\"\"S\"\", jr.\"\r\n\
+             \"'-x\",\"enrollment\",\"c\",\"'=N\",\"redeemed\",\"s\",\"2026-06-02T15:00:00.000000Z\",\"\",\"\",\"\",\"\"\r\n"
         );
     }
 

@@ -155,7 +155,7 @@ async fn classes(databases: &Databases) -> Result<Vec<Difference>> {
         .into_iter()
         .filter(|grant| grant.status != keys::GrantStatus::Creating);
     let copies = finished.map(|grant| Item {
-        id: (grant.class_id, None),
+        id: (grant.grant_id, None),
         content: vec![
             ("organization", grant.organization_id.to_string()),
             ("name", grant.name),
@@ -165,7 +165,12 @@ async fn classes(databases: &Databases) -> Result<Vec<Difference>> {
             ("end of the event key", grant.event_key_until.to_rfc3339()),
             ("time zone", grant.zone.name().to_owned()),
             ("status", format!("{:?}", grant.status)),
-            ("maximum", grant.maximum_keys.to_string()),
+            (
+                "maximum",
+                grant
+                    .maximum_keys
+                    .map_or_else(|| "none".to_owned(), |maximum| maximum.to_string()),
+            ),
             ("default maximum", grant.maximum_is_default.to_string()),
             ("version", grant.version.to_string()),
         ],
@@ -185,7 +190,7 @@ async fn uses(databases: &Databases) -> Result<Vec<Difference>> {
                 (
                     "class",
                     found
-                        .class_id
+                        .grant_id
                         .map_or_else(|| "none".to_owned(), |id| id.to_string()),
                 ),
                 ("generation", found.mark.generation.to_string()),

@@ -27,7 +27,7 @@ const fn case(
 }
 
 /// What each service finds in its own schema.
-pub(crate) const OWN: [&[Case]; 5] = [&CODES, &KEYS, &ROWS, &BILLING, &TRAIL];
+pub(crate) const OWN: [&[Case]; 6] = [&CODES, &KEYS, &POOLS, &ROWS, &BILLING, &TRAIL];
 
 const CODES: [Case; 6] = [
     case(
@@ -72,6 +72,27 @@ const CODES: [Case; 6] = [
     ),
 ];
 
+const POOLS: [Case; 3] = [
+    case(
+        "keys.training_keys",
+        "a key is of a kind that opens its class or pool",
+        Some(72),
+        "UPDATE keys.training_keys SET kind = 'enrollment' WHERE key_id = pg_temp.id(72)",
+    ),
+    case(
+        "keys.grants",
+        "each grant of a pool has its pool, and no other grant has one",
+        Some(71),
+        "DELETE FROM keys.pools WHERE pool_id = pg_temp.id(71)",
+    ),
+    case(
+        "keys.audit_events",
+        "each change of a pool has exactly one audit event",
+        Some(71),
+        "DELETE FROM keys.audit_events WHERE event_id = pg_temp.id(353)",
+    ),
+];
+
 const KEYS: [Case; 9] = [
     case(
         "keys.training_keys",
@@ -90,7 +111,7 @@ const KEYS: [Case; 9] = [
     ),
     case(
         "keys.training_keys",
-        "a key belongs to the organization of its class, and so do its codes, its uses and the requests about it",
+        "a key belongs to the organization of what it opens, and so do its codes, its uses and the requests about it",
         Some(31),
         "UPDATE keys.training_keys SET organization_id = pg_temp.id(2) WHERE key_id = pg_temp.id(31)",
     ),
@@ -102,15 +123,15 @@ const KEYS: [Case; 9] = [
     ),
     case(
         "keys.batches",
-        "a generation has as many keys as it says, of its class and up to its last one, and one request",
+        "a generation has as many keys as it says, of its class or pool and up to its last one, and one request",
         Some(133),
         "UPDATE keys.batches SET made = 2 WHERE batch_id = pg_temp.id(133)",
     ),
     case(
         "keys.requests",
-        "a request is about a class that exists",
+        "a request is about a class or pool that exists",
         Some(131),
-        "UPDATE keys.requests SET class_id = pg_temp.id(99) WHERE request_id = pg_temp.id(131)",
+        "UPDATE keys.requests SET grant_id = pg_temp.id(99) WHERE request_id = pg_temp.id(131)",
     ),
     case(
         "keys.audit_events",
@@ -397,19 +418,19 @@ pub(crate) const COMPARED: [Case; 9] = [
         "keys.grants",
         "keys has a true copy of every class",
         Some(12),
-        "DELETE FROM keys.grants WHERE class_id = pg_temp.id(12)",
+        "DELETE FROM keys.grants WHERE grant_id = pg_temp.id(12)",
     ),
     case(
         "keys.grants",
         "keys has a true copy of every class",
         Some(13),
-        "UPDATE keys.grants SET status = 'open', version = 1 WHERE class_id = pg_temp.id(13)",
+        "UPDATE keys.grants SET status = 'open', version = 1 WHERE grant_id = pg_temp.id(13)",
     ),
     case(
         "keys.grants",
         "keys has a true copy of every class",
         Some(11),
-        "UPDATE keys.grants SET instructors = '{iris}' WHERE class_id = pg_temp.id(11)",
+        "UPDATE keys.grants SET instructors = '{iris}' WHERE grant_id = pg_temp.id(11)",
     ),
     case(
         "keys.marks",

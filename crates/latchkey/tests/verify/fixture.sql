@@ -4,7 +4,7 @@
 -- 1 an organization, 2 one below it; 11 a class with students, 12 a cancelled one; 21 to 27 students; 31 to 33 enrollment
 -- keys (33 is revoked), 34 the event key with its second code; 41 to 46 enrollments and redemptions; 47 and 48 other
 -- redemptions; 51 an enrollment that was denied, 52 one that waits, 53 one that was brought back and gave its key up;
--- 61 and 62 closings of billing periods.
+-- 61 and 62 closings of billing periods; 71 a pool with the keys 72 and 73.
 
 INSERT INTO enrollment.organizations
     (organization_id, parent_id, ancestor_ids, display_name, request_id, request_fingerprint, version, copied_version)
@@ -111,40 +111,51 @@ SELECT organization_id, ancestor_ids, version FROM enrollment.organizations;
 
 -- 13 was left behind by a create that nobody finished: it opens nothing and breaks nothing.
 INSERT INTO keys.grants
-    (class_id, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status, maximum_keys,
+    (grant_id, kind, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status, maximum_keys,
      maximum_is_default, version)
-SELECT pg_temp.id(n), pg_temp.id(1), 'Class', '{ines}', '2040-03-01 08:00Z', '2040-03-02 16:00Z', '2040-03-02 16:00Z',
+SELECT pg_temp.id(n), 'class', pg_temp.id(1), 'Class', '{ines}', '2040-03-01 08:00Z', '2040-03-02 16:00Z', '2040-03-02 16:00Z',
     'Europe/Berlin', status, 30, false, version
 FROM (VALUES (11, 'open', 2), (12, 'cancelled', 2), (13, 'creating', 0)) AS grants (n, status, version);
 
+INSERT INTO keys.grants
+    (grant_id, kind, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
+     maximum_is_default, version)
+VALUES (pg_temp.id(71), 'pool', pg_temp.id(1), 'Pool', '{}', '2040-01-01 00:00Z', '2041-01-01 00:00Z', '2041-01-01 00:00Z',
+    'UTC', 'open', false, 2);
+
+INSERT INTO keys.pools
+    (pool_id, organization_id, course_id, course_name, availability_seconds, open_to_descendants, created_at, created_by)
+VALUES (pg_temp.id(71), pg_temp.id(1), 'course', 'Course', 86400, true, '2040-01-01 00:00Z', 'ada');
+
 INSERT INTO keys.training_keys
-    (key_id, kind, organization_id, class_id, batch_id, generation, masked_code, created_at, created_by, revoked_at, revoked_by,
+    (key_id, kind, organization_id, grant_id, batch_id, generation, masked_code, created_at, created_by, revoked_at, revoked_by,
      version)
-SELECT pg_temp.id(n), kind, pg_temp.id(1), pg_temp.id(11), pg_temp.id(batch), generation, '••••', '2040-01-01 00:00Z', 'ada',
+SELECT pg_temp.id(n), kind, pg_temp.id(1), pg_temp.id(CASE kind WHEN 'pool' THEN 71 ELSE 11 END), pg_temp.id(batch), generation, '••••', '2040-01-01 00:00Z', 'ada',
     CASE WHEN n = 33 THEN timestamptz '2040-01-01 00:00Z' END, CASE WHEN n = 33 THEN 'mona' END, generation
-FROM (VALUES (31, 'enrollment', 131, 1), (32, 'enrollment', 131, 1), (33, 'enrollment', 133, 1), (34, 'event', 134, 2))
-    AS training_keys (n, kind, batch, generation);
+FROM (VALUES (31, 'enrollment', 131, 1), (32, 'enrollment', 131, 1), (33, 'enrollment', 133, 1), (34, 'event', 134, 2),
+    (72, 'pool', 172, 1), (73, 'pool', 172, 1)) AS training_keys (n, kind, batch, generation);
 
 INSERT INTO keys.codes
     (key_id, generation, organization_id, hash, hash_version, sealed_code, seal_version, issued_at, valid_until)
 SELECT pg_temp.id(n), generation, pg_temp.id(1), sha256(format('%s %s', n, generation)::bytea), 1, '', 1, '2040-01-01 00:00Z',
     CASE WHEN n = 34 AND generation = 1 THEN timestamptz '2040-01-01 01:00Z' END
-FROM (VALUES (31, 1), (32, 1), (33, 1), (34, 1), (34, 2)) AS codes (n, generation);
+FROM (VALUES (31, 1), (32, 1), (33, 1), (34, 1), (34, 2), (72, 1), (73, 1)) AS codes (n, generation);
 
 INSERT INTO keys.marks (redemption_id, key_id, organization_id, student_id, generation, redeemed_at, released_at)
 SELECT enrollment_id, key_id, organization_id, student_id, generation, enrolled_at, key_released_at
 FROM enrollment.enrollments WHERE key_id IS NOT NULL;
 
 INSERT INTO keys.requests
-    (request_id, organization_id, class_id, method, fingerprint, fingerprint_version, result, decided_at)
-SELECT pg_temp.id(n), pg_temp.id(1), pg_temp.id(11), 'GenerateTrainingKeys', '', 1, '{}', '2040-01-01 00:00Z'
-FROM (VALUES (131), (133)) AS requests (n);
+    (request_id, organization_id, grant_id, method, fingerprint, fingerprint_version, result, decided_at)
+SELECT pg_temp.id(n), pg_temp.id(1), pg_temp.id(opens), method, '', 1, '{}', '2040-01-01 00:00Z'
+FROM (VALUES (131, 11, 'GenerateTrainingKeys'), (133, 11, 'GenerateTrainingKeys'), (171, 71, 'CreateKeyPool'),
+    (172, 71, 'GeneratePoolKeys')) AS requests (n, opens, method);
 
 -- 133 was cut off after one of its three.
 INSERT INTO keys.batches
-    (batch_id, organization_id, class_id, wanted, made, last_key_id, grant_version, reserved_until, told)
-SELECT pg_temp.id(n), pg_temp.id(1), pg_temp.id(11), wanted, made, pg_temp.id(last), 1, '2040-01-02 00:00Z', '{}'
-FROM (VALUES (131, 2, 2, 32), (133, 3, 1, 33)) AS batches (n, wanted, made, last);
+    (batch_id, organization_id, grant_id, wanted, made, last_key_id, grant_version, reserved_until, told)
+SELECT pg_temp.id(n), pg_temp.id(1), pg_temp.id(opens), wanted, made, pg_temp.id(last), 1, '2040-01-02 00:00Z', '{}'
+FROM (VALUES (131, 11, 2, 2, 32), (133, 11, 3, 1, 33), (172, 71, 2, 2, 73)) AS batches (n, opens, wanted, made, last);
 
 INSERT INTO keys.audit_events
     (event_id, actor_subject, actor_issuer, actor_roles, organization_id, action, resource_type, resource_id, peer, request_id)
@@ -152,5 +163,6 @@ SELECT pg_temp.id(n), 'ada', 'https://issuer.example.com', '{administrator}', pg
     '', ''
 FROM (VALUES
     (301, 'training_key.generate', 11), (302, 'training_key.generate', 11), (303, 'training_key.revoke', 33),
-    (304, 'event_key.set', 34), (305, 'event_key.set', 34), (306, 'training_key.reveal', 31)
+    (304, 'event_key.set', 34), (305, 'event_key.set', 34), (306, 'training_key.reveal', 31), (351, 'key_pool.create', 71),
+    (352, 'training_key.generate', 71), (353, 'key_pool.update', 71)
 ) AS events (n, action, resource);

@@ -16,7 +16,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::StudentNotFound
         | ErrorReason::OrganizationNotFound
         | ErrorReason::EnrollmentNotFound
-        | ErrorReason::RedemptionNotFound => Code::NotFound,
+        | ErrorReason::RedemptionNotFound
+        | ErrorReason::KeyPoolNotFound => Code::NotFound,
         ErrorReason::ClassCancelled
         | ErrorReason::ClassNotScheduled
         | ErrorReason::ClassStarted

@@ -5,8 +5,8 @@ use latchkey_proto::keys::v1 as keys;
 use prost::Message;
 
 use super::Scene;
-use crate::harness::world::own_code;
-use crate::harness::{at, new_id, now};
+use crate::harness::world::{mask, own_code};
+use crate::harness::{PoolDraft, at, new_id, now};
 
 impl Scene<'_> {
     pub(super) fn of_training_keys(&self, method: &str) -> Vec<u8> {
@@ -59,6 +59,45 @@ impl Scene<'_> {
             .encode_to_vec(),
             "GetEventKey" => keys::GetEventKeyRequest { class_id }.encode_to_vec(),
             "RevealEventKey" => keys::RevealEventKeyRequest { class_id }.encode_to_vec(),
+            other => panic!("no scene knows {other}"),
+        }
+    }
+
+    pub(super) fn of_key_pools(&self, method: &str) -> Vec<u8> {
+        let pool_id = self.pool_id.clone();
+        match method {
+            "CreateKeyPool" => PoolDraft::new()
+                .request(&self.organization.id)
+                .encode_to_vec(),
+            "GetKeyPool" => keys::GetKeyPoolRequest { pool_id }.encode_to_vec(),
+            "ListKeyPools" => keys::ListKeyPoolsRequest {
+                organization_id: self.organization.id.clone(),
+                ..keys::ListKeyPoolsRequest::default()
+            }
+            .encode_to_vec(),
+            "UpdateKeyPool" => {
+                let draft = PoolDraft::new().request(&self.organization.id);
+                keys::UpdateKeyPoolRequest {
+                    pool_id,
+                    update_mask: mask(&["name"]),
+                    etag: String::new(),
+                    name: draft.name,
+                    course_id: draft.course_id,
+                    course_name: draft.course_name,
+                    start_time: draft.start_time,
+                    expire_time: draft.expire_time,
+                    availability: draft.availability,
+                    open_to_descendants: draft.open_to_descendants,
+                }
+                .encode_to_vec()
+            }
+            "GeneratePoolKeys" => keys::GeneratePoolKeysRequest {
+                request_id: new_id(),
+                pool_id,
+                count: 1,
+                omit_keys: false,
+            }
+            .encode_to_vec(),
             other => panic!("no scene knows {other}"),
         }
     }

@@ -67,7 +67,9 @@ pub(super) fn resolved_key(key: &proto::ResolvedKey) -> Result<ResolvedKey, Keys
     let kind = match key.kind() {
         proto::KeyKind::Enrollment => KeyKind::Enrollment,
         proto::KeyKind::Event => KeyKind::Event,
-        proto::KeyKind::Unspecified => return Err(KeysError::senseless(METHOD, "kind")),
+        proto::KeyKind::Pool | proto::KeyKind::Unspecified => {
+            return Err(KeysError::senseless(METHOD, "kind"));
+        }
     };
     let live_use = match &key.r#use {
         Some(found) => Some(KeyUse {

@@ -48,6 +48,27 @@ fn refusals_about_keys_have_their_reasons_and_codes() {
 }
 
 #[test]
+fn refusals_about_pools_have_their_reasons_and_codes() {
+    use ErrorReason as Reason;
+
+    let missing = Refusal::PoolNotFound { pool_id: ID };
+    is_told(missing, Reason::KeyPoolNotFound, Code::NotFound);
+    let stale = Refusal::PoolEtagMismatch { pool_id: ID };
+    is_told(stale, Reason::EtagMismatch, Code::Aborted);
+    let expired = Refusal::PoolExpired {
+        pool_id: ID,
+        expired_at: "2026-06-02T15:00:00Z".parse().unwrap(),
+    };
+    let (reason, code, metadata) = refused_as(expired);
+    assert_eq!(
+        (reason, code),
+        (Reason::WindowClosed, Code::FailedPrecondition)
+    );
+    assert_eq!(metadata["closed_at"], "2026-06-02T15:00:00+00:00");
+    assert_eq!(metadata["time_zone"], "UTC");
+}
+
+#[test]
 fn refusals_about_classes_have_their_reasons_and_codes() {
     use ErrorReason as Reason;
 

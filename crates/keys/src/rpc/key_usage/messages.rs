@@ -9,7 +9,7 @@ use crate::app::count_keys::KeyCount;
 use crate::app::list_marks::Mark;
 use crate::app::resolve_codes::Resolved;
 use crate::domain::audit::Actor;
-use crate::domain::grant::{Grant, GrantStatus};
+use crate::domain::grant::{Grant, GrantKind, GrantStatus};
 use crate::domain::organization::Organization;
 use crate::rpc::convert::{key_use, kind, stamp};
 
@@ -19,7 +19,7 @@ pub(super) fn resolved_key(found: Resolved) -> proto::ResolvedKey {
         key_id: found.key_id.to_string(),
         kind: kind(found.kind).into(),
         organization_id: found.organization_id.to_string(),
-        class_id: found.class_id.to_string(),
+        class_id: found.grant_id.to_string(),
         generation: found.generation,
         code_valid_until: found.replaced_until.map(stamp),
         revoked: found.revoked,
@@ -42,7 +42,7 @@ pub(super) fn mark(mark: Mark) -> proto::Mark {
 /// The enrollment keys of a class.
 pub(super) fn key_count(count: KeyCount) -> proto::KeyCount {
     proto::KeyCount {
-        class_id: count.class_id.to_string(),
+        class_id: count.grant_id.to_string(),
         generated: count.generated,
         redeemed: count.redeemed,
         revoked: count.revoked,
@@ -145,7 +145,8 @@ fn read_grant(path: &str, message: proto::Grant, violations: &mut Violations) ->
         "must be 0 while the class is being created, and only then",
     );
     Grant {
-        class_id: violations.uuid(&at("class_id"), &message.class_id),
+        grant_id: violations.uuid(&at("class_id"), &message.class_id),
+        kind: GrantKind::Class,
         organization_id: violations.uuid(&at("organization_id"), &message.organization_id),
         name: message.name,
         instructors: message.instructors,
@@ -155,7 +156,7 @@ fn read_grant(path: &str, message: proto::Grant, violations: &mut Violations) ->
         zone,
         // Without one the violation is noted already.
         status: status.unwrap_or(GrantStatus::Creating),
-        maximum_keys: message.maximum_keys,
+        maximum_keys: Some(message.maximum_keys),
         maximum_is_default: message.maximum_is_default,
         version: message.version,
     }

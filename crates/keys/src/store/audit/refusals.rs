@@ -20,7 +20,8 @@ pub async fn owners(
             coalesce(o.ancestor_ids, '{}') AS "ancestors!"
         FROM unnest($1::text[], $2::uuid[]) AS w (kind, id)
         CROSS JOIN LATERAL (
-            SELECT g.organization_id FROM keys.grants g WHERE w.kind = 'class' AND g.class_id = w.id
+            SELECT g.organization_id FROM keys.grants g
+            WHERE (w.kind, g.kind) IN (('class', 'class'), ('key_pool', 'pool')) AND g.grant_id = w.id
             UNION ALL
             SELECT k.organization_id FROM keys.training_keys k WHERE w.kind = 'training_key' AND k.key_id = w.id
         ) r
