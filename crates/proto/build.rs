@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".latchkey.keys.v1.RevealedCode",
             ".latchkey.keys.v1.ExportTrainingKeysResponse",
             ".latchkey.keys.v1.EventKeyOwnCode",
+            ".latchkey.keys.v1.AddOwnPoolKeysRequest",
         ])
         .compile_fds(compiler.file_descriptor_set())?;
 

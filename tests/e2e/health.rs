@@ -29,6 +29,7 @@ const SERVICES: [(Service, &[&str]); 2] = [
             "latchkey.enrollment.v1.OrganizationService",
             "latchkey.enrollment.v1.ClassService",
             "latchkey.enrollment.v1.StudentService",
+            "latchkey.enrollment.v1.AssignmentService",
             "latchkey.enrollment.v1.RedemptionService",
             "latchkey.enrollment.v1.EnrollmentService",
             "latchkey.enrollment.v1.NotificationService",

@@ -138,14 +138,16 @@ fn moment(time: DateTime<Utc>) -> Value {
     Value::Message(message)
 }
 
-/// An organization that has some of everything: with the id of its class.
-async fn furnished(stack: &Stack) -> (Organization<'_>, String) {
+/// An organization that has some of everything: with the ids of its class and its pool.
+async fn furnished(stack: &Stack) -> (Organization<'_>, String, String) {
     let organization = Organization::new(stack).await;
     let (class, code) = organization.event_class(ClassDraft::new()).await;
+    let pool = organization.pool(PoolDraft::new()).await.pool_id;
     for student in organization.students(ITEMS).await {
         organization.child().await;
         organization.class(ClassDraft::new()).await;
         organization.pool(PoolDraft::new()).await;
+        organization.assign(&student, &pool).await;
         come_in(stack, &student, &code).await;
     }
     organization.generate(&class.class_id, 5).await;
@@ -153,15 +155,16 @@ async fn furnished(stack: &Stack) -> (Organization<'_>, String) {
         organization.close_period(now()).await;
     }
     invariants::hold(stack).await;
-    (organization, class.class_id)
+    (organization, class.class_id, pool)
 }
 
 /// Every list there is, with something in it, and another filter for which its tokens are not.
 async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
-    let (organization, class_id) = furnished(stack).await;
+    let (organization, class_id, pool) = furnished(stack).await;
     let below = [("parent_id", text(&organization.id))];
     let within = [("organization_id", text(&organization.id))];
     let in_class = [("class_id", text(&class_id))];
+    let of_pool = [("pool_id", text(&pool))];
     let own = |name: &str, filters: &[(&'static str, Value)]| {
         List::of_enrollment(name, organization.manager(), filters)
     };
@@ -185,6 +188,10 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         (
             own("ListEnrollments", &in_class),
             ("status", choice(EnrollmentStatus::Enrolled)),
+        ),
+        (
+            own("ListAssignments", &of_pool),
+            ("student_id", text(&new_id())),
         ),
         (
             own("ListRedemptions", &within),

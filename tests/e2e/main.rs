@@ -53,6 +53,7 @@ mod rolling_restart;
 mod rosters_and_access;
 mod search;
 mod secrets_stay_secret;
+mod self_paced;
 mod silence;
 mod statuses;
 mod traces;

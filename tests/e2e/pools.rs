@@ -4,15 +4,15 @@ use chrono::TimeDelta;
 use latchkey_proto::audit::v1::{AuditEvent, ListAuditEventsRequest};
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    ExportFormat, ExportTrainingKeysRequest, GeneratePoolKeysRequest, GenerateTrainingKeysRequest,
-    GetKeyPoolRequest, KeyKind, KeyPool, KeyPoolCount, KeyState, ListKeyPoolsRequest,
-    ListTrainingKeysRequest, LookUpTrainingKeyRequest, RevealEventKeyRequest, TrainingKey,
-    UpdateKeyPoolRequest,
+    AddOwnPoolKeysRequest, AddOwnPoolKeysResponse, ExportFormat, ExportTrainingKeysRequest,
+    GeneratePoolKeysRequest, GenerateTrainingKeysRequest, GetKeyPoolRequest, KeyKind, KeyPool,
+    KeyPoolCount, KeyState, ListKeyPoolsRequest, ListTrainingKeysRequest, LookUpTrainingKeyRequest,
+    OwnCodeFault, RevealEventKeyRequest, TrainingKey, UpdateKeyPoolRequest,
 };
 use prost_types::Duration;
 
 use crate::harness::pools::told;
-use crate::harness::world::mask;
+use crate::harness::world::{mask, redeem};
 use crate::harness::{ClassDraft, Organization, PoolDraft, Stack, at, new_id, now, refused};
 
 fn more(pool_id: &str, count: i32) -> GeneratePoolKeysRequest {
@@ -227,6 +227,76 @@ async fn its_keys_are_revealed_found_exported_and_revoked_as_those_of_classes() 
         assert_eq!(row["pool_name"], pool.name.as_str());
     }
     assert_eq!(rows.len(), 2);
+    stack.finish().await;
+}
+
+async fn add(
+    organization: &Organization<'_>,
+    request_id: &str,
+    pool_id: &str,
+    codes: &[&str],
+    only_good: bool,
+) -> AddOwnPoolKeysResponse {
+    let request = AddOwnPoolKeysRequest {
+        request_id: request_id.to_owned(),
+        pool_id: pool_id.to_owned(),
+        codes: codes.iter().map(ToString::to_string).collect(),
+        only_good,
+    };
+    let mut pools = organization.admin().key_pools();
+    let answer = pools.add_own_pool_keys(request).await;
+    answer.expect("an answer").into_inner()
+}
+
+#[tokio::test]
+async fn codes_of_ones_own_are_added_all_or_the_good_ones_and_bad_lines_are_named() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let pool_id = organization.pool(PoolDraft::new()).await.pool_id;
+    let own = |text: &str| format!("{text}-{}", &new_id()[24..]);
+    let [first, second, third] = [own("autumn"), own("winter"), own("spring")];
+    let made = add(&organization, &new_id(), &pool_id, &[&first], false).await;
+    assert_eq!((made.added.len(), made.problems.len()), (1, 0));
+
+    let upper = second.to_uppercase();
+    let lines = [&*second, "a", &*upper, &*first, &*third];
+    let id = new_id();
+    let refused = add(&organization, &id, &pool_id, &lines, false).await;
+    assert!(refused.added.is_empty(), "all or none");
+    let named: Vec<(i32, OwnCodeFault, i32)> = refused
+        .problems
+        .iter()
+        .map(|one| (one.line, one.fault(), one.first_line))
+        .collect();
+    let expected = [
+        (2, OwnCodeFault::Unusable, 0),
+        (3, OwnCodeFault::Repeated, 1),
+        (4, OwnCodeFault::Taken, 0),
+    ];
+    assert_eq!(named, expected);
+    let id = new_id();
+    let good = add(&organization, &id, &pool_id, &lines, true).await;
+    let added: Vec<i32> = good.added.iter().map(|one| one.line).collect();
+    assert_eq!((added, good.problems.len()), (vec![1, 5], 3));
+    let again = add(&organization, &id, &pool_id, &lines, true).await;
+    assert_eq!(again.added, good.added, "the same keys");
+    assert_eq!(keys_of(&organization, &pool_id).await.len(), 3);
+
+    let key = good.added[1].key.clone().expect("a key");
+    assert_eq!(key.kind(), KeyKind::Pool);
+    assert!(!key.masked_code.contains(&third[3..]));
+    organization.revoke(&[&key.key_id]).await;
+    let freed = add(&organization, &new_id(), &pool_id, &[&third], false).await;
+    assert_eq!(freed.added.len(), 1, "a revoked key gives its code up");
+    let student = organization.student().await.student_id;
+    let redeemed = redeem(&stack, &student, &second.to_uppercase()).await;
+    assert!(
+        redeemed
+            .expect("assigned")
+            .into_inner()
+            .course_assignment
+            .is_some()
+    );
     stack.finish().await;
 }
 

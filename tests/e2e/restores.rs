@@ -22,12 +22,13 @@ const KEYS: [&str; 9] = [
     "keys.batches",
     "keys.audit_events",
 ];
-const ENROLLMENT: [&str; 11] = [
+const ENROLLMENT: [&str; 12] = [
     "enrollment.organizations",
     "enrollment.classes",
     "enrollment.students",
     "enrollment.redemptions",
     "enrollment.enrollments",
+    "enrollment.assignments",
     "enrollment.billing_closings",
     "enrollment.billing_periods",
     "enrollment.billing_lines",

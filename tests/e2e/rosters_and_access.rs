@@ -16,6 +16,7 @@ async fn access(caller: &Caller, student_id: &str, class_id: &str) -> GetAccessR
     let request = GetAccessRequest {
         student_id: student_id.to_owned(),
         class_id: class_id.to_owned(),
+        course_id: String::new(),
     };
     let mut enrollments = caller.enrollments();
     let answer = enrollments.get_access(request).await;
@@ -168,6 +169,7 @@ async fn a_student_asks_for_themselves_only() {
     let request = GetAccessRequest {
         student_id: one,
         class_id: class.class_id,
+        course_id: String::new(),
     };
     let mut enrollments = stack.student(&other).enrollments();
     refused(

@@ -16,8 +16,8 @@ use latchkey_proto::enrollment::v1::{
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    ExportFormat, ExportTrainingKeysRequest, ListTrainingKeysRequest, LookUpTrainingKeyRequest,
-    SetEventKeyRequest,
+    AddOwnPoolKeysRequest, ExportFormat, ExportTrainingKeysRequest, ListTrainingKeysRequest,
+    LookUpTrainingKeyRequest, SetEventKeyRequest,
 };
 use latchkey_service_kit::identity::Role;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -30,13 +30,16 @@ use crate::harness::cluster::TestCluster;
 use crate::harness::collector::Collector;
 use crate::harness::refusals::reason_of;
 use crate::harness::world::{come_in, generated, own_code, redeem};
-use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, logs, new_id};
+use crate::harness::{
+    ClassDraft, Options, Organization, PoolDraft, Stack, eventually, logs, new_id,
+};
 use crate::keyring::command::Keyring;
 use crate::metrics::scrape;
 
 const PASSWORD: &str = "canary-Pa55word-4711";
 const WRONG_PASSWORD: &str = "canary-wr0ng-Pa55word";
 const OWN_CODE: &str = "canary-own-code-77";
+const POOL_CODES: [&str; 2] = ["canary-pool-code-81", "canary-pool-code-82"];
 const GUESS: &str = "canary-guess-4242";
 const BAD_TOKEN: &str = "canary-bad-t0ken.that-nobody.ever-signed";
 
@@ -55,7 +58,7 @@ struct Play<'s> {
     stack: &'s Stack,
     organization: Organization<'s>,
     secrets: Secrets,
-    /// Every refusal, with all that it carries.
+    /// Every refusal, with all that it carries, and answers about codes of one's own.
     refusals: Vec<u8>,
 }
 
@@ -71,7 +74,7 @@ impl<'s> Play<'s> {
         for password in [PASSWORD, WRONG_PASSWORD] {
             play.secrets.text("a password", password);
         }
-        for code in [OWN_CODE, GUESS] {
+        for code in POOL_CODES.into_iter().chain([OWN_CODE, GUESS]) {
             play.secrets.code(code);
         }
         let site = stack.site();
@@ -135,6 +138,35 @@ impl<'s> Play<'s> {
             .await;
         let newest = self.organization.event_code(&class_id).await;
         self.secrets.code(&newest);
+    }
+
+    /// Adds codes of one's own to a pool, some of which are taken, and redeems one and a generated one.
+    async fn use_a_pool(&mut self) {
+        let pool = self.organization.pool(PoolDraft::new()).await;
+        let generated = self.organization.pool_keys(&pool.pool_id, 1).await;
+        self.secrets.code(&generated[0].code);
+        let [good, other] = POOL_CODES.map(ToOwned::to_owned);
+        let mut pools = self.organization.admin().key_pools();
+        for codes in [vec![good.clone()], vec![good.to_uppercase(), other]] {
+            let request = AddOwnPoolKeysRequest {
+                request_id: new_id(),
+                pool_id: pool.pool_id.clone(),
+                codes,
+                only_good: true,
+            };
+            let answer = pools.add_own_pool_keys(request).await.expect("an answer");
+            let answer = answer.into_inner();
+            assert_eq!(answer.added.len(), 1, "{answer:?}");
+            self.refusals.extend(format!("{answer:?}\n").bytes());
+        }
+        let students = self.organization.students(2).await;
+        for (student, code) in students.iter().zip([&good, &generated[0].code]) {
+            let granted = redeem(self.stack, student, code).await.expect("assigned");
+            let granted = format!("{:?}\n", granted.into_inner());
+            self.refusals.extend(granted.bytes());
+        }
+        let spent = redeem(self.stack, &students[1], &good).await;
+        self.refused(spent, ErrorReason::KeyAlreadyRedeemed);
     }
 
     /// Checks, looks up and revokes a code.
@@ -302,6 +334,7 @@ async fn nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secre
     let keyring = Keyring::of(&stack);
     let mut play = Play::new(&stack).await;
     play.use_codes().await;
+    play.use_a_pool().await;
     keyring.run(&["new-version"]).await.succeeded();
     let rotated = keyring.run(&["rotate"]).await;
     play.secrets.keyring(&keyring.file);

@@ -93,6 +93,7 @@ async fn only_the_enrolled_take_a_seat_and_auditors_have_the_same_access() {
         let request = GetAccessRequest {
             student_id,
             class_id: class.class_id.clone(),
+            course_id: String::new(),
         };
         let access = admin.enrollments().get_access(request).await;
         let access = access.expect("an answer").into_inner();

@@ -92,24 +92,29 @@ ALTER TABLE enrollment.students
 CREATE TABLE enrollment.redemptions (
     redemption_id   uuid NOT NULL,
     registration    boolean NOT NULL,
-    outcome         text NOT NULL CHECK (outcome IN ('enrolled', 'already_in', 'refused')),
+    outcome         text NOT NULL CHECK (outcome IN ('enrolled', 'assigned', 'already_in', 'refused')),
     reason          text,                     -- of a refusal: an error reason's name
     refusal         jsonb,                    -- of a refusal: the facts its text and details were made of
     fingerprint     bytea NOT NULL,           -- keyed digest of what was asked
     organization_id uuid NOT NULL,            -- of the key; without one: of the would-be student
     student_id      uuid,                     -- null for a refused registration
     key_id          uuid,                     -- null if refused before the key was looked at (self-registration off)
-    key_kind        text CHECK (key_kind IN ('enrollment', 'event')),
+    key_kind        text CHECK (key_kind IN ('enrollment', 'event', 'pool')),
     generation      integer,
-    class_id        uuid,
-    enrollment_id   uuid,                     -- null if refused
+    class_id        uuid,                     -- what the key opens: a class
+    pool_id         uuid,                     -- or the course of a pool
+    enrollment_id   uuid,                     -- what it granted: an enrollment
+    assignment_id   uuid,                     -- or an assignment; both null if refused
     caller          text NOT NULL,
     peer            text NOT NULL,
     request_id      text NOT NULL,
     decided_at      timestamptz NOT NULL,
     CHECK ((outcome = 'refused') = (reason IS NOT NULL)),
-    CHECK ((outcome = 'refused') = (enrollment_id IS NULL)),
-    CHECK (outcome = 'refused' OR (student_id IS NOT NULL AND key_id IS NOT NULL AND class_id IS NOT NULL))
+    CHECK ((outcome = 'refused') = (enrollment_id IS NULL AND assignment_id IS NULL)),
+    CHECK (enrollment_id IS NULL OR class_id IS NOT NULL),
+    CHECK (assignment_id IS NULL OR pool_id IS NOT NULL),
+    CHECK (class_id IS NULL OR pool_id IS NULL),
+    CHECK (outcome = 'refused' OR (student_id IS NOT NULL AND key_id IS NOT NULL))
 );
 CREATE INDEX redemptions_student ON enrollment.redemptions (student_id, decided_at);
 CREATE INDEX redemptions_key ON enrollment.redemptions (key_id);
@@ -118,7 +123,7 @@ CREATE INDEX redemptions_organization ON enrollment.redemptions (organization_id
     INCLUDE (class_id, outcome);
 
 -- Those that are deleted in time.
-CREATE INDEX redemptions_not_for_ever ON enrollment.redemptions (decided_at) WHERE outcome <> 'enrolled';
+CREATE INDEX redemptions_not_for_ever ON enrollment.redemptions (decided_at) WHERE outcome IN ('already_in', 'refused');
 ALTER TABLE enrollment.redemptions ADD PRIMARY KEY (redemption_id);
 
 -- A student's place in a class. Its id is the id of the redemption (or direct request) that made it.
@@ -157,6 +162,48 @@ CREATE INDEX enrollments_changed ON enrollment.enrollments (changed_xid);
 -- Those of an organization by their last change: what it is billed for.
 CREATE INDEX enrollments_organization ON enrollment.enrollments (organization_id, status_since, enrollment_id);
 ALTER TABLE enrollment.enrollments ADD PRIMARY KEY (enrollment_id);
+
+-- A course that a student takes at their own pace. Its id is the id of the redemption that made it.
+CREATE TABLE enrollment.assignments (
+    assignment_id   uuid NOT NULL,
+    pool_id         uuid NOT NULL,
+    organization_id uuid NOT NULL,            -- of the pool
+    student_id      uuid NOT NULL,
+    course_id       text NOT NULL,            -- as the pool had it when its key was redeemed
+    course_name     text NOT NULL,
+    status          text NOT NULL CHECK (status IN ('assigned', 'cancelled')),
+    key_id          uuid NOT NULL,
+    generation      integer NOT NULL,
+    slot            integer NOT NULL,         -- which use of the key it is
+    holds_key       boolean NOT NULL,         -- given up for good when cancelled
+    assigned_at     timestamptz NOT NULL,
+    expires_at      timestamptz NOT NULL,
+    launched_at     timestamptz,              -- the first time
+    cancelled_at    timestamptz,
+    cancelled_by    text CHECK (cancelled_by IN ('student', 'staff')),
+    changed_xid     xid8 NOT NULL DEFAULT pg_current_xact_id(), -- as that of an enrollment
+    CHECK (expires_at > assigned_at AND expires_at <= assigned_at + interval '180 days'),
+    CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL)),
+    CHECK ((status = 'cancelled') = (cancelled_by IS NOT NULL)),
+    CHECK (status <> 'cancelled' OR launched_at IS NULL),
+    CHECK (holds_key = (status <> 'cancelled'))
+);
+CREATE UNIQUE INDEX assignments_key_slot ON enrollment.assignments (key_id, slot) WHERE holds_key;
+CREATE UNIQUE INDEX assignments_live ON enrollment.assignments (key_id, student_id) WHERE status <> 'cancelled';
+CREATE INDEX assignments_student ON enrollment.assignments (student_id, assigned_at, assignment_id);
+CREATE INDEX assignments_pool ON enrollment.assignments (pool_id, assigned_at, assignment_id);
+CREATE INDEX assignments_changed ON enrollment.assignments (changed_xid);
+ALTER TABLE enrollment.assignments ADD PRIMARY KEY (assignment_id);
+
+-- Every use of a key, live or given up, whatever it granted: what keys has a copy of.
+CREATE VIEW enrollment.uses AS
+    SELECT enrollment_id AS redemption_id, key_id, student_id, generation, class_id AS opens_id, enrolled_at AS redeemed_at,
+        holds_key, key_released_at AS released_at, status_since AS changed_at, changed_xid
+    FROM enrollment.enrollments WHERE key_id IS NOT NULL
+    UNION ALL
+    SELECT assignment_id, key_id, student_id, generation, pool_id, assigned_at, holds_key, cancelled_at,
+        coalesce(cancelled_at, assigned_at), changed_xid
+    FROM enrollment.assignments;
 
 -- How far marks and releases have been delivered to keys: every change below this transaction id.
 CREATE TABLE enrollment.deliveries (

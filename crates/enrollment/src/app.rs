@@ -19,8 +19,9 @@ pub mod read_organizations;
 pub mod update_class;
 pub mod update_organization;
 
-// Students, enrollments, audit.
+// Students, enrollments, assignments, audit.
 pub mod authenticate;
+pub mod cancel_assignment;
 pub mod cancel_enrollment;
 pub mod change_status;
 pub mod create_student;
@@ -31,9 +32,11 @@ pub mod keep_refusals;
 pub mod learn_costs;
 pub mod list_audit_events;
 pub mod metrics;
+pub mod read_assignments;
 pub mod read_enrollments;
 pub mod read_roster;
 pub mod read_students;
+pub mod record_launch;
 pub mod update_student;
 
 // Telling people.

@@ -1,6 +1,7 @@
 //! Types, state machines and rules. Pure: no async, no I/O, no generated types, no SQL; the time, randomness and ids
 //! are arguments.
 
+pub mod assignment;
 pub mod audit;
 pub mod billing;
 pub mod calendar;

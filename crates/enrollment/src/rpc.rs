@@ -7,6 +7,7 @@ mod call;
 mod messages;
 
 // One file per service.
+pub mod assignments;
 pub mod audit;
 pub mod billing;
 pub mod classes;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use latchkey_proto::FILE_DESCRIPTOR_SET;
 use latchkey_proto::audit::v1::audit_service_server::AuditServiceServer;
+use latchkey_proto::enrollment::v1::assignment_service_server::AssignmentServiceServer;
 use latchkey_proto::enrollment::v1::billing_service_server::BillingServiceServer;
 use latchkey_proto::enrollment::v1::class_service_server::ClassServiceServer;
 use latchkey_proto::enrollment::v1::enrollment_service_server::EnrollmentServiceServer;
@@ -41,6 +42,7 @@ use crate::config::Config;
 use crate::domain::password::{BadCost, PasswordHasher};
 use crate::private_file::PrivateFileError;
 use crate::rpc::access;
+use crate::rpc::assignments::Assignments;
 use crate::rpc::audit::AuditTrail;
 use crate::rpc::billing::{self, Billing};
 use crate::rpc::classes::Classes;
@@ -248,6 +250,10 @@ fn with_routes(server: GrpcServer, config: &Config, services: &Arc<Services>) ->
         ))
         .service(limited!(
             NotificationServiceServer::new(Notifications::new(shared())),
+            limits
+        ))
+        .service(limited!(
+            AssignmentServiceServer::new(Assignments::new(shared())),
             limits
         ))
         .service(limited!(

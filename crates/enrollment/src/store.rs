@@ -4,6 +4,7 @@
 //! Nothing found is `Ok(None)`; the caller names the error. Every function that writes takes a connection, which is in a
 //! transaction of the caller's.
 
+pub mod assignments;
 pub mod attempts;
 pub mod audit;
 pub mod billing;

@@ -29,7 +29,7 @@ pub async fn grants(pool: &PgPool) -> sqlx::Result<Vec<Grant>> {
     Ok(classes::every(pool).await?.iter().map(Grant::of).collect())
 }
 
-/// Every live use of a key, by enrollment and key, as of the stream's beginning.
+/// Every live use of a key, by redemption and key, as of the stream's beginning.
 pub fn live_uses(pool: &PgPool) -> BoxStream<'_, sqlx::Result<LiveUse>> {
     rows::live_uses(pool)
 }

@@ -33,17 +33,18 @@ const CHANGES: [&str; 3] = [
 
 /// Everything that is read or written like a table in a schema, each with a column that can be set.
 const TABLES: &str = "
-    SELECT format('%I.%I', n.nspname, c.relname), min(quote_ident(a.attname))
+    SELECT format('%I.%I', n.nspname, c.relname), min(quote_ident(a.attname)), c.relkind = 'v'
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = '' AND a.attgenerated = ''
-    GROUP BY 1 ORDER BY 1";
+    GROUP BY 1, 3 ORDER BY 1";
 
 struct Table {
     name: String,
     column: String,
+    is_view: bool,
 }
 
 impl Table {
@@ -62,7 +63,7 @@ fn other(service: Service) -> Service {
 }
 
 async fn tables(connection: &mut PgConnection, service: Service) -> Vec<Table> {
-    let rows: Vec<(String, String)> = sqlx::query_as(TABLES)
+    let rows: Vec<(String, String, bool)> = sqlx::query_as(TABLES)
         .bind(service.schema())
         .fetch_all(connection)
         .await
@@ -70,7 +71,11 @@ async fn tables(connection: &mut PgConnection, service: Service) -> Vec<Table> {
     // An empty answer would make everything below hold.
     assert!(rows.len() >= 5, "{service:?} has {} tables", rows.len());
     rows.into_iter()
-        .map(|(name, column)| Table { name, column })
+        .map(|(name, column, is_view)| Table {
+            name,
+            column,
+            is_view,
+        })
         .collect()
 }
 
@@ -142,12 +147,25 @@ async fn audit_rows_migrations_and_tables_stay(own: &mut PgConnection, who: Serv
             is_refused(own, who, &table.put_into(statement)).await;
         }
     }
-    for Table { name, column } in &all {
-        for statement in [
-            format!("ALTER TABLE {name} DROP COLUMN {column}"),
-            format!("DROP TABLE {name}"),
-            format!("TRUNCATE {name}"),
-        ] {
+    for Table {
+        name,
+        column,
+        is_view,
+    } in &all
+    {
+        let statements = if *is_view {
+            vec![
+                format!("ALTER VIEW {name} RENAME TO gone"),
+                format!("DROP VIEW {name}"),
+            ]
+        } else {
+            vec![
+                format!("ALTER TABLE {name} DROP COLUMN {column}"),
+                format!("DROP TABLE {name}"),
+                format!("TRUNCATE {name}"),
+            ]
+        };
+        for statement in statements {
             is_refused(own, who, &statement).await;
         }
     }

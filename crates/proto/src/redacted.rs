@@ -26,4 +26,5 @@ redacted!(
     keys::RevealedCode,
     keys::ExportTrainingKeysResponse,
     keys::EventKeyOwnCode,
+    keys::AddOwnPoolKeysRequest,
 );

@@ -82,6 +82,11 @@ const MATRIX: &str = "
 /latchkey.enrollment.v1.BillingService/ClosePeriod                - - - o - - -   ORGANIZATION_NOT_FOUND
 /latchkey.enrollment.v1.BillingService/ListBillingPeriods         * - o o - - -   ORGANIZATION_NOT_FOUND
 
+/latchkey.enrollment.v1.AssignmentService/GetAssignment           * * o o - s -   ASSIGNMENT_NOT_FOUND
+/latchkey.enrollment.v1.AssignmentService/ListAssignments         * * o o - s -   STUDENT_NOT_FOUND
+/latchkey.enrollment.v1.AssignmentService/CancelAssignment        - - o o - s -   ASSIGNMENT_NOT_FOUND
+/latchkey.enrollment.v1.AssignmentService/RecordLaunch            - * - - - - -   (never)
+
 /latchkey.keys.v1.TrainingKeyService/GenerateTrainingKeys         - - o o - - -   CLASS_NOT_FOUND
 /latchkey.keys.v1.TrainingKeyService/ListTrainingKeys             - - o o - - -   (empty)
 /latchkey.keys.v1.TrainingKeyService/GetTrainingKey               - - o o - - -   KEY_NOT_FOUND
@@ -98,6 +103,7 @@ const MATRIX: &str = "
 /latchkey.keys.v1.KeyPoolService/ListKeyPools                     - - o o - - -   (empty)
 /latchkey.keys.v1.KeyPoolService/UpdateKeyPool                    - - o o - - -   KEY_POOL_NOT_FOUND
 /latchkey.keys.v1.KeyPoolService/GeneratePoolKeys                 - - o o - - -   KEY_POOL_NOT_FOUND
+/latchkey.keys.v1.KeyPoolService/AddOwnPoolKeys                   - - o o - - -   KEY_POOL_NOT_FOUND
 
 /latchkey.keys.v1.KeyUsageService/ResolveCodes                    - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/MarkKeys                        - - - - - - *   (never)

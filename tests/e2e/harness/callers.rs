@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_proto::audit::v1::audit_service_client::AuditServiceClient;
+use latchkey_proto::enrollment::v1::assignment_service_client::AssignmentServiceClient;
 use latchkey_proto::enrollment::v1::billing_service_client::BillingServiceClient;
 use latchkey_proto::enrollment::v1::class_service_client::ClassServiceClient;
 use latchkey_proto::enrollment::v1::enrollment_service_client::EnrollmentServiceClient;
@@ -119,6 +120,10 @@ impl Caller {
 
     pub(crate) fn billing(&self) -> BillingServiceClient<Authorized> {
         BillingServiceClient::new(self.to_enrollment())
+    }
+
+    pub(crate) fn assignments(&self) -> AssignmentServiceClient<Authorized> {
+        AssignmentServiceClient::new(self.to_enrollment())
     }
 
     pub(crate) fn training_keys(&self) -> TrainingKeyServiceClient<Authorized> {

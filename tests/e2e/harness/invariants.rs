@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use super::{Stack, eventually};
 
 /// Each query returns what breaks one invariant, as text.
-const BROKEN: [(&str, &str); 12] = [
+const BROKEN: [(&str, &str); 14] = [
     (
         "seats taken are the enrolled students",
         "SELECT c.class_id || ' has ' || c.seats_taken || ' seats taken and ' || count(e.*) || ' students' AS broken
@@ -30,6 +30,18 @@ const BROKEN: [(&str, &str); 12] = [
         "an enrollment key has one live use",
         "SELECT key_id || '' AS broken FROM enrollment.enrollments WHERE holds_key AND key_kind = 'enrollment'
          GROUP BY key_id HAVING count(*) > 1",
+    ),
+    (
+        "the key of a pool has one live use",
+        "SELECT key_id || '' AS broken FROM enrollment.assignments WHERE holds_key GROUP BY key_id HAVING count(*) > 1",
+    ),
+    (
+        "every redemption that assigned a course has its assignment, and the other way round",
+        "SELECT coalesce(r.redemption_id, a.assignment_id) || '' AS broken
+         FROM (SELECT * FROM enrollment.redemptions WHERE outcome = 'assigned') r
+         FULL JOIN enrollment.assignments a ON a.assignment_id = r.redemption_id
+         WHERE r.redemption_id IS NULL OR a.assignment_id IS NULL OR a.student_id <> r.student_id OR a.key_id <> r.key_id
+            OR a.pool_id <> r.pool_id",
     ),
     (
         "nobody is in a cancelled class",
@@ -79,13 +91,16 @@ const BROKEN: [(&str, &str); 12] = [
 const OWED: [(&str, &str); 3] = [
     (
         "marks equal live uses",
-        "SELECT coalesce(e.enrollment_id, m.redemption_id) || CASE WHEN m.redemption_id IS NULL THEN ' has no mark'
-             WHEN e.enrollment_id IS NULL THEN ' is marked and holds no key' ELSE ' differs' END AS broken
-         FROM (SELECT * FROM enrollment.enrollments WHERE holds_key) e
+        "SELECT coalesce(e.id, m.redemption_id) || CASE WHEN m.redemption_id IS NULL THEN ' has no mark'
+             WHEN e.id IS NULL THEN ' is marked and holds no key' ELSE ' differs' END AS broken
+         FROM (SELECT enrollment_id AS id, key_id, student_id, generation, enrolled_at AS at
+               FROM enrollment.enrollments WHERE holds_key
+               UNION ALL SELECT assignment_id, key_id, student_id, generation, assigned_at
+               FROM enrollment.assignments WHERE holds_key) e
          FULL JOIN (SELECT * FROM keys.marks WHERE released_at IS NULL) m
-             ON m.redemption_id = e.enrollment_id AND m.key_id = e.key_id
-         WHERE e.enrollment_id IS NULL OR m.redemption_id IS NULL OR e.student_id <> m.student_id
-             OR e.generation <> m.generation OR e.enrolled_at <> m.redeemed_at",
+             ON m.redemption_id = e.id AND m.key_id = e.key_id
+         WHERE e.id IS NULL OR m.redemption_id IS NULL OR e.student_id <> m.student_id
+             OR e.generation <> m.generation OR e.at <> m.redeemed_at",
     ),
     (
         "organizations are copied",

@@ -1,6 +1,7 @@
 //! The making of pools and their keys.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use latchkey_proto::enrollment::v1::{CourseAssignment, RedemptionOutcome};
 use latchkey_proto::keys::v1::{
     CreateKeyPoolRequest, GeneratePoolKeysRequest, GeneratePoolKeysResponse, KeyPool,
     RevealTrainingKeysRequest, RevealedCode, TrainingKey,
@@ -8,6 +9,7 @@ use latchkey_proto::keys::v1::{
 use prost_types::Duration;
 use tonic::{Response, Status, Streaming};
 
+use super::world::redeem;
 use super::{Organization, at, insist, new_id, now};
 
 /// A pool to be made: open since yesterday, for 30 days, with content for 90 days, unless said otherwise.
@@ -70,6 +72,15 @@ impl Organization<'_> {
         let (admin, request) = (self.admin(), draft.request(&self.id));
         let made = insist(async || admin.key_pools().create_key_pool(request.clone()).await).await;
         made.key_pool.expect("a pool")
+    }
+
+    /// A new assignment of the course of a pool to a student, by a new key.
+    pub(crate) async fn assign(&self, student_id: &str, pool_id: &str) -> CourseAssignment {
+        let code = self.pool_keys(pool_id, 1).await.remove(0).code;
+        let answer = redeem(self.stack, student_id, &code).await;
+        let answer = answer.expect("assigned").into_inner();
+        assert_eq!(answer.outcome(), RedemptionOutcome::Assigned);
+        answer.course_assignment.expect("an assignment")
     }
 
     /// New keys for a pool, with their codes.

@@ -2,6 +2,7 @@
 
 mod changes;
 mod of_billing;
+mod of_courses;
 mod of_keys;
 mod of_notifications;
 
@@ -23,7 +24,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const NO_KEYS_CODE: &str = "opens-nothing-here";
 
 /// An organization with one below it; a class with its event key on; a student who is in, by that key; two enrollment keys;
-/// and a pool.
+/// and a pool, by a key of which the student has its course.
 pub(crate) struct Scene<'s> {
     pub(crate) organization: Organization<'s>,
     pub(crate) class: TrainingClass,
@@ -36,6 +37,7 @@ pub(crate) struct Scene<'s> {
     pub(crate) student: Student,
     pub(crate) enrollment: Enrollment,
     pub(crate) pool_id: String,
+    pub(crate) assignment_id: String,
 }
 
 impl<'s> Scene<'s> {
@@ -81,6 +83,8 @@ impl<'s> Scene<'s> {
             .await
             .expect("redeemed");
         let enrollment = redeemed.into_inner().enrollment.expect("an enrollment");
+        let assignment = organization.assign(&student.student_id, &pool_id).await;
+        let assignment_id = assignment.assignment_id;
         Self {
             organization,
             class,
@@ -90,6 +94,7 @@ impl<'s> Scene<'s> {
             student,
             enrollment,
             pool_id,
+            assignment_id,
         }
     }
 
@@ -117,6 +122,7 @@ impl<'s> Scene<'s> {
             student,
             enrollment,
             pool_id: new_id(),
+            assignment_id: new_id(),
         }
     }
 
@@ -132,6 +138,7 @@ impl<'s> Scene<'s> {
             "EnrollmentService" => self.of_enrollments(method.name(), fresh).await,
             "NotificationService" => self.of_notifications(method.name()),
             "BillingService" => self.of_billing(method.name()),
+            "AssignmentService" => self.of_assignments(method.name(), fresh).await,
             "TrainingKeyService" => self.of_training_keys(method.name()),
             "KeyPoolService" => self.of_key_pools(method.name()),
             "KeyUsageService" => self.of_key_usage(method.name()),
@@ -354,6 +361,7 @@ impl<'s> Scene<'s> {
             "GetAccess" => enrollment::GetAccessRequest {
                 student_id,
                 class_id,
+                course_id: String::new(),
             }
             .encode_to_vec(),
             other => panic!("no scene knows {other}"),

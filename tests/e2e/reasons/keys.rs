@@ -1,5 +1,6 @@
 //! Reasons that are about a key or its code.
 
+use latchkey_proto::enrollment::v1::{CancelAssignmentRequest, RecordLaunchRequest};
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
     GeneratePoolKeysRequest, GetKeyPoolRequest, GetTrainingKeyRequest, LookUpTrainingKeyRequest,
@@ -18,6 +19,7 @@ pub(super) async fn provoke(provoked: &mut Provoked) {
     enrollment_keys(provoked, &organization).await;
     event_keys(provoked, &organization).await;
     pools(provoked, &organization).await;
+    assignments(provoked, &organization).await;
     stack.finish().await;
 }
 
@@ -170,9 +172,49 @@ async fn pools(provoked: &mut Provoked, organization: &Organization<'_>) {
         omit_keys: false,
     };
     let answer = pools.generate_pool_keys(request).await;
+    let soon = PoolDraft::new().dates(now() + days(1), now() + days(2));
+    let pool_id = organization.pool(soon).await.pool_id;
+    let code = organization.pool_keys(&pool_id, 1).await.remove(0).code;
+    let student = organization.student().await.student_id;
+    let early = redeem(organization.stack, &student, &code).await;
+    provoked.keep(
+        "redeem the key of a pool",
+        ErrorReason::WindowNotOpen,
+        early,
+    );
     provoked.keep(
         "generate for a pool that has expired",
         ErrorReason::WindowClosed,
         answer,
+    );
+}
+
+async fn assignments(provoked: &mut Provoked, organization: &Organization<'_>) {
+    let stack = organization.stack;
+    let pool_id = organization.pool(PoolDraft::new()).await.pool_id;
+    let student = organization.student().await.student_id;
+    let mut assignments = organization.manager().assignments();
+    let cancel = |assignment_id: &str| CancelAssignmentRequest {
+        assignment_id: assignment_id.to_owned(),
+        reason: String::new(),
+    };
+    let answer = assignments.cancel_assignment(cancel(&new_id())).await;
+    provoked.keep("cancel", ErrorReason::AssignmentNotFound, answer);
+    let launch = async |assignment_id: &str| {
+        let assignment_id = assignment_id.to_owned();
+        let request = RecordLaunchRequest { assignment_id };
+        stack.platform().assignments().record_launch(request).await
+    };
+    let launched = organization.assign(&student, &pool_id).await.assignment_id;
+    launch(&launched).await.expect("launched");
+    let answer = assignments.cancel_assignment(cancel(&launched)).await;
+    provoked.keep("cancel", ErrorReason::AssignmentLaunched, answer);
+    let given_up = organization.assign(&student, &pool_id).await.assignment_id;
+    let answer = assignments.cancel_assignment(cancel(&given_up)).await;
+    answer.expect("cancelled");
+    provoked.keep(
+        "launch",
+        ErrorReason::AssignmentCancelled,
+        launch(&given_up).await,
     );
 }

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Error;
+use crate::domain::assignment::CourseAssignment;
 use crate::domain::class::Class;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::redemption::Outcome;
@@ -14,22 +15,43 @@ use crate::domain::refusal::Refusal;
 use crate::domain::student::Student;
 use crate::store;
 
-/// A student is in a class.
+/// What a student has by a key.
+#[derive(Debug, Clone)]
+pub enum Granted {
+    /// A place in a class.
+    Enrollment {
+        /// The enrollment, as it is now.
+        enrollment: Enrollment,
+        /// The class, as it is now.
+        class: Arc<Class>,
+    },
+    /// A course, as it is now.
+    Assignment(CourseAssignment),
+}
+
+impl Granted {
+    fn student_id(&self) -> Uuid {
+        match self {
+            Self::Enrollment { enrollment, .. } => enrollment.student_id,
+            Self::Assignment(assignment) => assignment.student_id,
+        }
+    }
+}
+
+/// A student is in a class, or has a course.
 #[derive(Debug, Clone)]
 pub struct Admitted {
-    /// How: enrolled, or in already.
+    /// How: by this redemption, or already.
     pub already_in: bool,
-    /// The enrollment, as it is now.
-    pub enrollment: Enrollment,
-    /// The class, as it is now.
-    pub class: Arc<Class>,
+    /// What the student has.
+    pub granted: Granted,
     /// The account that came with it, as it is now, if it was a registration.
     pub student: Option<Student>,
-    /// Whether this repeats an earlier enrollment: nothing was spent by this call.
+    /// Whether this repeats what was granted earlier: nothing was spent by this call.
     pub replayed: bool,
 }
 
-/// What is answered: the student is in, or why not.
+/// What is answered: what the student has, or why nothing.
 pub type Answer = Result<Admitted, Refusal>;
 
 /// A decision found rather than made, whose answer is to be looked up.
@@ -48,7 +70,19 @@ impl Found {
         match &self.outcome {
             Outcome::Enrolled => Some(self.redemption_id),
             Outcome::AlreadyIn { enrollment_id } => Some(*enrollment_id),
-            Outcome::Refused(_) => None,
+            Outcome::Assigned | Outcome::AlreadyAssigned { .. } | Outcome::Refused(_) => None,
+        }
+    }
+
+    fn granted_id(&self) -> Option<Uuid> {
+        self.enrollment_id().or_else(|| self.assignment_id())
+    }
+
+    fn assignment_id(&self) -> Option<Uuid> {
+        match &self.outcome {
+            Outcome::Assigned => Some(self.redemption_id),
+            Outcome::AlreadyAssigned { assignment_id } => Some(*assignment_id),
+            Outcome::Enrolled | Outcome::AlreadyIn { .. } | Outcome::Refused(_) => None,
         }
     }
 }
@@ -58,27 +92,22 @@ impl Found {
 #[error("enrollment.redemptions: {0} points to something that is not there")]
 struct Dangling(Uuid);
 
+/// What decisions that were found granted, by its id.
+type Grants = HashMap<Uuid, Granted>;
+
 /// The answers to decisions that were found, with everything as it is now, in their order.
 pub(super) async fn answers(
     connection: &mut PgConnection,
     found: &[Found],
 ) -> Result<Vec<Answer>, Error> {
-    let ids: Vec<Uuid> = found.iter().filter_map(Found::enrollment_id).collect();
-    let (mut enrollments, mut classes, mut students) =
-        (HashMap::new(), HashMap::new(), HashMap::new());
-    if !ids.is_empty() {
-        for one in store::enrollments::find_all(&mut *connection, &ids).await? {
-            enrollments.insert(one.id, one);
-        }
-        let ids: Vec<Uuid> = enrollments.values().map(|one| one.class_id).collect();
-        for one in store::classes::find_all(&mut *connection, &ids).await? {
-            classes.insert(one.id, Arc::new(one));
-        }
-    }
+    let mut grants = Grants::new();
+    enrollments(connection, found, &mut grants).await?;
+    assignments(connection, found, &mut grants).await?;
+    let mut students = HashMap::new();
     let registered: Vec<Uuid> = found
         .iter()
         .filter(|one| one.registration)
-        .filter_map(|one| Some(enrollments.get(&one.enrollment_id()?)?.student_id))
+        .filter_map(|one| Some(grants.get(&one.granted_id()?)?.student_id()))
         .collect();
     if !registered.is_empty() {
         for one in store::students::find_all(connection, &registered).await? {
@@ -89,16 +118,15 @@ pub(super) async fn answers(
         if let Outcome::Refused(refusal) = &one.outcome {
             return Some(Err(refusal.clone()));
         }
-        let enrollment = enrollments.get(&one.enrollment_id()?)?.clone();
+        let granted = grants.get(&one.granted_id()?)?.clone();
         Some(Ok(Admitted {
-            already_in: one.outcome != Outcome::Enrolled,
-            class: Arc::clone(classes.get(&enrollment.class_id)?),
+            already_in: !matches!(one.outcome, Outcome::Enrolled | Outcome::Assigned),
             student: if one.registration {
-                Some(students.get(&enrollment.student_id)?.clone())
+                Some(students.get(&granted.student_id())?.clone())
             } else {
                 None
             },
-            enrollment,
+            granted,
             replayed: true,
         }))
     };
@@ -106,4 +134,42 @@ pub(super) async fn answers(
         .iter()
         .map(|one| answer(one).ok_or_else(|| Error::internal(Dangling(one.redemption_id))))
         .collect()
+}
+
+async fn enrollments(
+    connection: &mut PgConnection,
+    found: &[Found],
+    grants: &mut Grants,
+) -> Result<(), Error> {
+    let ids: Vec<Uuid> = found.iter().filter_map(Found::enrollment_id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let enrollments = store::enrollments::find_all(&mut *connection, &ids).await?;
+    let ids: Vec<Uuid> = enrollments.iter().map(|one| one.class_id).collect();
+    let classes = store::classes::find_all(connection, &ids).await?;
+    let classes: HashMap<Uuid, Arc<Class>> = classes
+        .into_iter()
+        .map(|class| (class.id, Arc::new(class)))
+        .collect();
+    grants.extend(enrollments.into_iter().filter_map(|enrollment| {
+        let class = Arc::clone(classes.get(&enrollment.class_id)?);
+        Some((enrollment.id, Granted::Enrollment { enrollment, class }))
+    }));
+    Ok(())
+}
+
+async fn assignments(
+    connection: &mut PgConnection,
+    found: &[Found],
+    grants: &mut Grants,
+) -> Result<(), Error> {
+    let ids: Vec<Uuid> = found.iter().filter_map(Found::assignment_id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let assignments = store::assignments::find_all(connection, &ids).await?;
+    let granted = |one: CourseAssignment| (one.id, Granted::Assignment(one));
+    grants.extend(assignments.into_iter().map(granted));
+    Ok(())
 }

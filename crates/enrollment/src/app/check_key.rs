@@ -6,28 +6,49 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use latchkey_code::{CanonicalCode, Malformed, parse};
 use latchkey_group_commit::{Batch, BatchError};
+use uuid::Uuid;
 
 use super::desk::{Desk, Item, within_reach};
 use super::guesses::{Guess, of_redemption};
 use super::intake::{Recalled, batch_error};
 use super::{Call, Error, Services};
+use crate::domain::assignment::expiry;
 use crate::domain::class::Class;
 use crate::domain::decision::{Applicant, Decision, Wish, decide};
-use crate::domain::key::KeyKind;
+use crate::domain::key::{KeyKind, Opens, PoolTerms};
 use crate::domain::refusal::Refusal;
 use crate::store;
 
 /// What a code would open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedKey {
-    /// The kind of key.
-    pub kind: KeyKind,
-    /// The class.
-    pub class: Arc<Class>,
-    /// Until when this code can be redeemed, unless the class's dates move.
+    /// What it would grant.
+    pub opens: Opening,
+    /// Until when this code can be redeemed, unless the dates of the class or pool move.
     pub redeemable_until: DateTime<Utc>,
-    /// Whether the student is in already.
+    /// Whether the student is in already, or has used the key already.
     pub already_in: bool,
+}
+
+/// What a code would grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// A place in a class.
+    Class {
+        /// The kind of key.
+        kind: KeyKind,
+        /// The class.
+        class: Arc<Class>,
+    },
+    /// A course.
+    Course {
+        /// The organization that owns the pool.
+        organization_id: Uuid,
+        /// The terms of the pool.
+        terms: Box<PoolTerms>,
+        /// Until when the course would be open, if the code were redeemed now.
+        expires_at: DateTime<Utc>,
+    },
 }
 
 /// What would be decided at this moment.
@@ -37,6 +58,8 @@ pub(super) struct Judged {
     pub(super) decision: Decision,
     /// The class it is about, if there is one.
     pub(super) class: Option<Arc<Class>>,
+    /// At this instant.
+    pub(super) now: DateTime<Utc>,
 }
 
 /// Says what the code `typed` would open for `applicant`, with the refusals that redeeming it would meet.
@@ -87,17 +110,33 @@ async fn check(
     let judged = desk.judge(item).await?;
     let already_in = match judged.decision {
         Decision::Refuse(refusal) => return Err(refusal.into()),
-        Decision::AlreadyIn(_) => true,
-        Decision::Enroll(_) | Decision::HashFirst | Decision::Repeat(_) => false,
+        Decision::AlreadyIn(_) | Decision::AlreadyAssigned(_) => true,
+        Decision::Enroll(_) | Decision::Assign(_) | Decision::HashFirst | Decision::Repeat(_) => {
+            false
+        }
     };
-    let (key, class) = key.zip(judged.class).ok_or(Refusal::KeyNotFound)?;
-    let window = class.windows().until(key.kind);
+    let key = key.ok_or(Refusal::KeyNotFound)?;
+    let (opens, window) = match key.opens {
+        Opens::Class { kind, .. } => {
+            let class = judged.class.ok_or(Refusal::KeyNotFound)?;
+            let window = class.windows().until(kind);
+            (Opening::Class { kind, class }, window)
+        }
+        Opens::Pool(terms) => {
+            let (window, expires_at) = (terms.expires_at, expiry(&terms, judged.now));
+            let course = Opening::Course {
+                organization_id: key.organization_id,
+                terms,
+                expires_at,
+            };
+            (course, window)
+        }
+    };
     Ok(CheckedKey {
-        kind: key.kind,
+        opens,
         redeemable_until: key
             .code_valid_until
             .map_or(window, |until| until.min(window)),
-        class,
         already_in,
     })
 }
@@ -130,7 +169,8 @@ async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error
             let key = item.wish.key.as_ref();
             Judged {
                 decision: decide(&item.wish, &ledger.facts(&item.wish, reached)),
-                class: key.and_then(|key| classes.get(&key.class_id)).cloned(),
+                class: key.and_then(|key| classes.get(&key.class_id()?)).cloned(),
+                now: ledger.now,
             }
         })
         .collect())

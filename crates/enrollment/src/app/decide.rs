@@ -1,30 +1,30 @@
 //! The deciding step of a redemption: one transaction for a whole batch, the single commit point.
 
+mod record;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use latchkey_group_commit::{Batch, BatchError};
 use latchkey_service_kit::faults::{crash_point, planted};
-use secrecy::ExposeSecret;
 use sqlx::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-use super::admission::{Admitted, Answer, Found, answers};
-use super::desk::{Item, Registration, within_reach};
+use super::admission::{Admitted, Answer, Found, Granted, answers};
+use super::desk::{Item, within_reach};
 use super::intake::{batch_error, is_registration};
 use super::metrics::decided_afresh;
 use super::planted::distort;
 use super::{Error, Services, give_way};
 use crate::domain::class::Class;
-use crate::domain::decision::{Admission, Applicant, Decision, Ledger, Wish};
-use crate::domain::redemption::{Outcome, Redemption, UsedKey};
+use crate::domain::decision::{Decision, Ledger, Wish};
+use crate::domain::redemption::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::student::Student;
 use crate::store;
-use crate::store::redemptions::write::{NewRedemption, Written};
-use crate::store::students::registered::NewStudent;
 
 /// How often a batch is decided before its callers are told that there is a conflict. Classes are locked before anything
 /// is read, so only a few things can come in between: the same redemption at another replica, an account with the same
@@ -72,14 +72,6 @@ impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         Error::from(error).into()
     }
-}
-
-/// The statement that writes has not written what it was told to.
-#[derive(Debug, thiserror::Error)]
-#[error("{wanted:?} were to be written, and {written:?} were")]
-struct WrittenOtherwise {
-    wanted: Written,
-    written: Written,
 }
 
 /// The right to hold a connection while waiting for a class.
@@ -191,7 +183,7 @@ async fn attempt(
 }
 
 fn class_of(item: &Item) -> Option<Uuid> {
-    Some(item.wish.key.as_ref()?.class_id)
+    item.wish.key.as_ref()?.class_id()
 }
 
 /// The classes that a batch is about.
@@ -303,7 +295,7 @@ async fn decide(
         items.iter().map(judge).collect()
     };
     give_way::end(connection, services, items, &decisions, ledger.now).await?;
-    let changed = write(connection, items, &decisions, &ledger).await?;
+    let changed = record::write(connection, items, &decisions, &ledger).await?;
     let found: Vec<Found> = items
         .iter()
         .zip(&decisions)
@@ -323,10 +315,19 @@ async fn decide(
         .filter_map(|(item, decision)| match decision {
             Decision::Enroll(admission) => {
                 let class = classes.get(&admission.enrollment.class_id)?;
-                let admitted = admitted(item, admission, class, now);
-                Some(answered(Ok(admitted)))
+                let granted = Granted::Enrollment {
+                    enrollment: admission.enrollment,
+                    class: Arc::clone(class),
+                };
+                Some(answered(Ok(admitted(item, granted, now))))
             }
-            Decision::AlreadyIn(_) | Decision::Repeat(_) => found.next().map(answered),
+            Decision::Assign(assignment) => {
+                let granted = Granted::Assignment(assignment);
+                Some(answered(Ok(admitted(item, granted, now))))
+            }
+            Decision::AlreadyIn(_) | Decision::AlreadyAssigned(_) | Decision::Repeat(_) => {
+                found.next().map(answered)
+            }
             Decision::HashFirst => Some(Decided::HashFirst),
             Decision::Refuse(refusal) => Some(answered(Err(refusal))),
         })
@@ -342,7 +343,10 @@ fn found(wish: &Wish, decision: &Decision) -> Option<Found> {
     let outcome = match decision {
         Decision::Repeat(outcome) => outcome.clone(),
         Decision::AlreadyIn(id) => Outcome::AlreadyIn { enrollment_id: *id },
-        Decision::Enroll(_) | Decision::HashFirst | Decision::Refuse(_) => return None,
+        Decision::AlreadyAssigned(id) => Outcome::AlreadyAssigned { assignment_id: *id },
+        Decision::Enroll(_) | Decision::Assign(_) | Decision::HashFirst | Decision::Refuse(_) => {
+            return None;
+        }
     };
     Some(Found {
         redemption_id: wish.redemption_id?,
@@ -351,138 +355,14 @@ fn found(wish: &Wish, decision: &Decision) -> Option<Found> {
     })
 }
 
-fn admitted(
-    item: &Item,
-    admission: Admission,
-    class: &Arc<Class>,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Admitted {
+fn admitted(item: &Item, granted: Granted, now: DateTime<Utc>) -> Admitted {
     Admitted {
         already_in: false,
-        enrollment: admission.enrollment,
-        class: Arc::clone(class),
+        granted,
         student: item.registration.as_ref().map(|one| Student {
             created_at: now,
             ..one.student.clone()
         }),
         replayed: false,
     }
-}
-
-/// Writes what was decided; whether enrollments were made.
-async fn write(
-    connection: &mut PgConnection,
-    items: &[&Item],
-    decisions: &[Decision],
-    ledger: &Ledger,
-) -> Result<bool, Failure> {
-    let students: Vec<NewStudent<'_>> = items
-        .iter()
-        .zip(decisions)
-        .filter(|(_, decision)| matches!(decision, Decision::Enroll(_)))
-        .filter_map(|(item, _)| new_student(item))
-        .collect();
-    if !students.is_empty() {
-        store::students::registered::insert(connection, &students, ledger.now).await?;
-    }
-    let redemptions: Vec<NewRedemption> = items
-        .iter()
-        .zip(decisions)
-        .filter_map(|(item, decision)| new_redemption(item, decision, ledger))
-        .collect();
-    if redemptions.is_empty() {
-        // Nothing of one's own is committed, and the answer may rest on what another has.
-        if decisions
-            .iter()
-            .any(|decision| matches!(decision, Decision::Repeat(_)))
-        {
-            store::requests::confirm(connection).await?;
-        }
-        return Ok(false);
-    }
-    let wanted = wanted(&redemptions);
-    let written = store::redemptions::write::insert(connection, &redemptions, ledger.now).await?;
-    if written != wanted {
-        return Err(Error::internal(WrittenOtherwise { wanted, written }).into());
-    }
-    Ok(wanted.enrollments > 0)
-}
-
-fn wanted(redemptions: &[NewRedemption]) -> Written {
-    let enrolled = || {
-        redemptions
-            .iter()
-            .map(|one| &one.redemption)
-            .filter(|one| one.outcome == Outcome::Enrolled)
-    };
-    let classes: BTreeSet<Uuid> = enrolled()
-        .filter_map(|one| Some(one.key?.class_id))
-        .collect();
-    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    Written {
-        redemptions: count(redemptions.len()),
-        enrollments: count(enrolled().count()),
-        classes: count(classes.len()),
-    }
-}
-
-fn new_student(item: &Item) -> Option<NewStudent<'_>> {
-    let Registration {
-        student,
-        password_hash,
-    } = item.registration.as_ref()?;
-    Some(NewStudent {
-        student,
-        password_hash: password_hash.as_ref().map(ExposeSecret::expose_secret),
-        redemption_id: item.wish.redemption_id?,
-        fingerprint: &item.wish.fingerprint,
-    })
-}
-
-fn new_redemption(item: &Item, decision: &Decision, ledger: &Ledger) -> Option<NewRedemption> {
-    let (wish, call) = (&item.wish, &item.call);
-    let outcome = decision.outcome()?;
-    let slot = match decision {
-        Decision::Enroll(admission) => admission.slot,
-        _ => None,
-    };
-    // That nobody registers here is said before the key is looked at.
-    let looked_at = !matches!(
-        outcome,
-        Outcome::Refused(Refusal::SelfRegistrationDisabled { .. })
-    );
-    let key = wish.key.as_ref().filter(|_| looked_at);
-    let class = key.and_then(|key| ledger.classes.get(&key.class_id));
-    let (would_be, student_id) = match &wish.applicant {
-        Applicant::Student(id) => (None, Some(*id)),
-        Applicant::Newcomer {
-            organization_id,
-            account,
-        } => {
-            let made = account.as_ref().map(|account| account.student_id);
-            let refused = matches!(outcome, Outcome::Refused(_));
-            (Some(*organization_id), made.filter(|_| !refused))
-        }
-    };
-    Some(NewRedemption {
-        redemption: Redemption {
-            id: wish.redemption_id?,
-            registration: is_registration(wish),
-            outcome,
-            fingerprint: wish.fingerprint.clone(),
-            organization_id: class.map(|class| class.organization_id).or(would_be)?,
-            student_id,
-            key: key.map(|key| UsedKey {
-                key_id: key.key_id,
-                kind: key.kind,
-                generation: key.generation,
-                class_id: key.class_id,
-            }),
-            caller: call.caller.subject.clone(),
-            peer: call.peer.clone(),
-            request_id: call.request_id.clone(),
-            decided_at: ledger.now,
-        },
-        slot,
-    })
 }

@@ -1,10 +1,11 @@
-//! May this student open this class, from when to when?
+//! May this student open this class, or this course, from when to when?
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::database::begin;
 use uuid::Uuid;
 
 use super::{Call, Error, Services};
+use crate::domain::assignment::{self, CourseAssignment};
 use crate::domain::class_access::{Denial, denial};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::refusal::Refusal;
@@ -68,5 +69,38 @@ pub async fn get_access(
             from: class.starts_at,
             until: class.access_until(),
         }),
+    })
+}
+
+/// Whether a student may open a course at their own pace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CourseAccess {
+    /// Why not; `None` if the student may.
+    pub denial: Option<assignment::Denial>,
+    /// The assignment that opens it: of several the one that is open longest.
+    pub assignment: Option<CourseAssignment>,
+}
+
+/// Whether `student_id`, who must exist for the caller, may open the course `course_id` now, at one instant of the database.
+pub async fn get_course_access(
+    services: &Services,
+    call: &Call,
+    student_id: Uuid,
+    course_id: &str,
+) -> Result<CourseAccess, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    store::read_one_snapshot(&mut transaction).await?;
+    let instructor = call.scope.instructor.as_deref();
+    let student = store::students::find_placed(&mut transaction, student_id, instructor)
+        .await?
+        .filter(|student| call.reaches(&student.scope()))
+        .ok_or(Refusal::StudentNotFound { student_id })?
+        .student;
+    let found = store::assignments::find_longest(&mut transaction, student_id, course_id).await?;
+    transaction.rollback().await?;
+    let (assignment, now) = found;
+    Ok(CourseAccess {
+        denial: assignment::denial(assignment.as_ref(), student.active, now),
+        assignment,
     })
 }

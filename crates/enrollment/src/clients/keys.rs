@@ -127,12 +127,7 @@ impl Keys {
         answer
             .results
             .into_iter()
-            .map(|result| {
-                // What opens no class opens nothing here.
-                let key = result.key.as_ref();
-                let of_class = key.filter(|key| key.kind() != proto::KeyKind::Pool);
-                of_class.map(convert::resolved_key).transpose()
-            })
+            .map(|result| result.key.map(convert::resolved_key).transpose())
             .collect()
     }
 

@@ -46,11 +46,15 @@ pub enum Action {
     ExportBilling,
     /// It ended, or broke off.
     EndBillingExport,
+    /// An assignment was cancelled.
+    CancelAssignment,
+    /// Something of an assignment was launched for the first time.
+    LaunchAssignment,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::CreateOrganization,
         Self::UpdateOrganization,
         Self::SetSelfRegistration,
@@ -69,6 +73,8 @@ impl Action {
         Self::ClosePeriod,
         Self::ExportBilling,
         Self::EndBillingExport,
+        Self::CancelAssignment,
+        Self::LaunchAssignment,
     ];
 
     /// The action's name, for example `class.update`.
@@ -92,6 +98,8 @@ impl Action {
             Self::ClosePeriod => "billing_period.close",
             Self::ExportBilling => "billing.export",
             Self::EndBillingExport => "billing.export_end",
+            Self::CancelAssignment => "assignment.cancel",
+            Self::LaunchAssignment => "assignment.launch",
         }
     }
 

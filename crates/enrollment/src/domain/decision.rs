@@ -1,8 +1,9 @@
-//! Whether a code lets somebody into a class, and if not, why: one pure function of the facts.
+//! Whether a code lets somebody into a class or assigns a course, and if not, why: one pure function of the facts.
 //!
 //! [`decide`] judges one wish; a [`Ledger`] judges a batch of them in order of arrival, each with what those before it
 //! were given.
 
+mod course;
 mod ledger;
 #[cfg(test)]
 mod properties;
@@ -14,12 +15,13 @@ use uuid::Uuid;
 
 pub use ledger::{Account, Holder, Home, Ledger};
 
+use super::assignment::CourseAssignment;
 use super::class::{Class, ClassStatus};
 use super::enrollment::{Enrollment, Origin, Status};
-use super::key::{KeyKind, ResolvedKey};
+use super::key::{KeyKind, Opens, ResolvedKey};
 use super::organization::is_or_is_below;
 use super::redemption::Outcome;
-use super::refusal::Refusal;
+use super::refusal::{Closed, Refusal};
 use super::student::ExternalIdentity;
 
 /// The slot of a key's use that a key for a single student has.
@@ -107,6 +109,8 @@ pub struct Facts<'f> {
     pub class: Option<&'f Class>,
     /// The student's live enrollment in the class.
     pub live: Option<Live>,
+    /// The assignment by which the student has used the pool key already.
+    pub assigned: Option<Uuid>,
     /// Whether staff removed the student from the class and did not let them in again.
     pub blocked: bool,
     /// Whether a key for a single student is in use by another enrollment than the student's own.
@@ -126,6 +130,10 @@ pub enum Decision {
     Enroll(Admission),
     /// The student is in already, by the enrollment with this id; nothing is spent.
     AlreadyIn(Uuid),
+    /// Assign the student the course.
+    Assign(CourseAssignment),
+    /// The student has used the key already, by the assignment with this id; nothing is spent.
+    AlreadyAssigned(Uuid),
     /// Let the student in as soon as the password is hashed. Nothing else stands against it.
     HashFirst,
     /// No, and why.
@@ -159,6 +167,8 @@ impl Decision {
         match self {
             Self::Enroll(_) => Some(Outcome::Enrolled),
             Self::AlreadyIn(id) => Some(Outcome::AlreadyIn { enrollment_id: *id }),
+            Self::Assign(_) => Some(Outcome::Assigned),
+            Self::AlreadyAssigned(id) => Some(Outcome::AlreadyAssigned { assignment_id: *id }),
             Self::Refuse(refusal) if is_kept(refusal) => Some(Outcome::Refused(refusal.clone())),
             Self::Repeat(_) | Self::HashFirst | Self::Refuse(_) => None,
         }
@@ -226,9 +236,23 @@ fn admit(wish: &Wish, facts: &Facts<'_>) -> Result<Decision, Refusal> {
     {
         return Err(Refusal::SelfRegistrationDisabled { organization_id });
     }
-    let (Some(key), Some(class)) = (&wish.key, facts.class) else {
+    let Some(key) = &wish.key else {
         return Err(Refusal::KeyNotFound);
     };
+    match &key.opens {
+        Opens::Class { kind, .. } => admit_to_class(wish, key, *kind, facts, home),
+        Opens::Pool(terms) => course::admit(wish, key, terms, facts, home),
+    }
+}
+
+fn admit_to_class(
+    wish: &Wish,
+    key: &ResolvedKey,
+    kind: KeyKind,
+    facts: &Facts<'_>,
+    home: Home<'_>,
+) -> Result<Decision, Refusal> {
+    let class = facts.class.ok_or(Refusal::KeyNotFound)?;
     if !is_or_is_below(home.organization_id, home.ancestors, key.organization_id) {
         return Err(Refusal::OrganizationMismatch);
     }
@@ -236,10 +260,13 @@ fn admit(wish: &Wish, facts: &Facts<'_>) -> Result<Decision, Refusal> {
         return Ok(Decision::AlreadyIn(live.enrollment_id));
     }
     judge_key(key, facts.now)?;
-    judge_class(class, key.kind, facts.now)?;
-    judge_place(wish, key, class, facts, home)?;
+    judge_class(class, kind, facts.now)?;
+    judge_student(&wish.applicant, home)?;
+    judge_place(wish, key, kind, class, facts)?;
     judge_account(&wish.applicant, facts)?;
-    Ok(place(wish, key, class, facts))
+    Ok(admitted(wish).map_or(Decision::HashFirst, |student_id| {
+        place(wish, key, kind, class, student_id, facts)
+    }))
 }
 
 fn judge_key(key: &ResolvedKey, now: DateTime<Utc>) -> Result<(), Refusal> {
@@ -264,7 +291,7 @@ fn judge_class(class: &Class, kind: KeyKind, now: DateTime<Utc>) -> Result<(), R
     let windows = class.windows();
     if !windows.is_open(kind, now) {
         return Err(Refusal::WindowClosed {
-            class_id,
+            of: Closed::Class(class_id),
             closed_at: windows.until(kind),
             time_zone: class.time_zone,
         });
@@ -272,32 +299,44 @@ fn judge_class(class: &Class, kind: KeyKind, now: DateTime<Utc>) -> Result<(), R
     Ok(())
 }
 
+fn judge_student(applicant: &Applicant, home: Home<'_>) -> Result<(), Refusal> {
+    match *applicant {
+        Applicant::Student(student_id) if !home.active => {
+            Err(Refusal::StudentInactive { student_id })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn judge_place(
     wish: &Wish,
     key: &ResolvedKey,
+    kind: KeyKind,
     class: &Class,
     facts: &Facts<'_>,
-    home: Home<'_>,
 ) -> Result<(), Refusal> {
-    if let Applicant::Student(student_id) = wish.applicant {
-        if !home.active {
-            return Err(Refusal::StudentInactive { student_id });
-        }
-        if facts.blocked && key.kind == KeyKind::Event {
-            return Err(Refusal::StudentBlocked {
-                class_id: class.id,
-                student_id,
-            });
-        }
+    if let Applicant::Student(student_id) = wish.applicant
+        && facts.blocked
+        && kind == KeyKind::Event
+    {
+        return Err(Refusal::StudentBlocked {
+            class_id: class.id,
+            student_id,
+        });
     }
-    if facts.key_in_use && key.kind == KeyKind::Enrollment {
-        return Err(Refusal::KeyAlreadyRedeemed { key_id: key.key_id });
-    }
+    judge_use(key, facts)?;
     if class.seats_left() == 0 {
         return Err(Refusal::ClassFull {
             class_id: class.id,
             maximum_students: class.maximum_students,
         });
+    }
+    Ok(())
+}
+
+fn judge_use(key: &ResolvedKey, facts: &Facts<'_>) -> Result<(), Refusal> {
+    if facts.key_in_use && key.is_single_use() {
+        return Err(Refusal::KeyAlreadyRedeemed { key_id: key.key_id });
     }
     Ok(())
 }
@@ -310,19 +349,27 @@ fn judge_account(applicant: &Applicant, facts: &Facts<'_>) -> Result<(), Refusal
     }
 }
 
-fn place(wish: &Wish, key: &ResolvedKey, class: &Class, facts: &Facts<'_>) -> Decision {
+/// Who is let in; `None` if the password has to be hashed first. Of a question, a newcomer is nobody.
+fn admitted(wish: &Wish) -> Option<Uuid> {
+    match &wish.applicant {
+        Applicant::Student(student_id) => Some(*student_id),
+        Applicant::Newcomer { account: None, .. } => Some(Uuid::nil()),
+        Applicant::Newcomer {
+            account: Some(account),
+            ..
+        } => (!account.hash_missing).then_some(account.student_id),
+    }
+}
+
+fn place(
+    wish: &Wish,
+    key: &ResolvedKey,
+    kind: KeyKind,
+    class: &Class,
+    student_id: Uuid,
+    facts: &Facts<'_>,
+) -> Decision {
     let now = facts.now;
-    let student_id = match &wish.applicant {
-        Applicant::Student(student_id) => *student_id,
-        Applicant::Newcomer { account, .. } => {
-            if account.as_ref().is_some_and(|account| account.hash_missing) {
-                return Decision::HashFirst;
-            }
-            account
-                .as_ref()
-                .map_or(Uuid::nil(), |account| account.student_id)
-        }
-    };
     Decision::Enroll(Admission {
         enrollment: Enrollment {
             // Of a question, nothing is kept: its id is never seen.
@@ -335,13 +382,13 @@ fn place(wish: &Wish, key: &ResolvedKey, class: &Class, facts: &Facts<'_>) -> De
             cancelled_by: None,
             origin: Origin::Key {
                 key_id: key.key_id,
-                kind: key.kind,
+                kind,
                 generation: key.generation,
             },
             enrolled_at: now,
             version: 1,
         },
-        slot: match key.kind {
+        slot: match kind {
             KeyKind::Enrollment => Some(ONLY_SLOT),
             KeyKind::Event => None,
         },

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::class::{Class, ClassStatus};
 use super::enrollment::Status;
 use super::organization;
-use super::refusal::Refusal;
+use super::refusal::{Closed, Refusal};
 use super::student::Student;
 
 /// Whether `student`, whose organization stands below `ancestors` and who is not in, may be brought into the live
@@ -31,7 +31,7 @@ pub fn judge(
     if closed_at <= now {
         let time_zone = class.time_zone;
         return Err(Refusal::WindowClosed {
-            class_id,
+            of: Closed::Class(class_id),
             closed_at,
             time_zone,
         });

@@ -9,7 +9,7 @@ use super::calendar::in_words;
 use super::class::{Class, ClassStatus};
 use super::key::KeyKind;
 use super::organization::Organization;
-use super::refusal::Refusal;
+use super::refusal::{Closed, Refusal};
 use super::student::Student;
 
 /// What an invitation is made of.
@@ -50,7 +50,7 @@ impl Invited<'_> {
         }
         if !class.windows().is_open(self.kind, now) {
             return Err(Refusal::WindowClosed {
-                class_id: class.id,
+                of: Closed::Class(class.id),
                 closed_at: class.windows().until(self.kind),
                 time_zone: class.time_zone,
             });

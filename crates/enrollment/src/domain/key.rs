@@ -1,10 +1,10 @@
-//! What this service knows of training keys: their kinds.
+//! What this service knows of training keys: their kinds, and what they open.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What a training key opens, and for how many.
+/// For how many a key opens a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
@@ -33,31 +33,83 @@ impl KeyKind {
     }
 }
 
+/// What a key opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opens {
+    /// A class.
+    Class {
+        /// The class.
+        class_id: Uuid,
+        /// For how many.
+        kind: KeyKind,
+    },
+    /// The course of a pool, for one student. Boxed: most keys open classes.
+    Pool(Box<PoolTerms>),
+}
+
+/// What a pool grants and when, as the keys service says it of one of its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolTerms {
+    /// The pool.
+    pub pool_id: Uuid,
+    /// The platform's id of its course.
+    pub course_id: String,
+    /// The course's name.
+    pub course_name: String,
+    /// From when on its keys can be redeemed.
+    pub starts_at: DateTime<Utc>,
+    /// The first instant at which they can be redeemed no more.
+    pub expires_at: DateTime<Utc>,
+    /// For how long the course stays open after a redemption.
+    pub availability: TimeDelta,
+    /// Whether students of the organizations below may redeem its keys too.
+    pub open_to_descendants: bool,
+}
+
 /// What the keys service says of one code. Never kept beyond the request it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedKey {
     /// The key.
     pub key_id: Uuid,
-    /// Its kind.
-    pub kind: KeyKind,
     /// The organization that owns it.
     pub organization_id: Uuid,
-    /// The class it opens.
-    pub class_id: Uuid,
+    /// What it opens.
+    pub opens: Opens,
     /// The generation this code belongs to.
     pub generation: i32,
     /// Until when this code is accepted, if a newer one replaced it. To be judged by the database's clock.
     pub code_valid_until: Option<DateTime<Utc>>,
     /// Whether the key was revoked, or is an event key that is turned off.
     pub revoked: bool,
-    /// The live use of an enrollment key as the keys service has it: a copy, milliseconds late.
+    /// The live use of a key for one student as the keys service has it: a copy, milliseconds late.
     pub live_use: Option<KeyUse>,
+}
+
+impl ResolvedKey {
+    /// The class it opens, if it opens one.
+    pub fn class_id(&self) -> Option<Uuid> {
+        match self.opens {
+            Opens::Class { class_id, .. } => Some(class_id),
+            Opens::Pool(_) => None,
+        }
+    }
+
+    /// Whether it is for one student.
+    pub fn is_single_use(&self) -> bool {
+        !matches!(
+            self.opens,
+            Opens::Class {
+                kind: KeyKind::Event,
+                ..
+            }
+        )
+    }
 }
 
 /// A recorded use of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyUse {
-    /// The redemption, which is also the enrollment's id.
+    /// The redemption, which is also the id of the enrollment or assignment.
     pub redemption_id: Uuid,
     /// The student.
     pub student_id: Uuid,

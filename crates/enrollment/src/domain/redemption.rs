@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::key::KeyKind;
+use super::key::{KeyKind, Opens};
 use super::refusal::Refusal;
 
 /// The names of students registered by a redemption (UUID version 5) stand in this space, which is ours alone.
@@ -26,6 +26,13 @@ pub enum Outcome {
         /// The enrollment that was there.
         enrollment_id: Uuid,
     },
+    /// The student was assigned a course by it: the assignment has the redemption's id.
+    Assigned,
+    /// The student has used the key already, by this assignment; nothing was spent.
+    AlreadyAssigned {
+        /// The assignment that was there.
+        assignment_id: Uuid,
+    },
     /// It was refused.
     Refused(Refusal),
 }
@@ -35,7 +42,8 @@ impl Outcome {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Enrolled => "enrolled",
-            Self::AlreadyIn { .. } => "already_in",
+            Self::Assigned => "assigned",
+            Self::AlreadyIn { .. } | Self::AlreadyAssigned { .. } => "already_in",
             Self::Refused(_) => "refused",
         }
     }
@@ -44,7 +52,67 @@ impl Outcome {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Enrolled | Self::AlreadyIn { .. } => None,
+            Self::Enrolled
+            | Self::AlreadyIn { .. }
+            | Self::Assigned
+            | Self::AlreadyAssigned { .. } => None,
+        }
+    }
+}
+
+/// What the key of a redemption opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// A class.
+    Class {
+        /// The class.
+        class_id: Uuid,
+        /// For how many.
+        kind: KeyKind,
+    },
+    /// The course of a pool.
+    Pool {
+        /// The pool.
+        pool_id: Uuid,
+    },
+}
+
+impl Opened {
+    /// The kind of the key, as it is stored.
+    pub fn key_kind(self) -> &'static str {
+        match self {
+            Self::Class { kind, .. } => kind.as_str(),
+            Self::Pool { .. } => "pool",
+        }
+    }
+
+    /// The class, if it is one.
+    pub fn class_id(self) -> Option<Uuid> {
+        match self {
+            Self::Class { class_id, .. } => Some(class_id),
+            Self::Pool { .. } => None,
+        }
+    }
+
+    /// The pool, if it is one.
+    pub fn pool_id(self) -> Option<Uuid> {
+        match self {
+            Self::Class { .. } => None,
+            Self::Pool { pool_id } => Some(pool_id),
+        }
+    }
+}
+
+impl From<&Opens> for Opened {
+    fn from(opens: &Opens) -> Self {
+        match opens {
+            Opens::Class { class_id, kind } => Self::Class {
+                class_id: *class_id,
+                kind: *kind,
+            },
+            Opens::Pool(terms) => Self::Pool {
+                pool_id: terms.pool_id,
+            },
         }
     }
 }
@@ -54,12 +122,10 @@ impl Outcome {
 pub struct UsedKey {
     /// The key.
     pub key_id: Uuid,
-    /// Its kind.
-    pub kind: KeyKind,
     /// The generation of the code that was typed.
     pub generation: i32,
-    /// The class it opens.
-    pub class_id: Uuid,
+    /// What it opens.
+    pub opened: Opened,
 }
 
 /// A recorded decision: the answer that the same id gets again, the audit row of the redemption, and the operator's
@@ -96,7 +162,16 @@ impl Redemption {
         match self.outcome {
             Outcome::Enrolled => Some(self.id),
             Outcome::AlreadyIn { enrollment_id } => Some(enrollment_id),
-            Outcome::Refused(_) => None,
+            Outcome::Assigned | Outcome::AlreadyAssigned { .. } | Outcome::Refused(_) => None,
+        }
+    }
+
+    /// The assignment: the one made, or the one that was there.
+    pub fn assignment_id(&self) -> Option<Uuid> {
+        match self.outcome {
+            Outcome::Assigned => Some(self.id),
+            Outcome::AlreadyAssigned { assignment_id } => Some(assignment_id),
+            Outcome::Enrolled | Outcome::AlreadyIn { .. } | Outcome::Refused(_) => None,
         }
     }
 }

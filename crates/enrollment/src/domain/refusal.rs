@@ -7,6 +7,18 @@ use uuid::Uuid;
 
 use super::enrollment::Status;
 
+/// Of what a window is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    /// Of a class.
+    Class(Uuid),
+    /// Of a pool of keys.
+    Pool(Uuid),
+    /// Of the cancellation of an assignment.
+    Assignment(Uuid),
+}
+
 /// A refusal: the reason, with the facts that its text and details are made of.
 ///
 /// A recorded refusal is stored as it stands here and answered again from it, word for word. So the names of variants
@@ -50,6 +62,11 @@ pub enum Refusal {
         /// The id asked for.
         redemption_id: Uuid,
     },
+    /// No such assignment, or beyond reach.
+    AssignmentNotFound {
+        /// The id asked for.
+        assignment_id: Uuid,
+    },
     /// The class was cancelled.
     ClassCancelled {
         /// The class.
@@ -85,14 +102,31 @@ pub enum Refusal {
         /// The maximum asked for.
         maximum_students: i32,
     },
-    /// The time in which the key can be redeemed, or the class joined, is over.
+    /// The time in which the key can be redeemed has not begun.
+    WindowNotOpen {
+        /// The pool.
+        pool_id: Uuid,
+        /// When it opens.
+        opens_at: DateTime<Utc>,
+    },
+    /// The time in which the key can be redeemed, the class joined or the assignment cancelled, is over.
     WindowClosed {
-        /// The class.
-        class_id: Uuid,
+        /// Of what.
+        of: Closed,
         /// When it closed.
         closed_at: DateTime<Utc>,
-        /// The class's zone.
+        /// The class's zone; of what takes place nowhere, UTC.
         time_zone: Tz,
+    },
+    /// Something of the assignment was launched: it cannot be cancelled any more.
+    AssignmentLaunched {
+        /// The assignment.
+        assignment_id: Uuid,
+    },
+    /// The assignment was cancelled.
+    AssignmentCancelled {
+        /// The assignment.
+        assignment_id: Uuid,
     },
     /// The key was used by another student.
     KeyAlreadyRedeemed {
@@ -188,12 +222,16 @@ impl Refusal {
             Self::OrganizationNotFound { .. } => "ORGANIZATION_NOT_FOUND",
             Self::EnrollmentNotFound { .. } => "ENROLLMENT_NOT_FOUND",
             Self::RedemptionNotFound { .. } => "REDEMPTION_NOT_FOUND",
+            Self::AssignmentNotFound { .. } => "ASSIGNMENT_NOT_FOUND",
             Self::ClassCancelled { .. } => "CLASS_CANCELLED",
             Self::ClassNotScheduled { .. } => "CLASS_NOT_SCHEDULED",
             Self::ClassStarted { .. } => "CLASS_STARTED",
             Self::ClassFull { .. } => "CLASS_FULL",
             Self::MaximumBelowSeatsTaken { .. } => "MAXIMUM_BELOW_SEATS_TAKEN",
+            Self::WindowNotOpen { .. } => "WINDOW_NOT_OPEN",
             Self::WindowClosed { .. } => "WINDOW_CLOSED",
+            Self::AssignmentLaunched { .. } => "ASSIGNMENT_LAUNCHED",
+            Self::AssignmentCancelled { .. } => "ASSIGNMENT_CANCELLED",
             Self::KeyAlreadyRedeemed { .. } => "KEY_ALREADY_REDEEMED",
             Self::KeyRevoked { .. } => "KEY_REVOKED",
             Self::CodeReplaced { .. } => "CODE_REPLACED",
@@ -222,7 +260,7 @@ mod tests {
     fn a_stored_refusal_comes_back_the_same() {
         let refusals = [
             Refusal::WindowClosed {
-                class_id: Uuid::from_u128(1),
+                of: Closed::Class(Uuid::from_u128(1)),
                 closed_at: DateTime::from_timestamp(1_700_000_000, 123_456_000).unwrap(),
                 time_zone: Tz::Europe__Berlin,
             },

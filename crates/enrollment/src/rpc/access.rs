@@ -71,6 +71,18 @@ const READ_STUDENTS: &[(Role, Reach)] = &[
     (Role::Student, Reach::Myself),
 ];
 
+/// Everyone but instructors, who teach classes; each within reach.
+const READ_ASSIGNMENTS: &[(Role, Reach)] = &[
+    (Role::Operator, Reach::Anything),
+    (Role::PlatformService, Reach::Anything),
+    (Role::Administrator, Reach::Organization),
+    (Role::OperationsManager, Reach::Organization),
+    (Role::Student, Reach::Myself),
+];
+
+/// The platform, which knows what students do.
+const PLATFORM: &[(Role, Reach)] = &[(Role::PlatformService, Reach::Anything)];
+
 /// The table. A method that is not in it cannot be called.
 pub const TABLE: &[Row] = &[
     row(
@@ -167,6 +179,22 @@ pub const TABLE: &[Row] = &[
     row(
         "/latchkey.enrollment.v1.EnrollmentService/GetAccess",
         READ_STUDENTS,
+    ),
+    row(
+        "/latchkey.enrollment.v1.AssignmentService/GetAssignment",
+        READ_ASSIGNMENTS,
+    ),
+    row(
+        "/latchkey.enrollment.v1.AssignmentService/ListAssignments",
+        READ_ASSIGNMENTS,
+    ),
+    row(
+        "/latchkey.enrollment.v1.AssignmentService/CancelAssignment",
+        STAFF_AND_SELF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.AssignmentService/RecordLaunch",
+        PLATFORM,
     ),
     row(
         "/latchkey.enrollment.v1.RedemptionService/CheckKey",

@@ -15,7 +15,7 @@ use crate::app::Services;
 use crate::app::cancel_enrollment::cancel_enrollment;
 use crate::app::change_status::change_status;
 use crate::app::enroll_student::enroll_student;
-use crate::app::get_access::get_access;
+use crate::app::get_access::{get_access, get_course_access};
 use crate::app::read_enrollments::{get_enrollment, list_enrollments};
 use crate::app::read_roster::get_roster;
 
@@ -138,8 +138,24 @@ impl EnrollmentService for Enrollments {
         let message = request.into_inner();
         let mut violations = Violations::of(&message);
         let student_id = violations.uuid("student_id", &message.student_id);
-        let class_id = violations.uuid("class_id", &message.class_id);
+        let class_id = violations.optional_uuid("class_id", &message.class_id);
+        violations.line("course_id", &message.course_id);
+        if message.class_id.is_empty() == message.course_id.is_empty() {
+            for field in ["class_id", "course_id"] {
+                violations.add(
+                    field,
+                    "exactly one of `class_id` and `course_id` must be set",
+                );
+            }
+        }
         violations.finish()?;
+        let Some(class_id) = class_id else {
+            let course_id = &message.course_id;
+            let access = get_course_access(&self.services, &call, student_id, course_id)
+                .await
+                .map_err(errors::status)?;
+            return Ok(Response::new(write::course_access(access)));
+        };
         let access = get_access(&self.services, &call, student_id, class_id)
             .await
             .map_err(errors::status)?;

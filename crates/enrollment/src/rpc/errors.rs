@@ -1,13 +1,14 @@
 //! The one place where a failed use case becomes a failed call: reason, words, details.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use chrono_tz::Tz;
 use latchkey_service_kit::status::{ApiError, ErrorReason, FieldViolation, reason_with_name};
 use tonic::Status;
 use uuid::Uuid;
 
 use crate::app::{Error, Source};
 use crate::domain::calendar::in_words;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Closed, Refusal};
 
 /// A failed use case as the status of its call.
 pub fn status(error: Error) -> Status {
@@ -54,13 +55,17 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::StudentNotFound { .. }
         | Refusal::OrganizationNotFound { .. }
         | Refusal::EnrollmentNotFound { .. }
+        | Refusal::AssignmentNotFound { .. }
         | Refusal::RedemptionNotFound { .. } => not_found(refusal),
         Refusal::ClassCancelled { .. }
         | Refusal::ClassNotScheduled { .. }
         | Refusal::ClassStarted { .. }
         | Refusal::ClassFull { .. }
-        | Refusal::MaximumBelowSeatsTaken { .. }
-        | Refusal::WindowClosed { .. } => of_class(refusal),
+        | Refusal::MaximumBelowSeatsTaken { .. } => of_class(refusal),
+        Refusal::WindowNotOpen { .. }
+        | Refusal::WindowClosed { .. }
+        | Refusal::AssignmentLaunched { .. }
+        | Refusal::AssignmentCancelled { .. } => of_time_or_course(refusal),
         Refusal::KeyMalformed
         | Refusal::KeyAlreadyRedeemed { .. }
         | Refusal::KeyRevoked { .. }
@@ -93,6 +98,7 @@ fn not_found(refusal: &Refusal) -> ApiError {
             ("organization", organization_id.to_string())
         }
         Refusal::EnrollmentNotFound { enrollment_id } => ("enrollment", enrollment_id.to_string()),
+        Refusal::AssignmentNotFound { assignment_id } => ("assignment", assignment_id.to_string()),
         Refusal::RedemptionNotFound { redemption_id } => ("redemption", redemption_id.to_string()),
         // A code is a secret, and a guess learns nothing.
         _ => ("training_key", String::new()),
@@ -130,13 +136,62 @@ fn of_class(refusal: &Refusal) -> ApiError {
         )
         .with_metadata("seats_taken", seats_taken)
         .with_metadata("maximum_students", maximum_students),
-        Refusal::WindowClosed { class_id, closed_at, time_zone } => {
+        other => ApiError::bug(format!("{} is not about a class", other.reason())),
+    }
+}
+
+fn of_time_or_course(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::WindowNotOpen { pool_id, opens_at } => {
+            let opens = in_words(*opens_at, Tz::UTC);
+            precondition(
+                refusal,
+                "key_pool",
+                pool_id,
+                format!("This is possible from {opens} on."),
+            )
+            .with_metadata("opens_at", opens_at.to_rfc3339())
+        }
+        Refusal::WindowClosed {
+            of,
+            closed_at,
+            time_zone,
+        } => {
             let closed = in_words(*closed_at, *time_zone);
-            on_class(class_id, format!("This was possible until {closed}, the local time of the class."))
+            let (kind, id, text) = match of {
+                Closed::Class(id) => (
+                    "class",
+                    id,
+                    format!("This was possible until {closed}, the local time of the class."),
+                ),
+                Closed::Pool(id) => ("key_pool", id, format!("This was possible until {closed}.")),
+                Closed::Assignment(id) => (
+                    "assignment",
+                    id,
+                    format!("It could be cancelled until {closed}."),
+                ),
+            };
+            precondition(refusal, kind, id, text)
                 .with_metadata("closed_at", closed_at.with_timezone(time_zone).to_rfc3339())
                 .with_metadata("time_zone", time_zone.name())
         }
-        other => ApiError::bug(format!("{} is not about a class", other.reason())),
+        Refusal::AssignmentLaunched { assignment_id } => precondition(
+            refusal,
+            "assignment",
+            assignment_id,
+            "Something of the course was launched: the assignment cannot be cancelled any more."
+                .to_owned(),
+        ),
+        Refusal::AssignmentCancelled { assignment_id } => precondition(
+            refusal,
+            "assignment",
+            assignment_id,
+            "The assignment was cancelled; that is final.".to_owned(),
+        ),
+        other => ApiError::bug(format!(
+            "{} is not about a time or a course",
+            other.reason()
+        )),
     }
 }
 

@@ -43,7 +43,7 @@ impl RedemptionService for Redemptions {
         let checked = check_key(&self.desk, &call, applicant, &message.code)
             .await
             .map_err(errors::status)?;
-        Ok(Response::new(write::checked_key(&checked)))
+        Ok(Response::new(write::checked_key(checked)))
     }
 
     async fn redeem_key(
@@ -59,7 +59,7 @@ impl RedemptionService for Redemptions {
         let redeemed = redeem(&self.desk, &call, id, student, &message.code).await;
         counted::count(&redeemed);
         let admitted = redeemed.map_err(errors::status)?;
-        Ok(Response::new(write::redeemed(&admitted)))
+        Ok(Response::new(write::redeemed(admitted)))
     }
 
     async fn register_with_key(

@@ -13,7 +13,7 @@ use crate::domain::key::Mark;
 /// A stretch of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stretch {
-    /// Of each enrollment that was changed in it and came by a key: the use of that key, as it is now.
+    /// Of each use of a key that was changed in it: the use, as it is now.
     pub uses: Vec<Mark>,
     /// The mark that everything in it is below, and nothing of what follows.
     pub below: u64,
@@ -21,28 +21,27 @@ pub struct Stretch {
     pub complete: bool,
 }
 
-/// An enrollment, as far as keys must know of it.
+/// A use of a key, as far as keys must know of it.
 struct UseRow {
     changed: String,
-    enrollment_id: Uuid,
-    key_id: Option<Uuid>,
+    redemption_id: Uuid,
+    key_id: Uuid,
     student_id: Uuid,
-    generation: Option<i32>,
-    enrolled_at: DateTime<Utc>,
-    key_released_at: Option<DateTime<Utc>>,
+    generation: i32,
+    redeemed_at: DateTime<Utc>,
+    released_at: Option<DateTime<Utc>>,
 }
 
 impl UseRow {
-    /// The use of a key; `None` of an enrollment that came by none.
-    fn mark(&self) -> Option<Mark> {
-        Some(Mark {
-            redemption_id: self.enrollment_id,
-            key_id: self.key_id?,
+    fn mark(&self) -> Mark {
+        Mark {
+            redemption_id: self.redemption_id,
+            key_id: self.key_id,
             student_id: self.student_id,
-            generation: self.generation?,
-            redeemed_at: self.enrolled_at,
-            released_at: self.key_released_at,
-        })
+            generation: self.generation,
+            redeemed_at: self.redeemed_at,
+            released_at: self.released_at,
+        }
     }
 }
 
@@ -55,19 +54,20 @@ pub struct Use {
     pub changed: u64,
 }
 
-fn uses(rows: Vec<UseRow>) -> sqlx::Result<Vec<Use>> {
-    let with_mark = |row: UseRow| Some((row.mark()?, row.changed));
-    let read = |(mark, changed): (Mark, String)| {
-        let changed = read(&changed)?;
-        Ok(Use { mark, changed })
+fn uses(rows: &[UseRow]) -> sqlx::Result<Vec<Use>> {
+    let read = |row: &UseRow| {
+        Ok(Use {
+            mark: row.mark(),
+            changed: read(&row.changed)?,
+        })
     };
-    rows.into_iter().filter_map(with_mark).map(read).collect()
+    rows.iter().map(read).collect()
 }
 
 /// What the keys service is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owed {
-    /// Changes of enrollments that came by a key, whether or not they can be delivered yet.
+    /// Changes of uses of keys, whether or not they can be delivered yet.
     pub uses: bool,
     /// Copies of organizations.
     pub organizations: bool,
@@ -81,8 +81,8 @@ pub async fn owed(executor: impl PgExecutor<'_>) -> sqlx::Result<Owed> {
         Owed,
         r#"
         SELECT EXISTS (
-            SELECT 1 FROM enrollment.enrollments e
-            WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d) AND e.key_id IS NOT NULL
+            SELECT 1 FROM enrollment.uses u
+            WHERE u.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d)
         ) AS "uses!",
         EXISTS (
             SELECT 1 FROM enrollment.organizations o WHERE o.copied_version < o.version
@@ -127,11 +127,12 @@ pub async fn stretch(
     let rows = sqlx::query_as!(
         UseRow,
         r#"
-        SELECT e.changed_xid::text AS "changed!", e.enrollment_id, e.key_id, e.student_id, e.generation, e.enrolled_at,
-            e.key_released_at
-        FROM enrollment.enrollments e
-        WHERE e.changed_xid >= $1::text::xid8 AND e.changed_xid < $2::text::xid8
-        ORDER BY e.changed_xid FETCH FIRST ($3::bigint) ROWS WITH TIES
+        SELECT u.changed_xid::text AS "changed!", u.redemption_id AS "redemption_id!", u.key_id AS "key_id!",
+            u.student_id AS "student_id!", u.generation AS "generation!", u.redeemed_at AS "redeemed_at!",
+            u.released_at
+        FROM enrollment.uses u
+        WHERE u.changed_xid >= $1::text::xid8 AND u.changed_xid < $2::text::xid8
+        ORDER BY u.changed_xid FETCH FIRST ($3::bigint) ROWS WITH TIES
         "#,
         from.to_string(),
         until.to_string(),
@@ -141,7 +142,7 @@ pub async fn stretch(
     .await?;
     let complete = rows.len() < limit;
     let last = rows.last().map(|row| read(&row.changed)).transpose()?;
-    let uses = rows.iter().filter_map(UseRow::mark).collect();
+    let uses = rows.iter().map(UseRow::mark).collect();
     Ok(Stretch {
         uses,
         below: match last {
@@ -163,12 +164,12 @@ pub async fn advance(connection: &mut PgConnection, below: u64) -> sqlx::Result<
     Ok(())
 }
 
-/// Whether there are changes from the mark `from` on, of enrollments that came by a key, whatever their mark.
+/// Whether there are changes of uses from the mark `from` on, whatever their mark.
 pub async fn is_owed(connection: &mut PgConnection, from: u64) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"
         SELECT EXISTS (
-            SELECT 1 FROM enrollment.enrollments e WHERE e.changed_xid >= $1::text::xid8 AND e.key_id IS NOT NULL
+            SELECT 1 FROM enrollment.uses u WHERE u.changed_xid >= $1::text::xid8
         ) AS "owed!"
         "#,
         from.to_string()
@@ -186,14 +187,14 @@ pub async fn ceiling(executor: impl PgExecutor<'_>) -> sqlx::Result<u64> {
     read(&mark)
 }
 
-/// Whether there are changes below the mark `until`, of enrollments that came by a key, that were not delivered.
+/// Whether there are changes of uses below the mark `until` that were not delivered.
 pub async fn is_owed_below(executor: impl PgExecutor<'_>, until: u64) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"
         SELECT EXISTS (
-            SELECT 1 FROM enrollment.enrollments e
-            WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d)
-              AND e.changed_xid < $1::text::xid8 AND e.key_id IS NOT NULL
+            SELECT 1 FROM enrollment.uses u
+            WHERE u.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d)
+              AND u.changed_xid < $1::text::xid8
         ) AS "owed!"
         "#,
         until.to_string()
@@ -206,10 +207,10 @@ pub async fn is_owed_below(executor: impl PgExecutor<'_>, until: u64) -> sqlx::R
 pub async fn oldest_owed_seconds(executor: impl PgExecutor<'_>) -> sqlx::Result<f64> {
     let seconds = sqlx::query_scalar!(
         r#"
-        SELECT extract(epoch FROM clock_timestamp() - e.status_since)::float8 AS "seconds!"
-        FROM enrollment.enrollments e
-        WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d) AND e.key_id IS NOT NULL
-        ORDER BY e.changed_xid LIMIT 1
+        SELECT extract(epoch FROM clock_timestamp() - u.changed_at)::float8 AS "seconds!"
+        FROM enrollment.uses u
+        WHERE u.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d)
+        ORDER BY u.changed_xid LIMIT 1
         "#
     )
     .fetch_optional(executor)
@@ -231,10 +232,11 @@ pub async fn lower(connection: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Stamps changes by the present transaction, at most `limit`, whose own transaction lies ahead: it was one of another
-/// server's, from which the table was restored, and would be waited for. How many there were.
+/// Stamps changes by the present transaction, at most `limit` of enrollments and as many of assignments, whose own
+/// transaction lies ahead: it was one of another server's, from which the tables were restored, and would be waited for. How
+/// many there were.
 pub async fn stamp_again(connection: &mut PgConnection, limit: i64) -> sqlx::Result<u64> {
-    let done = sqlx::query!(
+    let enrollments = sqlx::query!(
         r#"
         UPDATE enrollment.enrollments SET changed_xid = pg_current_xact_id()
         WHERE enrollment_id IN (
@@ -245,12 +247,25 @@ pub async fn stamp_again(connection: &mut PgConnection, limit: i64) -> sqlx::Res
         "#,
         limit
     )
+    .execute(&mut *connection)
+    .await?;
+    let assignments = sqlx::query!(
+        r#"
+        UPDATE enrollment.assignments SET changed_xid = pg_current_xact_id()
+        WHERE assignment_id IN (
+            SELECT a.assignment_id FROM enrollment.assignments a
+            WHERE a.changed_xid >= pg_snapshot_xmax(pg_current_snapshot())
+            LIMIT $1
+        )
+        "#,
+        limit
+    )
     .execute(connection)
     .await?;
-    Ok(done.rows_affected())
+    Ok(enrollments.rows_affected() + assignments.rows_affected())
 }
 
-/// Every use of a key after that of the enrollment `after`, in the order of enrollments, at most `limit`.
+/// Every use of a key after that of the redemption `after`, in the order of redemptions, at most `limit`.
 pub async fn uses_after(
     executor: impl PgExecutor<'_>,
     after: Uuid,
@@ -259,33 +274,35 @@ pub async fn uses_after(
     let rows = sqlx::query_as!(
         UseRow,
         r#"
-        SELECT e.changed_xid::text AS "changed!", e.enrollment_id, e.key_id, e.student_id, e.generation, e.enrolled_at,
-            e.key_released_at
-        FROM enrollment.enrollments e WHERE e.enrollment_id > $1 AND e.key_id IS NOT NULL
-        ORDER BY e.enrollment_id LIMIT $2
+        SELECT u.changed_xid::text AS "changed!", u.redemption_id AS "redemption_id!", u.key_id AS "key_id!",
+            u.student_id AS "student_id!", u.generation AS "generation!", u.redeemed_at AS "redeemed_at!",
+            u.released_at
+        FROM enrollment.uses u WHERE u.redemption_id > $1
+        ORDER BY u.redemption_id LIMIT $2
         "#,
         after,
         limit,
     )
     .fetch_all(executor)
     .await?;
-    uses(rows)
+    uses(&rows)
 }
 
-/// The uses of keys of those enrollments among `ids` that there are and came by one.
+/// The uses of keys by those redemptions among `ids` that granted something.
 pub async fn uses_of(executor: impl PgExecutor<'_>, ids: &[Uuid]) -> sqlx::Result<Vec<Use>> {
     let rows = sqlx::query_as!(
         UseRow,
         r#"
-        SELECT e.changed_xid::text AS "changed!", e.enrollment_id, e.key_id, e.student_id, e.generation, e.enrolled_at,
-            e.key_released_at
-        FROM enrollment.enrollments e WHERE e.enrollment_id = ANY ($1) AND e.key_id IS NOT NULL
+        SELECT u.changed_xid::text AS "changed!", u.redemption_id AS "redemption_id!", u.key_id AS "key_id!",
+            u.student_id AS "student_id!", u.generation AS "generation!", u.redeemed_at AS "redeemed_at!",
+            u.released_at
+        FROM enrollment.uses u WHERE u.redemption_id = ANY ($1)
         "#,
         ids
     )
     .fetch_all(executor)
     .await?;
-    uses(rows)
+    uses(&rows)
 }
 
 fn read(text: &str) -> sqlx::Result<u64> {

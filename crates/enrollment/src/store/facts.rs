@@ -11,14 +11,13 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::redemptions::read_outcome;
-use super::{BadRow, classes};
+use super::redemptions::{Granted, read_outcome};
+use super::{BadRow, assignments, classes};
 use crate::domain::class::Class;
 use crate::domain::decision::{
     Account, Applicant, Holder, Ledger, Live, NewAccount, Recorded, Wish,
 };
 use crate::domain::enrollment::Status;
-use crate::domain::key::KeyKind;
 
 /// How much is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +68,7 @@ pub async fn read_classes(
 ) -> sqlx::Result<HashMap<Uuid, Class>> {
     let mut ids: Vec<Uuid> = wishes
         .iter()
-        .filter_map(|wish| Some(wish.key.as_ref()?.class_id))
+        .filter_map(|wish| wish.key.as_ref()?.class_id())
         .collect();
     ids.sort_unstable();
     ids.dedup();
@@ -80,7 +79,7 @@ pub async fn read_classes(
     Ok(found.into_iter().map(|class| (class.id, class)).collect())
 }
 
-fn student(wish: &Wish) -> Option<Uuid> {
+pub(super) fn student(wish: &Wish) -> Option<Uuid> {
     match &wish.applicant {
         Applicant::Student(id) => Some(*id),
         Applicant::Newcomer { account, .. } => Some(account.as_ref()?.student_id),
@@ -88,7 +87,7 @@ fn student(wish: &Wish) -> Option<Uuid> {
 }
 
 /// The item of `items` at a place that is counted from one.
-fn at<T>(items: &[T], place: i64) -> Option<&T> {
+pub(super) fn at<T>(items: &[T], place: i64) -> Option<&T> {
     items.get(usize::try_from(place - 1).ok()?)
 }
 
@@ -100,6 +99,7 @@ struct WishRow {
     outcome: Option<String>,
     refusal: Option<Value>,
     enrollment_id: Option<Uuid>,
+    assignment_id: Option<Uuid>,
     id_taken: bool,
     organization_id: Option<Uuid>,
     active: Option<bool>,
@@ -122,11 +122,11 @@ macro_rules! wishes {
             WishRow,
             "SELECT n.place AS \"place!\",
                 r.fingerprint AS \"fingerprint?\", r.outcome AS \"outcome?\", r.refusal AS \"refusal?\",
-                r.enrollment_id AS \"enrollment_id?\", own.found IS NOT NULL AS \"id_taken!\",
+                r.enrollment_id AS \"enrollment_id?\", r.assignment_id AS \"assignment_id?\", own.found IS NOT NULL AS \"id_taken!\",
                 s.organization_id AS \"organization_id?\", s.active AS \"active?\", s.ancestor_ids AS \"ancestors?\", "
             + $columns + " FROM " + $parameters
             + " LEFT JOIN LATERAL (
-                SELECT x.fingerprint, x.outcome, x.refusal, x.enrollment_id FROM enrollment.redemptions x
+                SELECT x.fingerprint, x.outcome, x.refusal, x.enrollment_id, x.assignment_id FROM enrollment.redemptions x
                 WHERE x.redemption_id = n.redemption_id LIMIT 1
             ) r ON true
             LEFT JOIN LATERAL (
@@ -159,6 +159,7 @@ async fn read_wishes(
         }
     }
     if reading == Reading::All {
+        assignments::read_facts(connection, wishes, ledger).await?;
         ledger.now += clock_offset("clock::database");
     }
     Ok(())
@@ -168,7 +169,11 @@ fn note_applicant(ledger: &mut Ledger, wish: &Wish, row: WishRow) -> sqlx::Resul
     if let (Some(id), Some(fingerprint), Some(outcome)) =
         (wish.redemption_id, row.fingerprint, row.outcome)
     {
-        let outcome = read_outcome(id, &outcome, row.enrollment_id, row.refusal)?;
+        let granted = Granted {
+            enrollment_id: row.enrollment_id,
+            assignment_id: row.assignment_id,
+        };
+        let outcome = read_outcome(id, &outcome, granted, row.refusal)?;
         ledger.recorded.insert(
             id,
             Recorded {
@@ -197,8 +202,8 @@ fn note_use(ledger: &mut Ledger, wish: &Wish, row: &WishRow) -> sqlx::Result<()>
     let Some(now) = row.now else { return Ok(()) };
     ledger.now = now;
     let Some(key) = &wish.key else { return Ok(()) };
-    if let Some(student) = student(wish) {
-        let place = (key.class_id, student);
+    if let Some((class_id, student)) = key.class_id().zip(student(wish)) {
+        let place = (class_id, student);
         if let (Some(id), Some(status)) = (row.live, &row.live_status) {
             ledger.live.insert(place, live(id, status)?);
         }
@@ -246,13 +251,14 @@ async fn rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<V
     let keys = || wishes.iter().map(|wish| wish.key.as_ref());
     let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
     let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
-    let class_ids: Vec<Option<Uuid>> = keys().map(|key| Some(key?.class_id)).collect();
-    // Keys of which any number of uses is live are not looked up: one could have thousands.
-    let key_ids: Vec<Option<Uuid>> = keys()
-        .map(|key| key.filter(|key| key.kind == KeyKind::Enrollment))
+    let class_ids: Vec<Option<Uuid>> = keys().map(|key| key?.class_id()).collect();
+    // Keys of which any number of uses is live are not looked up: one could have thousands. Those of pools are by themselves.
+    let of_class = || keys().map(|key| key.filter(|key| key.class_id().is_some()));
+    let key_ids: Vec<Option<Uuid>> = of_class()
+        .map(|key| key.filter(|key| key.is_single_use()))
         .map(|key| Some(key?.key_id))
         .collect();
-    let uses: Vec<Option<Uuid>> = keys()
+    let uses: Vec<Option<Uuid>> = of_class()
         .map(|key| Some(key?.live_use?.redemption_id))
         .collect();
     wishes!(

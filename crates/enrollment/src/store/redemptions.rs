@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::BadRow;
 use crate::domain::key::KeyKind;
-use crate::domain::redemption::{Outcome, Redemption, UsedKey};
+use crate::domain::redemption::{Opened, Outcome, Redemption, UsedKey};
 
 const TABLE: &str = "enrollment.redemptions";
 
@@ -27,7 +27,9 @@ pub(super) struct RedemptionRow {
     pub(super) key_kind: Option<String>,
     pub(super) generation: Option<i32>,
     pub(super) class_id: Option<Uuid>,
+    pub(super) pool_id: Option<Uuid>,
     pub(super) enrollment_id: Option<Uuid>,
+    pub(super) assignment_id: Option<Uuid>,
     pub(super) caller: String,
     pub(super) peer: String,
     pub(super) request_id: String,
@@ -39,20 +41,37 @@ impl TryFrom<RedemptionRow> for Redemption {
 
     fn try_from(row: RedemptionRow) -> Result<Self, BadRow> {
         let id = row.redemption_id;
-        let outcome = read_outcome(id, &row.outcome, row.enrollment_id, row.refusal)?;
+        let granted = Granted {
+            enrollment_id: row.enrollment_id,
+            assignment_id: row.assignment_id,
+        };
+        let outcome = read_outcome(id, &row.outcome, granted, row.refusal)?;
         let bad = |column, value: &str| BadRow::new(TABLE, column, id, value);
         let kind = row.key_kind.as_deref();
-        let key = match (row.key_id, row.generation, row.class_id) {
-            (None, None, None) => None,
-            (Some(key_id), Some(generation), Some(class_id)) => Some(UsedKey {
-                key_id,
+        let opened = match (row.class_id, row.pool_id) {
+            (Some(class_id), None) => Some(Opened::Class {
+                class_id,
                 kind: kind
                     .and_then(KeyKind::parse)
                     .ok_or_else(|| bad("key_kind", kind.unwrap_or("nothing")))?,
-                generation,
-                class_id,
             }),
-            _ => return Err(bad("key_id", "only some of key, generation and class")),
+            (None, Some(pool_id)) => Some(Opened::Pool { pool_id }),
+            (None, None) => None,
+            _ => return Err(bad("pool_id", "a class and a pool")),
+        };
+        let key = match (row.key_id, row.generation, opened) {
+            (None, None, None) => None,
+            (Some(key_id), Some(generation), Some(opened)) => Some(UsedKey {
+                key_id,
+                generation,
+                opened,
+            }),
+            _ => {
+                return Err(bad(
+                    "key_id",
+                    "only some of key, generation and what it opens",
+                ));
+            }
         };
         Ok(Self {
             id,
@@ -70,18 +89,33 @@ impl TryFrom<RedemptionRow> for Redemption {
     }
 }
 
+/// What a redemption granted, or found granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) enrollment_id: Option<Uuid>,
+    pub(super) assignment_id: Option<Uuid>,
+}
+
 /// What the row of the redemption `id` says was decided.
 pub(super) fn read_outcome(
     id: Uuid,
     outcome: &str,
-    enrollment_id: Option<Uuid>,
+    granted: Granted,
     refusal: Option<Value>,
 ) -> Result<Outcome, BadRow> {
     let bad = |column, value: &str| BadRow::new(TABLE, column, id, value);
-    match (outcome, enrollment_id, refusal) {
-        ("enrolled", Some(enrollment_id), None) if enrollment_id == id => Ok(Outcome::Enrolled),
-        ("already_in", Some(enrollment_id), None) => Ok(Outcome::AlreadyIn { enrollment_id }),
-        ("refused", None, Some(refusal)) => {
+    let Granted {
+        enrollment_id,
+        assignment_id,
+    } = granted;
+    match (outcome, enrollment_id, assignment_id, refusal) {
+        ("enrolled", Some(own), None, None) if own == id => Ok(Outcome::Enrolled),
+        ("assigned", None, Some(own), None) if own == id => Ok(Outcome::Assigned),
+        ("already_in", Some(enrollment_id), None, None) => Ok(Outcome::AlreadyIn { enrollment_id }),
+        ("already_in", None, Some(assignment_id), None) => {
+            Ok(Outcome::AlreadyAssigned { assignment_id })
+        }
+        ("refused", None, None, Some(refusal)) => {
             let shown = refusal.to_string();
             serde_json::from_value(refusal)
                 .map(Outcome::Refused)
@@ -97,7 +131,8 @@ macro_rules! redemptions {
         sqlx::query_as!(
             crate::store::redemptions::RedemptionRow,
             "SELECT r.redemption_id, r.registration, r.outcome, r.refusal, r.fingerprint, r.organization_id, \
-             r.student_id, r.key_id, r.key_kind, r.generation, r.class_id, r.enrollment_id, r.caller, r.peer, \
+             r.student_id, r.key_id, r.key_kind, r.generation, r.class_id, r.pool_id, r.enrollment_id, r.assignment_id, \
+             r.caller, r.peer, \
              r.request_id, r.decided_at FROM enrollment.redemptions r " + $after
             $(, $parameter)*
         )

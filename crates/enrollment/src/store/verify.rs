@@ -3,6 +3,7 @@
 
 mod audit;
 mod billing;
+mod courses;
 pub mod restores;
 mod rows;
 
@@ -59,6 +60,8 @@ pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
     rows::enrollments(&mut transaction, &mut findings).await?;
     rows::held_keys(&mut transaction, &mut findings).await?;
     rows::redemptions(&mut transaction, &mut findings).await?;
+    courses::assignments(&mut transaction, &mut findings).await?;
+    courses::events(&mut transaction, &mut findings).await?;
     billing::lines(&mut transaction, &mut findings).await?;
     billing::closings(&mut transaction, &mut findings).await?;
     audit::organizations_and_classes(&mut transaction, &mut findings).await?;
@@ -68,40 +71,41 @@ pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// A live use of a key: an enrollment that holds it.
+/// A live use of a key: an enrollment or assignment that holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveUse {
-    /// The enrollment, which is also the redemption.
-    pub enrollment_id: Uuid,
+    /// The redemption, which is also the enrollment or assignment.
+    pub redemption_id: Uuid,
     /// The key.
     pub key_id: Uuid,
     /// The student.
     pub student_id: Uuid,
-    /// The class.
-    pub class_id: Uuid,
+    /// The class or pool.
+    pub opens_id: Uuid,
     /// The generation of the code that was typed.
     pub generation: i32,
     /// When it was decided.
-    pub enrolled_at: DateTime<Utc>,
+    pub redeemed_at: DateTime<Utc>,
 }
 
-/// Every live use, by enrollment and key, as a stream over one snapshot.
+/// Every live use, by redemption and key, as a stream over one snapshot.
 pub fn live_uses(pool: &PgPool) -> BoxStream<'_, sqlx::Result<LiveUse>> {
     sqlx::query!(
         r#"
-        SELECT enrollment_id, key_id AS "key_id!", student_id, class_id, generation AS "generation!", enrolled_at
-        FROM enrollment.enrollments WHERE holds_key
-        ORDER BY enrollment_id, key_id
+        SELECT redemption_id AS "redemption_id!", key_id AS "key_id!", student_id AS "student_id!", opens_id AS "opens_id!",
+            generation AS "generation!", redeemed_at AS "redeemed_at!"
+        FROM enrollment.uses WHERE holds_key
+        ORDER BY redemption_id, key_id
         "#
     )
     .fetch(pool)
     .map_ok(|row| LiveUse {
-        enrollment_id: row.enrollment_id,
+        redemption_id: row.redemption_id,
         key_id: row.key_id,
         student_id: row.student_id,
-        class_id: row.class_id,
+        opens_id: row.opens_id,
         generation: row.generation,
-        enrolled_at: row.enrolled_at,
+        redeemed_at: row.redeemed_at,
     })
     .boxed()
 }
@@ -113,15 +117,15 @@ pub async fn mark(executor: impl PgExecutor<'_>) -> sqlx::Result<String> {
         .await
 }
 
-/// How many changes the keys service is not known to have been told: of enrollments with a key, those made by
+/// How many changes the keys service is not known to have been told: of uses of keys, those made by
 /// transactions below `mark`; of organizations and classes, all.
 pub async fn owed_below(executor: impl PgExecutor<'_>, mark: &str) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"
         SELECT (
-            SELECT count(*) FROM enrollment.enrollments e
-            WHERE e.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d)
-              AND e.changed_xid < $1::text::xid8 AND e.key_id IS NOT NULL
+            SELECT count(*) FROM enrollment.uses u
+            WHERE u.changed_xid >= (SELECT d.delivered_below FROM enrollment.deliveries d)
+              AND u.changed_xid < $1::text::xid8
         ) + (
             SELECT count(*) FROM enrollment.organizations o WHERE o.copied_version < o.version
         ) + (

@@ -122,6 +122,7 @@ impl Drawn {
         self.issuing.hold(connection).await?;
         let keys = NewKeys {
             kind: KeyKind::generated_for(issue.grant.kind),
+            own_codes: false,
             grant_id: issue.grant.grant_id,
             organization_id: issue.grant.organization_id,
             batch_id: issue.batch_id,

@@ -1,6 +1,6 @@
 //! Wrong guesses, and who has made too many.
 //!
-//! A wrong guess is a code that is looked up and no key has, or one's own text for an event key that another key has. It
+//! A wrong guess is a code that is looked up and no key has, or a text of one's own that another key has. It
 //! counts for the caller and for the organization the caller belongs to. Once there is room for no more, nothing is looked at,
 //! right or wrong; what was decided before is answered all the same, because that comes first.
 
@@ -43,6 +43,11 @@ pub(crate) const SET_EVENT_KEY: Method = Method {
     service: "TrainingKeyService",
     name: "SetEventKey",
 };
+/// `AddOwnPoolKeys`.
+pub(crate) const ADD_OWN_POOL_KEYS: Method = Method {
+    service: "KeyPoolService",
+    name: "AddOwnPoolKeys",
+};
 /// `PutEventKey`: a class is created with its event key.
 pub(crate) const PUT_EVENT_KEY: Method = Method {
     service: "KeyUsageService",
@@ -62,14 +67,26 @@ impl App {
             Err(Error::Refused(Refusal::CodeTaken)) => "CODE_TAKEN",
             _ => return,
         };
-        counter!(
-            "latchkey_wrong_codes_total",
-            "service" => method.service,
-            "method" => method.name,
-            "reason" => reason,
-        )
-        .increment(1);
-        self.guesses.failed(&counted(call));
+        self.count(call, method, reason, 1);
+    }
+
+    /// Counts as many guesses by `method` that were wrong: codes that other keys have.
+    pub(crate) fn count_guesses(&self, call: &Call, method: Method, number: usize) {
+        self.count(call, method, "CODE_TAKEN", number);
+    }
+
+    fn count(&self, call: &Call, method: Method, reason: &'static str, number: usize) {
+        let counted = counted(call);
+        for _ in 0..number {
+            counter!(
+                "latchkey_wrong_codes_total",
+                "service" => method.service,
+                "method" => method.name,
+                "reason" => reason,
+            )
+            .increment(1);
+            self.guesses.failed(&counted);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod error;
 mod held_keyring;
 mod once;
 
+pub mod add_own_keys;
 pub mod count_keys;
 pub mod create_pool;
 pub mod export_keys;

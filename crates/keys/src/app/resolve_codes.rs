@@ -1,11 +1,17 @@
 //! What codes are: asked for each batch of redemptions before it is decided.
 
+use std::collections::{BTreeSet, HashMap};
+
 use latchkey_service_kit::faults::planted;
+use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::held_keyring::nothing_was_overlooked;
 use super::{App, Error};
+use crate::domain::grant::GrantKind;
 use crate::domain::keyring::{HASH_LENGTH, Keyring};
-use crate::store::resolve;
+use crate::domain::pool::KeyPool;
+use crate::store::{pools, resolve};
 
 pub use crate::store::resolve::Resolved;
 
@@ -21,7 +27,8 @@ pub async fn resolve_codes(app: &App, codes: &[String]) -> Result<Vec<Option<Res
         return Ok(resolved);
     }
     let mut connection = app.standing.connection().await?;
-    let found = resolve::resolve(&mut connection, &hashed.hashes).await?;
+    let mut found = resolve::resolve(&mut connection, &hashed.hashes).await?;
+    add_pools(&mut connection, &mut found).await?;
     connection.give_back();
     for (place, found) in found {
         let code = hashed
@@ -42,6 +49,29 @@ pub async fn resolve_codes(app: &App, codes: &[String]) -> Result<Vec<Option<Res
         nothing_was_overlooked(&app.pool, &keyring).await?;
     }
     Ok(resolved)
+}
+
+/// Adds the pools of keys that have one. Asks nothing if there are none: most keys are of classes.
+async fn add_pools(
+    connection: &mut PgConnection,
+    found: &mut [(usize, Resolved)],
+) -> Result<(), Error> {
+    let of_pool = |one: &Resolved| one.kind.opens() == GrantKind::Pool;
+    let pool_ids: BTreeSet<Uuid> = found
+        .iter()
+        .filter(|(_, one)| of_pool(one))
+        .map(|(_, one)| one.grant_id)
+        .collect();
+    if pool_ids.is_empty() {
+        return Ok(());
+    }
+    let pool_ids: Vec<Uuid> = pool_ids.into_iter().collect();
+    let pools = pools::find_all(connection, &pool_ids).await?;
+    let pools: HashMap<Uuid, KeyPool> = pools.into_iter().map(|one| (one.pool_id, one)).collect();
+    for (_, one) in found.iter_mut().filter(|(_, one)| of_pool(one)) {
+        one.pool = pools.get(&one.grant_id).cloned();
+    }
+    Ok(())
 }
 
 /// Of several keys that had a code, the one that has it still comes first, then the last one.

@@ -7,6 +7,7 @@ pub mod grant;
 pub mod key;
 pub mod keyring;
 pub mod organization;
+pub mod own_codes;
 pub mod pool;
 pub mod refusal;
 pub mod warning;

@@ -70,6 +70,7 @@ pub const TABLE: &[Row] = &[
     row("/latchkey.keys.v1.KeyPoolService/ListKeyPools", STAFF),
     row("/latchkey.keys.v1.KeyPoolService/UpdateKeyPool", STAFF),
     row("/latchkey.keys.v1.KeyPoolService/GeneratePoolKeys", STAFF),
+    row("/latchkey.keys.v1.KeyPoolService/AddOwnPoolKeys", STAFF),
     row(
         "/latchkey.keys.v1.KeyUsageService/ResolveCodes",
         ENROLLMENT_SERVICE,

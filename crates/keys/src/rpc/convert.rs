@@ -1,9 +1,9 @@
 //! Domain types as messages, and the scalars of messages.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::errors::v1::{Warning as WarningMessage, WarningReason};
 use latchkey_proto::keys::v1 as proto;
-use prost_types::Timestamp;
+use prost_types::{Duration, Timestamp};
 
 use super::errors::in_words;
 use crate::domain::grant::GrantKind;
@@ -17,6 +17,14 @@ pub(super) fn stamp(time: DateTime<Utc>) -> Timestamp {
     Timestamp {
         seconds: time.timestamp(),
         nanos,
+    }
+}
+
+/// A span of whole seconds.
+pub(super) fn span(span: TimeDelta) -> Duration {
+    Duration {
+        seconds: span.num_seconds(),
+        nanos: 0,
     }
 }
 

@@ -7,14 +7,14 @@ use latchkey_service_kit::paging::{Page, PageRequest};
 use latchkey_service_kit::server::{Places, Streamed, streamed};
 use latchkey_service_kit::update_mask::Mask;
 use latchkey_service_kit::validation::Violations;
-use prost_types::Duration;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::call_of;
-use super::convert::stamp;
-use super::generate;
+use super::convert::{span, stamp};
+use super::{generate, own_codes};
 use crate::app::App;
+use crate::app::add_own_keys::add_own_keys;
 use crate::app::count_keys::KeyCount;
 use crate::app::create_pool::{NewPool, create_pool};
 use crate::app::generate_keys::generate_keys;
@@ -146,6 +146,16 @@ impl KeyPoolService for KeyPools {
         })?;
         Ok(Response::new(progress))
     }
+
+    async fn add_own_pool_keys(
+        &self,
+        request: Request<proto::AddOwnPoolKeysRequest>,
+    ) -> Result<Response<proto::AddOwnPoolKeysResponse>, Status> {
+        let call = call_of(&request)?;
+        let command = own_codes::wish(request.into_inner())?;
+        let added = add_own_keys(&self.app, &call, &command).await?;
+        Ok(Response::new(own_codes::answer(added)))
+    }
 }
 
 fn settings(request: &proto::CreateKeyPoolRequest, violations: &mut Violations) -> PoolSettings {
@@ -204,10 +214,7 @@ fn key_pool(pool: KeyPool) -> proto::KeyPool {
         course_name: pool.settings.course_name,
         start_time: Some(stamp(pool.settings.starts_at)),
         expire_time: Some(stamp(pool.settings.expires_at)),
-        availability: Some(Duration {
-            seconds: pool.settings.availability.num_seconds(),
-            nanos: 0,
-        }),
+        availability: Some(span(pool.settings.availability)),
         open_to_descendants: pool.settings.open_to_descendants,
         create_time: Some(stamp(pool.created_at)),
         created_by: pool.created_by,

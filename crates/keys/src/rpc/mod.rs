@@ -10,6 +10,7 @@ mod export;
 mod generate;
 mod key_pools;
 mod key_usage;
+mod own_codes;
 mod training_keys;
 
 pub use audit::AuditTrail;

@@ -103,6 +103,58 @@ pub async fn make_room(
     Ok(taken)
 }
 
+/// A code that somebody wants, by one of its hashes.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Where it stands in a list.
+    pub line: usize,
+    /// A hash of it, by one version of the look-up key.
+    pub hash: [u8; HASH_LENGTH],
+}
+
+/// As [`make_room`], for codes of keys that are about to be made: the lines of those that other keys still have, in order.
+pub async fn make_room_for_many(
+    connection: &mut PgConnection,
+    wanted: &[Wanted],
+    now: DateTime<Utc>,
+) -> Result<Vec<usize>, StoreError> {
+    let hashes: Vec<[u8; HASH_LENGTH]> = wanted.iter().map(|one| one.hash).collect();
+    sqlx::query!(
+        r#"
+        UPDATE keys.codes c
+        SET retired_at = $2
+        FROM keys.training_keys k
+        WHERE c.hash = ANY ($1) AND c.retired_at IS NULL AND k.key_id = c.key_id
+          AND (k.revoked_at IS NOT NULL OR c.valid_until <= $2)
+        "#,
+        &hashes as _,
+        now,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let places = sqlx::query_scalar!(
+        r#"
+        SELECT n.place AS "place!"
+        FROM unnest($1::bytea[]) WITH ORDINALITY AS n (hash, place)
+        JOIN LATERAL (
+            SELECT true FROM keys.codes x WHERE x.hash = n.hash AND x.retired_at IS NULL LIMIT 1
+        ) c ON true
+        "#,
+        &hashes as _,
+    )
+    .fetch_all(connection)
+    .await?;
+    let place = |place: i64| wanted.get(usize::try_from(place - 1).ok()?);
+    let mut lines: Vec<usize> = places
+        .into_iter()
+        .filter_map(place)
+        .map(|one| one.line)
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+    Ok(lines)
+}
+
 /// Ends the code of the generation `place`, which is replaced, at `until`, and the older ones no later than that: whoever
 /// replaces a code that has leaked means all that came before. Retires those whose end is not after `now`.
 pub async fn end(

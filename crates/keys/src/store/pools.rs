@@ -118,6 +118,27 @@ pub async fn find(
     Ok(row.map(KeyPool::from))
 }
 
+/// Those of the pools `pool_ids` that exist, for the enrollment service.
+pub async fn find_all(
+    connection: &mut PgConnection,
+    pool_ids: &[Uuid],
+) -> Result<Vec<KeyPool>, StoreError> {
+    let rows = sqlx::query_as!(
+        PoolRow,
+        r#"
+        SELECT p.pool_id, p.organization_id, g.name, p.course_id, p.course_name, g.starts_at, g.ends_at,
+            p.availability_seconds, p.open_to_descendants, p.created_at, p.created_by, g.version
+        FROM unnest($1::uuid[]) AS n (pool_id)
+        JOIN LATERAL (SELECT x.* FROM keys.pools x WHERE x.pool_id = n.pool_id LIMIT 1) p ON true
+        JOIN LATERAL (SELECT y.* FROM keys.grants y WHERE y.grant_id = n.pool_id LIMIT 1) g ON true
+        "#,
+        pool_ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(KeyPool::from).collect())
+}
+
 /// Pools of these organizations, the newest first, older than the pool `after`, at most `limit`.
 pub async fn page(
     pool: &PgPool,

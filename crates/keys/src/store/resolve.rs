@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::{StoreError, training_keys, view};
 use crate::domain::key::{KeyKind, KeyUse};
 use crate::domain::keyring::HASH_LENGTH;
+use crate::domain::pool::KeyPool;
 
 /// The facts about a code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
     /// The key.
     pub key_id: Uuid,
@@ -31,6 +32,8 @@ pub struct Resolved {
     pub unretired: bool,
     /// When the code was issued.
     pub issued_at: DateTime<Utc>,
+    /// Of the key of a pool: the pool, as it is now.
+    pub pool: Option<KeyPool>,
 }
 
 /// For each hash that has a key: its place in `hashes`, counted from 0, and what it is. Of several keys that had a code,
@@ -98,6 +101,7 @@ pub async fn resolve(
                 key_use,
                 unretired: row.unretired,
                 issued_at: row.issued_at,
+                pool: None,
             };
             Ok((place, resolved))
         })

@@ -51,6 +51,8 @@ pub async fn find(
 pub struct NewKeys<'k> {
     /// Their kind.
     pub kind: KeyKind,
+    /// Whether their codes are texts of one's own.
+    pub own_codes: bool,
     /// The class or pool they open.
     pub grant_id: Uuid,
     /// The organization that owns it.
@@ -72,9 +74,10 @@ pub async fn insert(connection: &mut PgConnection, keys: &NewKeys<'_>) -> Result
     sqlx::query!(
         r#"
         INSERT INTO keys.training_keys (
-            key_id, kind, organization_id, grant_id, batch_id, generation, masked_code, created_at, created_by
+            key_id, kind, organization_id, grant_id, batch_id, generation, masked_code, own_code, created_at,
+            created_by
         )
-        SELECT n.key_id, $8, $1, $2, $3, 1, n.masked_code, $4, $5
+        SELECT n.key_id, $8, $1, $2, $3, 1, n.masked_code, $9, $4, $5
         FROM unnest($6::uuid[], $7::text[]) AS n (key_id, masked_code)
         "#,
         keys.organization_id,
@@ -85,6 +88,7 @@ pub async fn insert(connection: &mut PgConnection, keys: &NewKeys<'_>) -> Result
         keys.key_ids,
         keys.masked_codes,
         keys.kind.as_text(),
+        keys.own_codes,
     )
     .execute(connection)
     .await?;

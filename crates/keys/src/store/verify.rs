@@ -272,7 +272,7 @@ async fn of_batches(
         ) k ON k.batch_id = b.batch_id
         LEFT JOIN keys.requests r ON r.request_id = b.batch_id
         WHERE b.made IS DISTINCT FROM k.keys OR b.made IS DISTINCT FROM k.right_ones OR b.made > b.wanted
-          OR coalesce(r.method, '') NOT IN ('GenerateTrainingKeys', 'GeneratePoolKeys')
+          OR coalesce(r.method, '') NOT IN ('GenerateTrainingKeys', 'GeneratePoolKeys', 'AddOwnPoolKeys')
         ORDER BY 1
         "#
     );

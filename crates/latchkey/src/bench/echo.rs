@@ -122,6 +122,7 @@ fn answer(class_id: String) -> CheckKeyResponse {
         redeemable_until: time(1_900_432_000),
         already_in: false,
         seats_left: 1_000,
+        opened_course: None,
     }
 }
 

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::TimeDelta;
+use latchkey_proto::enrollment::v1::assignment_service_client::AssignmentServiceClient;
 use latchkey_proto::enrollment::v1::class_service_client::ClassServiceClient;
 use latchkey_proto::enrollment::v1::enrollment_service_client::EnrollmentServiceClient;
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
 use latchkey_proto::enrollment::v1::redemption_service_client::RedemptionServiceClient;
 use latchkey_proto::enrollment::v1::student_service_client::StudentServiceClient;
+use latchkey_proto::keys::v1::key_pool_service_client::KeyPoolServiceClient;
 use latchkey_proto::keys::v1::training_key_service_client::TrainingKeyServiceClient;
 use latchkey_service_kit::identity::Role;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -115,6 +117,14 @@ impl Caller {
 
     pub(super) fn enrollments(&self) -> EnrollmentServiceClient<Authorized> {
         EnrollmentServiceClient::new(self.to_enrollment())
+    }
+
+    pub(super) fn assignments(&self) -> AssignmentServiceClient<Authorized> {
+        AssignmentServiceClient::new(self.to_enrollment())
+    }
+
+    pub(super) fn key_pools(&self) -> KeyPoolServiceClient<Authorized> {
+        KeyPoolServiceClient::new(self.to_keys())
     }
 
     pub(super) fn training_keys(&self) -> TrainingKeyServiceClient<Authorized> {

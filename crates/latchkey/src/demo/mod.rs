@@ -1,5 +1,6 @@
 //! `latchkey demo`: the main job in one sitting. Forty students race for thirty seats; then the class moves, one of them
-//! cancels and another takes the freed key. Every rule that this must follow is checked.
+//! cancels and another takes the freed key. In a second act, two share the key of a self-paced course. Every rule that
+//! this must follow is checked.
 
 mod aftermath;
 mod attempt;
@@ -9,6 +10,7 @@ mod race;
 mod records;
 mod report;
 mod scenario;
+mod self_paced;
 mod students;
 
 use std::io::{self, Write};
@@ -49,6 +51,8 @@ pub async fn play(
     writeln!(out, "{}\n", report::attempts(&scenario, &race))?;
 
     let aftermath = aftermath::run(&scenario, &race).await?;
+    progress.step("Two share a course");
+    let second_act = self_paced::run(&scenario).await?;
     progress.step("Waiting until the keys show who uses them");
     let databases = databases(stack).await?;
     let verified = verify::verify(&databases, &Drain::default()).await?;
@@ -64,8 +68,10 @@ pub async fn play(
     let tries = &story.aftermath.attempts;
     writeln!(out, "{}\n", report::attempts(&scenario, tries))?;
     writeln!(out, "The roster: {}", report::roster(&scenario, &story))?;
+    writeln!(out, "{}", report::self_paced(&second_act))?;
 
-    let verdicts = judge(&story);
+    let mut verdicts = judge(&story);
+    verdicts.extend(self_paced::judge(&second_act));
     writeln!(out, "The rules")?;
     writeln!(out, "{}", report::verdicts(&verdicts))?;
     write!(out, "{}", verified.for_people())?;

@@ -88,6 +88,7 @@ async fn access(
         let request = GetAccessRequest {
             student_id: student_id.to_owned(),
             class_id: scenario.class.class_id.clone(),
+            course_id: String::new(),
         };
         let access = scenario.platform.enrollments().get_access(request).await?;
         anyhow::Ok((student_id.to_owned(), access.into_inner()))

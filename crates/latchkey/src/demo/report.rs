@@ -13,6 +13,7 @@ use prost_types::Timestamp;
 use super::attempt::{Answer, Attempt, Spelling};
 use super::expectations::{Story, Verdict};
 use super::scenario::{Scenario, time};
+use super::self_paced::{Deed, SelfPaced};
 use super::students::{FORTY, Way};
 
 /// The widest a table gets where no terminal says otherwise, in columns.
@@ -128,6 +129,36 @@ pub(super) fn roster(scenario: &Scenario<'_>, story: &Story) -> String {
         ]);
     }
     format!("{}\n{}\n{}", counts(roster), finished(table), keys(story))
+}
+
+/// What the two did who share the key of a pool.
+pub(super) fn self_paced(act: &SelfPaced) -> String {
+    let mut table = table(["", "student", "what", "answer"]);
+    for (place, step) in act.steps.iter().enumerate() {
+        table.add_row([
+            (place + 1).to_string(),
+            FORTY[step.person].name(),
+            match step.deed {
+                Deed::Redeem => "redeems the key".to_owned(),
+                Deed::Cancel => "gives the course back".to_owned(),
+                Deed::Launch => "launches a lab".to_owned(),
+            },
+            match (&step.answer, step.deed) {
+                (Ok(assignment), Deed::Redeem) => {
+                    format!("until {}", day(assignment.expire_time.as_ref()))
+                }
+                (Ok(_), Deed::Cancel | Deed::Launch) => "done".to_owned(),
+                (Err(reason), _) => name(*reason).to_owned(),
+            },
+        ]);
+    }
+    format!(
+        "{}: two share the key {} of a pool, which can be redeemed until {}\n{}\n",
+        act.pool.course_name,
+        shortened(&act.key.masked),
+        day(act.pool.expire_time.as_ref()),
+        finished(table),
+    )
 }
 
 fn counts(roster: &GetRosterResponse) -> String {

@@ -55,7 +55,7 @@ impl Seen {
                 "keys has a true copy of every class",
             ),
             Comparison::Uses => (
-                "enrollment.enrollments",
+                "enrollment.uses",
                 "keys.marks",
                 "the marks in keys are the live uses in enrollment",
             ),
@@ -188,7 +188,7 @@ async fn uses(databases: &Databases) -> Result<Vec<Difference>> {
             content: vec![
                 ("student", found.mark.student_id.to_string()),
                 (
-                    "class",
+                    "class or pool",
                     found
                         .grant_id
                         .map_or_else(|| "none".to_owned(), |id| id.to_string()),
@@ -203,12 +203,12 @@ async fn uses(databases: &Databases) -> Result<Vec<Difference>> {
     let originals = enrollment::live_uses(&databases.enrollment).map(|found| {
         let found = found?;
         Ok(Item {
-            id: (found.enrollment_id, Some(found.key_id)),
+            id: (found.redemption_id, Some(found.key_id)),
             content: vec![
                 ("student", found.student_id.to_string()),
-                ("class", found.class_id.to_string()),
+                ("class or pool", found.opens_id.to_string()),
                 ("generation", found.generation.to_string()),
-                ("time", found.enrolled_at.to_rfc3339()),
+                ("time", found.redeemed_at.to_rfc3339()),
             ],
         })
     });

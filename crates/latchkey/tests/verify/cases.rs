@@ -27,7 +27,7 @@ const fn case(
 }
 
 /// What each service finds in its own schema.
-pub(crate) const OWN: [&[Case]; 6] = [&CODES, &KEYS, &POOLS, &ROWS, &BILLING, &TRAIL];
+pub(crate) const OWN: [&[Case]; 7] = [&CODES, &KEYS, &POOLS, &ROWS, &COURSES, &BILLING, &TRAIL];
 
 const CODES: [Case; 6] = [
     case(
@@ -294,6 +294,41 @@ const ROWS: [Case; 22] = [
         "there is one place up to which keys was told",
         None,
         "DELETE FROM enrollment.deliveries",
+    ),
+];
+
+const COURSES: [Case; 5] = [
+    case(
+        "enrollment.assignments",
+        "every assignment is of a student that exists, and the redemption with its id made it",
+        Some(74),
+        "UPDATE enrollment.redemptions SET generation = 2 WHERE redemption_id = pg_temp.id(74)",
+    ),
+    case(
+        "enrollment.assignments",
+        "the key of a pool is held by one assignment at most, and by none that is cancelled",
+        Some(74),
+        "DROP INDEX enrollment.assignments_key_slot;
+         UPDATE enrollment.assignments SET status = 'assigned', holds_key = true, cancelled_at = NULL, cancelled_by = NULL,
+             key_id = pg_temp.id(72) WHERE assignment_id = pg_temp.id(75)",
+    ),
+    case(
+        "enrollment.redemptions",
+        "a redemption that was not refused has its assignment: its own, or the one by which the student had used the key already",
+        Some(76),
+        "UPDATE enrollment.redemptions SET assignment_id = pg_temp.id(75) WHERE redemption_id = pg_temp.id(76)",
+    ),
+    case(
+        "enrollment.audit_events",
+        "each cancellation and each first launch of an assignment has exactly one event",
+        Some(74),
+        "DELETE FROM enrollment.audit_events WHERE event_id = pg_temp.id(222)",
+    ),
+    case(
+        "enrollment.audit_events",
+        "each cancellation and each first launch of an assignment has exactly one event",
+        Some(75),
+        "DELETE FROM enrollment.audit_events WHERE event_id = pg_temp.id(223)",
     ),
 ];
 

@@ -4,7 +4,8 @@
 -- 1 an organization, 2 one below it; 11 a class with students, 12 a cancelled one; 21 to 27 students; 31 to 33 enrollment
 -- keys (33 is revoked), 34 the event key with its second code; 41 to 46 enrollments and redemptions; 47 and 48 other
 -- redemptions; 51 an enrollment that was denied, 52 one that waits, 53 one that was brought back and gave its key up;
--- 61 and 62 closings of billing periods; 71 a pool with the keys 72 and 73.
+-- 61 and 62 closings of billing periods; 71 a pool with the keys 72 and 73; 74 an assignment by the first of them, 75 one by
+-- the other that was cancelled.
 
 INSERT INTO enrollment.organizations
     (organization_id, parent_id, ancestor_ids, display_name, request_id, request_fingerprint, version, copied_version)
@@ -67,6 +68,23 @@ FROM (VALUES
     (48, 'refused', 'KEY_REVOKED', 24, 33, 'enrollment', 1, NULL)
 ) AS redemptions (n, outcome, reason, student, key, kind, generation, enrollment);
 
+INSERT INTO enrollment.assignments
+    (assignment_id, pool_id, organization_id, student_id, course_id, course_name, status, key_id, generation, slot, holds_key,
+     assigned_at, expires_at, launched_at, cancelled_at, cancelled_by)
+SELECT pg_temp.id(n), pg_temp.id(71), pg_temp.id(1), pg_temp.id(student), 'course', 'Course', status, pg_temp.id(key), 1, 0,
+    status = 'assigned', '2040-01-01 00:00Z', '2040-01-02 00:00Z',
+    CASE WHEN status = 'assigned' THEN timestamptz '2040-01-01 01:00Z' END,
+    CASE WHEN status = 'cancelled' THEN timestamptz '2040-01-01 01:00Z' END, CASE WHEN status = 'cancelled' THEN 'student' END
+FROM (VALUES (74, 21, 72, 'assigned'), (75, 22, 73, 'cancelled')) AS assignments (n, student, key, status);
+
+INSERT INTO enrollment.redemptions
+    (redemption_id, registration, outcome, fingerprint, organization_id, student_id, key_id, key_kind, generation, pool_id,
+     assignment_id, caller, peer, request_id, decided_at)
+SELECT pg_temp.id(n), false, outcome, '', pg_temp.id(1), pg_temp.id(student), pg_temp.id(key), 'pool', 1, pg_temp.id(71),
+    pg_temp.id(assignment), 'platform', '', '', '2040-01-01 00:00Z'
+FROM (VALUES (74, 'assigned', 21, 72, 74), (75, 'assigned', 22, 73, 75), (76, 'already_in', 21, 72, 74))
+    AS redemptions (n, outcome, student, key, assignment);
+
 -- 61 closed the organization and the one below it while 43 and 46 were enrolled; 62 the day after.
 INSERT INTO enrollment.billing_closings
     (closing_id, request_id, request_fingerprint, organization_id, ends_at, closed_at, organization_count, charge_count, credit_count)
@@ -102,7 +120,7 @@ FROM (VALUES
     (212, 'enrollment', 'enroll', 44), (213, 'enrollment', 'cancel', 43), (214, 'enrollment', 'cancel', 46),
     (215, 'enrollment', 'enroll', 51), (216, 'enrollment', 'enroll', 52), (217, 'enrollment', 'change_status', 51),
     (218, 'enrollment', 'cancel', 53), (219, 'enrollment', 'change_status', 53), (220, 'student', 'create', 26),
-    (221, 'student', 'create', 27),
+    (221, 'student', 'create', 27), (222, 'assignment', 'launch', 74), (223, 'assignment', 'cancel', 75),
     (231, 'billing_period', 'close', 61), (232, 'billing_period', 'close', 62)
 ) AS events (n, type, action, resource);
 
@@ -143,7 +161,9 @@ FROM (VALUES (31, 1), (32, 1), (33, 1), (34, 1), (34, 2), (72, 1), (73, 1)) AS c
 
 INSERT INTO keys.marks (redemption_id, key_id, organization_id, student_id, generation, redeemed_at, released_at)
 SELECT enrollment_id, key_id, organization_id, student_id, generation, enrolled_at, key_released_at
-FROM enrollment.enrollments WHERE key_id IS NOT NULL;
+FROM enrollment.enrollments WHERE key_id IS NOT NULL
+UNION ALL
+SELECT assignment_id, key_id, organization_id, student_id, generation, assigned_at, cancelled_at FROM enrollment.assignments;
 
 INSERT INTO keys.requests
     (request_id, organization_id, grant_id, method, fingerprint, fingerprint_version, result, decided_at)

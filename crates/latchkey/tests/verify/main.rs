@@ -29,7 +29,7 @@ const ALL_TOLD: &str =
     "UPDATE enrollment.deliveries SET delivered_below = pg_snapshot_xmax(pg_current_snapshot())";
 
 /// An empty database, as the migrations leave it.
-const EMPTY: &str = "TRUNCATE enrollment.organizations, enrollment.classes, enrollment.students, enrollment.enrollments,
+const EMPTY: &str = "TRUNCATE enrollment.organizations, enrollment.classes, enrollment.students, enrollment.enrollments, enrollment.assignments,
         enrollment.redemptions, enrollment.requests, enrollment.billing_closings, enrollment.billing_periods,
         enrollment.billing_lines, enrollment.audit_events, enrollment.deliveries, enrollment.comparisons,
         keys.organizations, keys.grants, keys.pools, keys.training_keys, keys.codes, keys.marks, keys.requests, keys.batches, keys.audit_events;

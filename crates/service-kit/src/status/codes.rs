@@ -17,7 +17,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::OrganizationNotFound
         | ErrorReason::EnrollmentNotFound
         | ErrorReason::RedemptionNotFound
-        | ErrorReason::KeyPoolNotFound => Code::NotFound,
+        | ErrorReason::KeyPoolNotFound
+        | ErrorReason::AssignmentNotFound => Code::NotFound,
         ErrorReason::ClassCancelled
         | ErrorReason::ClassNotScheduled
         | ErrorReason::ClassStarted
@@ -31,6 +32,9 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::StudentBlocked
         | ErrorReason::StudentInactive
         | ErrorReason::StudentErased
+        | ErrorReason::WindowNotOpen
+        | ErrorReason::AssignmentLaunched
+        | ErrorReason::AssignmentCancelled
         | ErrorReason::StatusUnreachable
         | ErrorReason::StudentAlreadyIn
         | ErrorReason::OrganizationMismatch

@@ -1,9 +1,10 @@
 //! Who calls a method, and a request of it that changes something and may be repeated.
 
 use latchkey_proto::enrollment::v1::{
-    CancelEnrollmentRequest, ChangeEnrollmentStatusRequest, EnrollmentStatus,
+    CancelEnrollmentRequest, ChangeEnrollmentStatusRequest, EnrollmentStatus, RecordLaunchRequest,
     SetSelfRegistrationRequest, UpdateClassRequest, UpdateOrganizationRequest,
 };
+use latchkey_proto::keys::v1::UpdateKeyPoolRequest;
 use latchkey_service_kit::identity::Role;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
@@ -25,6 +26,7 @@ impl Scene<'_> {
             {
                 stack.operator()
             }
+            "AssignmentService" if method.name() == "RecordLaunch" => stack.platform(),
             "OrganizationService" => stack.operator(),
             "KeyUsageService" => stack.enrollment_service(),
             "RedemptionService" => stack.platform(),
@@ -60,6 +62,21 @@ impl Scene<'_> {
                 }
                 .encode_to_vec()
             }
+            "RecordLaunch" => {
+                let student = organization.student().await.student_id;
+                let assignment = organization.assign(&student, &self.pool_id).await;
+                RecordLaunchRequest {
+                    assignment_id: assignment.assignment_id,
+                }
+                .encode_to_vec()
+            }
+            "UpdateKeyPool" => UpdateKeyPoolRequest {
+                pool_id: self.pool_id.clone(),
+                update_mask: mask(&["name"]),
+                name: new_id(),
+                ..UpdateKeyPoolRequest::default()
+            }
+            .encode_to_vec(),
             "UpdateClass" => UpdateClassRequest {
                 class_id,
                 update_mask: mask(&["name"]),

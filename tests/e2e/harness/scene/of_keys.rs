@@ -91,6 +91,13 @@ impl Scene<'_> {
                 }
                 .encode_to_vec()
             }
+            "AddOwnPoolKeys" => keys::AddOwnPoolKeysRequest {
+                request_id: new_id(),
+                pool_id,
+                codes: vec![format!("own-{}", new_id())],
+                only_good: false,
+            }
+            .encode_to_vec(),
             "GeneratePoolKeys" => keys::GeneratePoolKeysRequest {
                 request_id: new_id(),
                 pool_id,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::errors::v1::{Warning as WarningMessage, WarningReason};
 use latchkey_proto::keys::v1 as proto;
 use prost_types::Timestamp;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::KeysError;
 use crate::domain::event_key::{EventKey, EventKeyChange};
 use crate::domain::grant::{Grant, GrantStatus};
-use crate::domain::key::{KeyCount, KeyKind, KeyUse, Mark, ResolvedKey};
+use crate::domain::key::{KeyCount, KeyKind, KeyUse, Mark, Opens, PoolTerms, ResolvedKey};
 use crate::domain::organization::Organization;
 use crate::domain::warning::Warning;
 
@@ -62,14 +62,11 @@ fn span(duration: Duration) -> prost_types::Duration {
     }
 }
 
-pub(super) fn resolved_key(key: &proto::ResolvedKey) -> Result<ResolvedKey, KeysError> {
+pub(super) fn resolved_key(key: proto::ResolvedKey) -> Result<ResolvedKey, KeysError> {
     const METHOD: &str = "ResolveCodes";
-    let kind = match key.kind() {
-        proto::KeyKind::Enrollment => KeyKind::Enrollment,
-        proto::KeyKind::Event => KeyKind::Event,
-        proto::KeyKind::Pool | proto::KeyKind::Unspecified => {
-            return Err(KeysError::senseless(METHOD, "kind"));
-        }
+    let of_class = |kind| {
+        let class_id = id(METHOD, "class_id", &key.class_id)?;
+        Ok::<_, KeysError>(Opens::Class { class_id, kind })
     };
     let live_use = match &key.r#use {
         Some(found) => Some(KeyUse {
@@ -80,13 +77,39 @@ pub(super) fn resolved_key(key: &proto::ResolvedKey) -> Result<ResolvedKey, Keys
     };
     Ok(ResolvedKey {
         key_id: id(METHOD, "key_id", &key.key_id)?,
-        kind,
         organization_id: id(METHOD, "organization_id", &key.organization_id)?,
-        class_id: id(METHOD, "class_id", &key.class_id)?,
         generation: key.generation,
         code_valid_until: optional_time(METHOD, "code_valid_until", key.code_valid_until.as_ref())?,
         revoked: key.revoked,
         live_use,
+        opens: match key.kind() {
+            proto::KeyKind::Enrollment => of_class(KeyKind::Enrollment)?,
+            proto::KeyKind::Event => of_class(KeyKind::Event)?,
+            proto::KeyKind::Pool => Opens::Pool(Box::new(pool_terms(key.pool)?)),
+            proto::KeyKind::Unspecified => return Err(KeysError::senseless(METHOD, "kind")),
+        },
+    })
+}
+
+fn pool_terms(pool: Option<proto::PoolTerms>) -> Result<PoolTerms, KeysError> {
+    const METHOD: &str = "ResolveCodes";
+    let senseless = |field| KeysError::senseless(METHOD, field);
+    let pool = pool.ok_or_else(|| senseless("pool"))?;
+    let at = |field, stamp: Option<Timestamp>| {
+        let stamp = stamp.ok_or_else(|| senseless(field))?;
+        time(METHOD, field, &stamp)
+    };
+    let span = pool.availability.unwrap_or_default();
+    let availability =
+        TimeDelta::try_seconds(span.seconds).filter(|span| *span > TimeDelta::zero());
+    Ok(PoolTerms {
+        pool_id: id(METHOD, "pool.pool_id", &pool.pool_id)?,
+        course_id: pool.course_id,
+        course_name: pool.course_name,
+        starts_at: at("pool.start_time", pool.start_time)?,
+        expires_at: at("pool.expire_time", pool.expire_time)?,
+        availability: availability.ok_or_else(|| senseless("pool.availability"))?,
+        open_to_descendants: pool.open_to_descendants,
     })
 }
 
@@ -250,17 +273,51 @@ mod tests {
             }),
             revoked: false,
             r#use: None,
+            pool: None,
         }
     }
 
     #[test]
     fn a_resolved_key_is_read_whole() {
-        let key = resolved_key(&resolved()).unwrap();
-        assert_eq!(
-            (key.kind, key.generation, key.live_use),
-            (KeyKind::Event, 2, None)
-        );
+        let key = resolved_key(resolved()).unwrap();
+        let opens = Opens::Class {
+            class_id: Uuid::from_u128(3),
+            kind: KeyKind::Event,
+        };
+        assert_eq!((key.opens, key.generation, key.live_use), (opens, 2, None));
         assert_eq!(key.code_valid_until, DateTime::from_timestamp(7, 5_000));
+    }
+
+    /// The key of a pool, open for an hour from the beginning of 1970 on.
+    fn of_pool() -> proto::ResolvedKey {
+        let at = |seconds| Some(Timestamp { seconds, nanos: 0 });
+        proto::ResolvedKey {
+            kind: proto::KeyKind::Pool.into(),
+            class_id: String::new(),
+            pool: Some(proto::PoolTerms {
+                pool_id: Uuid::from_u128(4).to_string(),
+                course_id: "linux-101".to_owned(),
+                course_name: "Linux".to_owned(),
+                start_time: at(0),
+                expire_time: at(3600),
+                availability: Some(prost_types::Duration {
+                    seconds: 60,
+                    nanos: 0,
+                }),
+                open_to_descendants: true,
+            }),
+            ..resolved()
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_pool_comes_with_its_terms() {
+        let Opens::Pool(terms) = resolved_key(of_pool()).unwrap().opens else {
+            panic!("it is of a pool");
+        };
+        assert_eq!(terms.pool_id, Uuid::from_u128(4));
+        assert_eq!(terms.availability, TimeDelta::minutes(1));
+        assert_eq!(terms.expires_at - terms.starts_at, TimeDelta::hours(1));
     }
 
     #[test]
@@ -272,8 +329,17 @@ mod tests {
             seconds: 0,
             nanos: -1,
         });
-        for (message, wanted) in [(no_kind, "kind"), (no_time, "code_valid_until")] {
-            let error = resolved_key(&message).unwrap_err();
+        let mut no_terms = of_pool();
+        no_terms.pool = None;
+        let mut no_span = of_pool();
+        no_span.pool.as_mut().unwrap().availability = None;
+        for (message, wanted) in [
+            (no_kind, "kind"),
+            (no_time, "code_valid_until"),
+            (no_terms, "pool"),
+            (no_span, "pool.availability"),
+        ] {
+            let error = resolved_key(message).unwrap_err();
             assert!(
                 matches!(error, KeysError::Senseless { field, .. } if field == wanted),
                 "{error}"

@@ -9,6 +9,7 @@ use super::{
     Admission, Applicant, Decision, Facts, Live, NewAccount, Recorded, Wish, decide,
     decide_before_key,
 };
+use crate::domain::assignment::CourseAssignment;
 use crate::domain::class::Class;
 use crate::domain::enrollment::Origin;
 use crate::domain::key::ResolvedKey;
@@ -65,6 +66,8 @@ pub struct Ledger {
     pub classes: HashMap<Uuid, Class>,
     /// Live enrollments, by class and student.
     pub live: HashMap<(Uuid, Uuid), Live>,
+    /// Live assignments, by key and student.
+    pub assigned: HashMap<(Uuid, Uuid), Uuid>,
     /// Class and student of removals by staff that still hold.
     pub blocked: HashSet<(Uuid, Uuid)>,
     /// Keys for a single student that are in use, by which enrollment.
@@ -114,7 +117,7 @@ impl Ledger {
     /// What the decision about `wish` rests on.
     pub fn facts(&self, wish: &Wish, within_reach: bool) -> Facts<'_> {
         let key = wish.key.as_ref();
-        let class = key.and_then(|key| self.classes.get(&key.class_id));
+        let class = key.and_then(|key| self.classes.get(&key.class_id()?));
         let student = match &wish.applicant {
             Applicant::Student(id) => Some(*id),
             Applicant::Newcomer { account, .. } => {
@@ -123,6 +126,7 @@ impl Ledger {
         };
         let place = class.map(|class| class.id).zip(student);
         let live = place.and_then(|place| self.live.get(&place).copied());
+        let use_of_key = key.map(|key| key.key_id).zip(student);
         let account = new_account(&wish.applicant);
         Facts {
             now: self.now,
@@ -134,6 +138,7 @@ impl Ledger {
             home: self.home(&wish.applicant),
             class,
             live,
+            assigned: use_of_key.and_then(|one| self.assigned.get(&one).copied()),
             blocked: place.is_some_and(|place| self.blocked.contains(&place)),
             key_in_use: key.is_some_and(|key| self.is_in_use(key, live)),
             email_taken: account.is_some_and(|(organization_id, account)| {
@@ -169,9 +174,19 @@ impl Ledger {
                 outcome,
             },
         );
-        if let Decision::Enroll(admission) = decision {
-            self.give(wish, admission);
+        match decision {
+            Decision::Enroll(admission) => self.give(wish, admission),
+            Decision::Assign(assignment) => self.assign(wish, assignment),
+            _ => {}
         }
+    }
+
+    fn assign(&mut self, wish: &Wish, assignment: &CourseAssignment) {
+        let place = (assignment.key_id, assignment.student_id);
+        self.assigned.insert(place, assignment.id);
+        self.known_uses.insert(assignment.id);
+        self.keys_in_use.insert(assignment.key_id, assignment.id);
+        self.register(wish);
     }
 
     fn give(&mut self, wish: &Wish, admission: &Admission) {
@@ -192,6 +207,11 @@ impl Ledger {
         if let (Some(_), Origin::Key { key_id, .. }) = (admission.slot, enrollment.origin) {
             self.keys_in_use.insert(key_id, enrollment.id);
         }
+        self.register(wish);
+    }
+
+    /// Notes the account that comes with what is granted.
+    fn register(&mut self, wish: &Wish) {
         if let Some((organization_id, account)) = new_account(&wish.applicant) {
             self.emails
                 .insert((organization_id, account.email_folded.clone()));

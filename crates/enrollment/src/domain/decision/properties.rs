@@ -105,13 +105,15 @@ fn number(id: Uuid, base: u128) -> u128 {
 fn resolved(model: &Model, key: u128) -> ResolvedKey {
     ResolvedKey {
         key_id: Uuid::from_u128(3_000 + key),
-        kind: if key == 0 {
-            KeyKind::Event
-        } else {
-            KeyKind::Enrollment
-        },
         organization_id: ORGANIZATION,
-        class_id: class().id,
+        opens: Opens::Class {
+            class_id: class().id,
+            kind: if key == 0 {
+                KeyKind::Event
+            } else {
+                KeyKind::Enrollment
+            },
+        },
         generation: 1,
         code_valid_until: None,
         revoked: model.revoked.contains(&key),
@@ -205,6 +207,11 @@ fn answer(id: u128, decision: &Decision, before: &HashMap<u128, Past>) -> Answer
         Decision::Refuse(Refusal::RequestIdReused { .. }) => Answer::Reused,
         Decision::Refuse(refusal) => Answer::No(refusal.reason()),
         Decision::HashFirst => panic!("there is no password"),
+        Decision::Assign(_)
+        | Decision::AlreadyAssigned(_)
+        | Decision::Repeat(Outcome::Assigned | Outcome::AlreadyAssigned { .. }) => {
+            panic!("there is no pool")
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The order of reasons, one by one, and what a batch's neighbours see of each other.
 
+mod courses;
+
 use chrono::TimeDelta;
 
 use super::*;
@@ -19,9 +21,11 @@ fn id(number: u128) -> Uuid {
 fn key(kind: KeyKind) -> ResolvedKey {
     ResolvedKey {
         key_id: KEY,
-        kind,
         organization_id: ORGANIZATION,
-        class_id: class().id,
+        opens: Opens::Class {
+            class_id: class().id,
+            kind,
+        },
         generation: 3,
         code_valid_until: None,
         revoked: false,
@@ -97,6 +101,8 @@ fn reason(decision: &Decision) -> &'static str {
         Decision::Repeat(_) => "repeat",
         Decision::Enroll(_) => "enroll",
         Decision::AlreadyIn(_) => "already in",
+        Decision::Assign(_) => "assign",
+        Decision::AlreadyAssigned(_) => "already assigned",
         Decision::HashFirst => "hash first",
         Decision::Refuse(refusal) => refusal.reason(),
     }

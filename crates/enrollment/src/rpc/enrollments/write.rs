@@ -4,11 +4,13 @@ use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::keys::v1 as keys;
 use latchkey_service_kit::etag;
 
-use crate::app::get_access::Access;
+use crate::app::get_access::{Access, CourseAccess};
 use crate::app::read_roster::{Roster, RosterEntry, StatusCount};
+use crate::domain::assignment;
 use crate::domain::class_access::Denial;
 use crate::domain::enrollment::{CancelledBy, Enrollment, Origin, Status};
 use crate::domain::key::KeyKind;
+use crate::rpc::assignments::course_assignment;
 use crate::rpc::messages::stamp;
 use crate::rpc::students::student;
 
@@ -114,5 +116,25 @@ pub(super) fn access(access: &Access) -> proto::GetAccessResponse {
         access_from: place.map(|place| stamp(place.from)),
         access_until: place.map(|place| stamp(place.until)),
         enrollment: place.map(|place| enrollment(&place.enrollment)),
+        course_assignment: None,
+    }
+}
+
+/// An access answer about a course.
+pub(super) fn course_access(access: CourseAccess) -> proto::GetAccessResponse {
+    let denial = match access.denial {
+        None => proto::AccessDenial::Unspecified,
+        Some(assignment::Denial::NotAssigned) => proto::AccessDenial::NotAssigned,
+        Some(assignment::Denial::Expired) => proto::AccessDenial::Expired,
+        Some(assignment::Denial::StudentInactive) => proto::AccessDenial::StudentInactive,
+    };
+    let assignment = access.assignment.map(course_assignment);
+    proto::GetAccessResponse {
+        allowed: access.denial.is_none(),
+        denial: denial.into(),
+        access_from: assignment.as_ref().and_then(|one| one.assign_time),
+        access_until: assignment.as_ref().and_then(|one| one.expire_time),
+        enrollment: None,
+        course_assignment: assignment,
     }
 }

@@ -39,7 +39,7 @@ fn every_refusal() -> Vec<Refusal> {
             maximum_students: 10,
         },
         Refusal::WindowClosed {
-            class_id: id,
+            of: Closed::Class(id),
             closed_at: time,
             time_zone: zone,
         },
@@ -76,6 +76,31 @@ fn every_refusal() -> Vec<Refusal> {
     .collect()
 }
 
+/// Those about pools and their assignments.
+fn of_courses() -> Vec<Refusal> {
+    let id = Uuid::from_u128(7);
+    let time: DateTime<Utc> = "2026-06-02T15:00:00Z".parse().unwrap();
+    vec![
+        Refusal::WindowNotOpen {
+            pool_id: id,
+            opens_at: time,
+        },
+        Refusal::WindowClosed {
+            of: Closed::Pool(id),
+            closed_at: time,
+            time_zone: Tz::UTC,
+        },
+        Refusal::WindowClosed {
+            of: Closed::Assignment(id),
+            closed_at: time,
+            time_zone: Tz::UTC,
+        },
+        Refusal::AssignmentNotFound { assignment_id: id },
+        Refusal::AssignmentLaunched { assignment_id: id },
+        Refusal::AssignmentCancelled { assignment_id: id },
+    ]
+}
+
 fn of_organizations(organization_id: Uuid, closed_until: DateTime<Utc>) -> [Refusal; 2] {
     [
         Refusal::SelfRegistrationDisabled { organization_id },
@@ -88,7 +113,7 @@ fn of_organizations(organization_id: Uuid, closed_until: DateTime<Utc>) -> [Refu
 
 #[test]
 fn every_refusal_has_its_reason_code_and_words() {
-    for refusal in every_refusal() {
+    for refusal in every_refusal().into_iter().chain(of_courses()) {
         let error = api_error(refusal.clone().into());
         assert_ne!(
             error.reason(),
@@ -109,7 +134,7 @@ fn every_refusal_has_its_reason_code_and_words() {
 fn a_closed_window_is_told_in_the_zone_of_the_class() {
     let closed_at = "2026-06-02T15:00:00Z".parse().unwrap();
     let refusal = Refusal::WindowClosed {
-        class_id: Uuid::from_u128(7),
+        of: Closed::Class(Uuid::from_u128(7)),
         closed_at,
         time_zone: Tz::Europe__Berlin,
     };

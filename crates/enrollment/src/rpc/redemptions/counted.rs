@@ -5,7 +5,7 @@ use latchkey_service_kit::status::name;
 use metrics::counter;
 
 use crate::app::Error;
-use crate::app::admission::Admitted;
+use crate::app::admission::{Admitted, Granted};
 use crate::rpc::errors;
 
 /// Counts an answer to a redemption or a registration. An outage, an overload and the like answer nothing, and are
@@ -13,7 +13,10 @@ use crate::rpc::errors;
 pub(super) fn count(result: &Result<Admitted, Error>) {
     let (outcome, reason, replayed) = match result {
         Ok(admitted) if admitted.already_in => ("already_in", "", admitted.replayed),
-        Ok(admitted) => ("enrolled", "", admitted.replayed),
+        Ok(admitted) => match admitted.granted {
+            Granted::Enrollment { .. } => ("enrolled", "", admitted.replayed),
+            Granted::Assignment(_) => ("assigned", "", admitted.replayed),
+        },
         Err(Error::Refused(refusal)) => {
             let reason = errors::reason(refusal);
             if reason == ErrorReason::ClassFull {

@@ -108,6 +108,7 @@ fn outcome(outcome: proto::RedemptionOutcome) -> Option<&'static str> {
     match outcome {
         proto::RedemptionOutcome::Unspecified => None,
         proto::RedemptionOutcome::Enrolled => Some("enrolled"),
+        proto::RedemptionOutcome::Assigned => Some("assigned"),
         proto::RedemptionOutcome::AlreadyIn => Some("already_in"),
         proto::RedemptionOutcome::Refused => Some("refused"),
     }
@@ -176,6 +177,7 @@ mod tests {
         let enrollment_id = Uuid::nil();
         for (asked, stored) in [
             (proto::RedemptionOutcome::Enrolled, Outcome::Enrolled),
+            (proto::RedemptionOutcome::Assigned, Outcome::Assigned),
             (
                 proto::RedemptionOutcome::AlreadyIn,
                 Outcome::AlreadyIn { enrollment_id },

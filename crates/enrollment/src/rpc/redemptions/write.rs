@@ -4,53 +4,106 @@ use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1 as keys;
 
-use crate::app::admission::Admitted;
-use crate::app::check_key::CheckedKey;
+use crate::app::admission::{Admitted, Granted};
+use crate::app::check_key::{CheckedKey, Opening};
 use crate::domain::class::Class;
 use crate::domain::key::KeyKind;
-use crate::domain::redemption::{Outcome, Redemption};
+use crate::domain::redemption::{Opened, Outcome, Redemption};
+use crate::rpc::assignments::course_assignment;
 use crate::rpc::enrollments::write::enrollment;
 use crate::rpc::errors;
 use crate::rpc::messages::{optional_id, stamp};
 use crate::rpc::students::student;
 
-pub(super) fn checked_key(checked: &CheckedKey) -> proto::CheckKeyResponse {
-    proto::CheckKeyResponse {
-        key_kind: kind(checked.kind).into(),
-        opened_class: Some(opened_class(&checked.class)),
+pub(super) fn checked_key(checked: CheckedKey) -> proto::CheckKeyResponse {
+    let mut answer = proto::CheckKeyResponse {
         redeemable_until: Some(stamp(checked.redeemable_until)),
         already_in: checked.already_in,
-        seats_left: checked.class.seats_left(),
+        ..proto::CheckKeyResponse::default()
+    };
+    match checked.opens {
+        Opening::Class { kind: of, class } => {
+            answer.set_key_kind(kind(of));
+            answer.seats_left = class.seats_left();
+            answer.opened_class = Some(opened_class(&class));
+        }
+        Opening::Course {
+            organization_id,
+            terms,
+            expires_at,
+        } => {
+            answer.set_key_kind(keys::KeyKind::Pool);
+            answer.opened_course = Some(proto::OpenedCourse {
+                pool_id: terms.pool_id.to_string(),
+                organization_id: organization_id.to_string(),
+                course_id: terms.course_id,
+                course_name: terms.course_name,
+                expire_time: Some(stamp(expires_at)),
+            });
+        }
     }
+    answer
 }
 
-pub(super) fn redeemed(admitted: &Admitted) -> proto::RedeemKeyResponse {
-    let outcome = if admitted.already_in {
-        proto::RedemptionOutcome::AlreadyIn
-    } else {
-        proto::RedemptionOutcome::Enrolled
+pub(super) fn redeemed(admitted: Admitted) -> proto::RedeemKeyResponse {
+    let outcome = match &admitted.granted {
+        _ if admitted.already_in => proto::RedemptionOutcome::AlreadyIn,
+        Granted::Enrollment { .. } => proto::RedemptionOutcome::Enrolled,
+        Granted::Assignment(_) => proto::RedemptionOutcome::Assigned,
     };
+    let granted = Grant::of(admitted.granted);
     proto::RedeemKeyResponse {
-        enrollment: Some(enrollment(&admitted.enrollment)),
-        opened_class: Some(opened_class(&admitted.class)),
+        enrollment: granted.enrollment,
+        opened_class: granted.opened_class,
+        course_assignment: granted.course_assignment,
         outcome: outcome.into(),
         replayed: admitted.replayed,
     }
 }
 
 pub(super) fn registered(admitted: Admitted) -> proto::RegisterWithKeyResponse {
+    let granted = Grant::of(admitted.granted);
     proto::RegisterWithKeyResponse {
         student: admitted.student.map(student),
-        enrollment: Some(enrollment(&admitted.enrollment)),
-        opened_class: Some(opened_class(&admitted.class)),
+        enrollment: granted.enrollment,
+        opened_class: granted.opened_class,
+        course_assignment: granted.course_assignment,
         replayed: admitted.replayed,
+    }
+}
+
+/// What was granted, as both answers carry it.
+#[derive(Default)]
+struct Grant {
+    enrollment: Option<proto::Enrollment>,
+    opened_class: Option<proto::OpenedClass>,
+    course_assignment: Option<proto::CourseAssignment>,
+}
+
+impl Grant {
+    fn of(granted: Granted) -> Self {
+        match granted {
+            Granted::Enrollment {
+                enrollment: one,
+                class,
+            } => Self {
+                enrollment: Some(enrollment(&one)),
+                opened_class: Some(opened_class(&class)),
+                ..Self::default()
+            },
+            Granted::Assignment(assignment) => Self {
+                course_assignment: Some(course_assignment(assignment)),
+                ..Self::default()
+            },
+        }
     }
 }
 
 pub(super) fn redemption(redemption: Redemption) -> proto::Redemption {
     let (outcome, reason) = match &redemption.outcome {
         Outcome::Enrolled => (proto::RedemptionOutcome::Enrolled, ErrorReason::Unspecified),
-        Outcome::AlreadyIn { .. } => (
+        Outcome::Assigned => (proto::RedemptionOutcome::Assigned, ErrorReason::Unspecified),
+        Outcome::AlreadyIn { .. } | Outcome::AlreadyAssigned { .. } => (
             proto::RedemptionOutcome::AlreadyIn,
             ErrorReason::Unspecified,
         ),
@@ -66,11 +119,16 @@ pub(super) fn redemption(redemption: Redemption) -> proto::Redemption {
         student_id: optional_id(redemption.student_id),
         key_id: optional_id(key.map(|key| key.key_id)),
         key_kind: key
-            .map_or(keys::KeyKind::Unspecified, |key| kind(key.kind))
+            .map_or(keys::KeyKind::Unspecified, |key| match key.opened {
+                Opened::Class { kind: of, .. } => kind(of),
+                Opened::Pool { .. } => keys::KeyKind::Pool,
+            })
             .into(),
         generation: key.map_or(0, |key| key.generation),
-        class_id: optional_id(key.map(|key| key.class_id)),
+        class_id: optional_id(key.and_then(|key| key.opened.class_id())),
+        pool_id: optional_id(key.and_then(|key| key.opened.pool_id())),
         enrollment_id: optional_id(redemption.enrollment_id()),
+        assignment_id: optional_id(redemption.assignment_id()),
         decide_time: Some(stamp(redemption.decided_at)),
         caller: redemption.caller,
     }

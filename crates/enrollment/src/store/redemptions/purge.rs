@@ -10,7 +10,7 @@ pub async fn delete(connection: &mut PgConnection, days: i32, limit: i64) -> sql
         DELETE FROM enrollment.redemptions
         WHERE redemption_id IN (
             SELECT r.redemption_id FROM enrollment.redemptions r
-            WHERE r.outcome <> 'enrolled' AND r.decided_at < clock_timestamp() - make_interval(days => $1)
+            WHERE r.outcome IN ('already_in', 'refused') AND r.decided_at < clock_timestamp() - make_interval(days => $1)
             ORDER BY r.decided_at LIMIT $2
         )
         "#,

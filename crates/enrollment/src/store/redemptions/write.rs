@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::domain::redemption::Redemption;
 use crate::domain::refusal::Refusal;
 
-/// A decision to be recorded. The facts of an enrollment are those of its redemption.
+/// A decision to be recorded, about a class or about no key. The facts of an enrollment are those of its redemption.
 #[derive(Debug, Clone)]
 pub struct NewRedemption {
     /// The decision.
@@ -143,9 +143,11 @@ impl<'r> Columns<'r> {
             columns.organization_ids.push(redemption.organization_id);
             columns.student_ids.push(redemption.student_id);
             columns.key_ids.push(key.map(|key| key.key_id));
-            columns.key_kinds.push(key.map(|key| key.kind.as_str()));
+            columns.key_kinds.push(key.map(|key| key.opened.key_kind()));
             columns.generations.push(key.map(|key| key.generation));
-            columns.class_ids.push(key.map(|key| key.class_id));
+            columns
+                .class_ids
+                .push(key.and_then(|key| key.opened.class_id()));
             columns.enrollment_ids.push(redemption.enrollment_id());
             columns.slots.push(*slot);
             columns.callers.push(&redemption.caller);

@@ -69,7 +69,7 @@ pub(super) async fn students(
         FROM (
             SELECT t.student_id, t.version, (
                 SELECT count(*) FROM enrollment.redemptions r
-                WHERE r.redemption_id = t.request_id AND r.registration AND r.outcome = 'enrolled'
+                WHERE r.redemption_id = t.request_id AND r.registration AND r.outcome IN ('enrolled', 'assigned')
                   AND r.student_id = t.student_id
             ) AS registered
             FROM enrollment.students t

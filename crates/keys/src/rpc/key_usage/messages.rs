@@ -11,7 +11,8 @@ use crate::app::resolve_codes::Resolved;
 use crate::domain::audit::Actor;
 use crate::domain::grant::{Grant, GrantKind, GrantStatus};
 use crate::domain::organization::Organization;
-use crate::rpc::convert::{key_use, kind, stamp};
+use crate::domain::pool::KeyPool;
+use crate::rpc::convert::{key_use, kind, span, stamp};
 
 /// The facts about a code.
 pub(super) fn resolved_key(found: Resolved) -> proto::ResolvedKey {
@@ -19,11 +20,27 @@ pub(super) fn resolved_key(found: Resolved) -> proto::ResolvedKey {
         key_id: found.key_id.to_string(),
         kind: kind(found.kind).into(),
         organization_id: found.organization_id.to_string(),
-        class_id: found.grant_id.to_string(),
+        class_id: match found.kind.opens() {
+            GrantKind::Class => found.grant_id.to_string(),
+            GrantKind::Pool => String::new(),
+        },
         generation: found.generation,
         code_valid_until: found.replaced_until.map(stamp),
         revoked: found.revoked,
         r#use: found.key_use.map(key_use),
+        pool: found.pool.map(pool_terms),
+    }
+}
+
+fn pool_terms(pool: KeyPool) -> proto::PoolTerms {
+    proto::PoolTerms {
+        pool_id: pool.pool_id.to_string(),
+        course_id: pool.settings.course_id,
+        course_name: pool.settings.course_name,
+        start_time: Some(stamp(pool.settings.starts_at)),
+        expire_time: Some(stamp(pool.settings.expires_at)),
+        availability: Some(span(pool.settings.availability)),
+        open_to_descendants: pool.settings.open_to_descendants,
     }
 }
 

@@ -1,0 +1,66 @@
+//! Cancelling an assignment.
+
+use latchkey_service_kit::database::begin;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Call, Error, Services};
+use crate::domain::assignment::{CourseAssignment, EndedBy, Status};
+use crate::domain::audit::{Action, Deed};
+use crate::domain::refusal::Refusal;
+use crate::store;
+
+/// Cancels an assignment, and frees its key for another student: for 24 hours, as long as nothing was launched. Cancelling
+/// again changes nothing.
+pub async fn cancel_assignment(
+    services: &Services,
+    call: &Call,
+    id: Uuid,
+    reason: &str,
+) -> Result<CourseAssignment, Error> {
+    let missing = Refusal::AssignmentNotFound { assignment_id: id };
+    let mut transaction = begin(&services.pool).await?;
+    store::assignments::find_placed(&mut transaction, id)
+        .await?
+        .filter(|assignment| call.reaches(&assignment.scope()))
+        .ok_or(missing.clone())?;
+    let now = store::assignments::lock(&mut transaction, id).await?;
+    let found = store::assignments::find(&mut *transaction, id).await?;
+    let (assignment, now) = found.zip(now).ok_or(missing)?;
+    if !assignment.is_live() {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+        transaction.commit().await?;
+        return Ok(assignment);
+    }
+    assignment.judge_cancellation(now)?;
+    let by = if call.scope.student == Some(assignment.student_id) {
+        EndedBy::Student
+    } else {
+        EndedBy::Staff
+    };
+    store::assignments::cancel(&mut transaction, id, by, now).await?;
+    let deeds = [(services.ids.new_id(), deed(&assignment, by, reason))];
+    store::audit::insert(&mut transaction, call.author(), &deeds).await?;
+    transaction.commit().await?;
+    services.wake.ring();
+    Ok(CourseAssignment {
+        status: Status::Cancelled { at: now, by },
+        ..assignment
+    })
+}
+
+fn deed(assignment: &CourseAssignment, by: EndedBy, reason: &str) -> Deed {
+    Deed {
+        action: Action::CancelAssignment,
+        organization_id: assignment.organization_id,
+        resource_id: assignment.id,
+        student_id: Some(assignment.student_id),
+        details: json!({
+            "pool_id": assignment.pool_id,
+            "cancelled_by": by.as_str(),
+            "key_id": assignment.key_id,
+            "reason": reason,
+        }),
+    }
+}

@@ -1,0 +1,52 @@
+//! Noting that a student launched something of a course.
+
+use latchkey_service_kit::database::begin;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Call, Error, Services};
+use crate::domain::assignment::CourseAssignment;
+use crate::domain::audit::{Action, Deed};
+use crate::domain::refusal::Refusal;
+use crate::store;
+
+/// Notes that something of an assignment was launched: from then on it cannot be cancelled. Again, it changes nothing.
+pub async fn record_launch(
+    services: &Services,
+    call: &Call,
+    id: Uuid,
+) -> Result<CourseAssignment, Error> {
+    let missing = Refusal::AssignmentNotFound { assignment_id: id };
+    let mut transaction = begin(&services.pool).await?;
+    store::assignments::find_placed(&mut transaction, id)
+        .await?
+        .filter(|assignment| call.reaches(&assignment.scope()))
+        .ok_or(missing.clone())?;
+    let now = store::assignments::lock(&mut transaction, id).await?;
+    let found = store::assignments::find(&mut *transaction, id).await?;
+    let (assignment, now) = found.zip(now).ok_or(missing)?;
+    if !assignment.is_live() {
+        return Err(Refusal::AssignmentCancelled { assignment_id: id }.into());
+    }
+    if assignment.launched_at.is_some() {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+        transaction.commit().await?;
+        return Ok(assignment);
+    }
+    store::assignments::launch(&mut transaction, id, now).await?;
+    let deed = Deed {
+        action: Action::LaunchAssignment,
+        organization_id: assignment.organization_id,
+        resource_id: id,
+        student_id: Some(assignment.student_id),
+        details: json!({ "pool_id": assignment.pool_id, "course_id": assignment.course_id }),
+    };
+    let deeds = [(services.ids.new_id(), deed)];
+    store::audit::insert(&mut transaction, call.author(), &deeds).await?;
+    transaction.commit().await?;
+    Ok(CourseAssignment {
+        launched_at: Some(now),
+        ..assignment
+    })
+}

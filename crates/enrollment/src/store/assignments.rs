@@ -1,0 +1,234 @@
+//! `enrollment.assignments`: which student takes which course at their own pace.
+
+mod facts;
+pub mod listing;
+pub mod write;
+
+use chrono::{DateTime, Utc};
+use latchkey_service_kit::access::ResourceScope;
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use super::BadRow;
+use crate::domain::assignment::{CourseAssignment, EndedBy, Status};
+
+pub(super) use facts::read_facts;
+
+const TABLE: &str = "enrollment.assignments";
+
+pub(super) struct AssignmentRow {
+    pub(super) assignment_id: Uuid,
+    pub(super) pool_id: Uuid,
+    pub(super) organization_id: Uuid,
+    pub(super) student_id: Uuid,
+    pub(super) course_id: String,
+    pub(super) course_name: String,
+    pub(super) key_id: Uuid,
+    pub(super) generation: i32,
+    pub(super) status: String,
+    pub(super) assigned_at: DateTime<Utc>,
+    pub(super) expires_at: DateTime<Utc>,
+    pub(super) launched_at: Option<DateTime<Utc>>,
+    pub(super) cancelled_at: Option<DateTime<Utc>>,
+    pub(super) cancelled_by: Option<String>,
+}
+
+impl TryFrom<AssignmentRow> for CourseAssignment {
+    type Error = BadRow;
+
+    fn try_from(row: AssignmentRow) -> Result<Self, BadRow> {
+        let bad = |column, value: Option<&str>| {
+            BadRow::new(TABLE, column, row.assignment_id, value.unwrap_or("nothing"))
+        };
+        let by = row.cancelled_by.as_deref();
+        let status = match (row.status.as_str(), row.cancelled_at) {
+            ("assigned", None) => Status::Assigned,
+            ("cancelled", Some(at)) => Status::Cancelled {
+                at,
+                by: by
+                    .and_then(EndedBy::parse)
+                    .ok_or_else(|| bad("cancelled_by", by))?,
+            },
+            (other, _) => return Err(bad("status", Some(other))),
+        };
+        Ok(Self {
+            id: row.assignment_id,
+            pool_id: row.pool_id,
+            organization_id: row.organization_id,
+            student_id: row.student_id,
+            course_id: row.course_id,
+            course_name: row.course_name,
+            key_id: row.key_id,
+            generation: row.generation,
+            status,
+            assigned_at: row.assigned_at,
+            expires_at: row.expires_at,
+            launched_at: row.launched_at,
+        })
+    }
+}
+
+/// Assignments, by what follows `SELECT ... FROM enrollment.assignments a`.
+macro_rules! assignments {
+    ($after:expr $(, $parameter:expr)* $(,)?) => {
+        sqlx::query_as!(
+            crate::store::assignments::AssignmentRow,
+            "SELECT a.assignment_id, a.pool_id, a.organization_id, a.student_id, a.course_id, a.course_name, a.key_id, \
+             a.generation, a.status, a.assigned_at, a.expires_at, a.launched_at, a.cancelled_at, a.cancelled_by \
+             FROM enrollment.assignments a " + $after
+            $(, $parameter)*
+        )
+    };
+}
+use assignments;
+
+fn all(rows: Vec<AssignmentRow>) -> sqlx::Result<Vec<CourseAssignment>> {
+    rows.into_iter()
+        .map(|row| Ok(CourseAssignment::try_from(row)?))
+        .collect()
+}
+
+/// An assignment, and what says whom it exists for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedAssignment {
+    /// The assignment.
+    pub assignment: CourseAssignment,
+    /// The organizations above that of the pool, nearest first.
+    pub ancestors: Vec<Uuid>,
+}
+
+impl PlacedAssignment {
+    /// Where it stands.
+    pub fn scope(&self) -> ResourceScope<'_> {
+        ResourceScope {
+            organization: self.assignment.organization_id,
+            ancestors: &self.ancestors,
+            instructors: &[],
+            students: std::slice::from_ref(&self.assignment.student_id),
+        }
+    }
+}
+
+/// The assignment `id`.
+pub async fn find(
+    executor: impl PgExecutor<'_>,
+    id: Uuid,
+) -> sqlx::Result<Option<CourseAssignment>> {
+    let row = assignments!("WHERE a.assignment_id = $1", id)
+        .fetch_optional(executor)
+        .await?;
+    Ok(row.map(CourseAssignment::try_from).transpose()?)
+}
+
+/// Those of the assignments `ids` that exist.
+pub async fn find_all(
+    executor: impl PgExecutor<'_>,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<CourseAssignment>> {
+    let rows = assignments!("WHERE a.assignment_id = ANY ($1)", ids)
+        .fetch_all(executor)
+        .await?;
+    all(rows)
+}
+
+/// The assignment `id` with what says whom it exists for.
+pub async fn find_placed(
+    connection: &mut PgConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<PlacedAssignment>> {
+    let ancestors = sqlx::query_scalar!(
+        r#"
+        SELECT o.ancestor_ids
+        FROM enrollment.assignments a
+        JOIN enrollment.organizations o ON o.organization_id = a.organization_id
+        WHERE a.assignment_id = $1
+        "#,
+        id,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let assignment = find(connection, id).await?;
+    Ok(assignment
+        .zip(ancestors)
+        .map(|(assignment, ancestors)| PlacedAssignment {
+            assignment,
+            ancestors,
+        }))
+}
+
+/// Of the assignments of the course `course_id` that `student` has: the one that is open longest; and the time.
+pub async fn find_longest(
+    connection: &mut PgConnection,
+    student: Uuid,
+    course_id: &str,
+) -> sqlx::Result<(Option<CourseAssignment>, DateTime<Utc>)> {
+    let row = assignments!(
+        "WHERE a.student_id = $1 AND a.course_id = $2 AND a.status <> 'cancelled'
+         ORDER BY a.expires_at DESC, a.assignment_id LIMIT 1",
+        student,
+        course_id,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let now = clock(connection).await?;
+    Ok((row.map(CourseAssignment::try_from).transpose()?, now))
+}
+
+async fn clock(connection: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
+        .fetch_one(connection)
+        .await
+}
+
+/// Locks the assignment `id` against every other change. The time, read after that; `None` if there is none.
+pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<DateTime<Utc>>> {
+    let locked = sqlx::query!(
+        "SELECT FROM enrollment.assignments WHERE assignment_id = $1 FOR NO KEY UPDATE",
+        id
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if locked.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(clock(connection).await?))
+}
+
+/// Cancels a live assignment, which is locked, and gives up its key for good.
+pub async fn cancel(
+    connection: &mut PgConnection,
+    id: Uuid,
+    by: EndedBy,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        UPDATE enrollment.assignments
+        SET status = 'cancelled', cancelled_at = $2, cancelled_by = $3, holds_key = false,
+            changed_xid = pg_current_xact_id()
+        WHERE assignment_id = $1
+        "#,
+        id,
+        now,
+        by.as_str(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Notes that something of a live assignment, which is locked, was launched for the first time.
+pub async fn launch(
+    connection: &mut PgConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE enrollment.assignments SET launched_at = $2 WHERE assignment_id = $1",
+        id,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
