@@ -3,16 +3,21 @@
 
 mod plans;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{
     DeactivateStudentRequest, EraseStudentRequest, ListEnrollmentsRequest, ListStudentsRequest,
     StudentState, UpdateStudentRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
+use latchkey_proto::keys::v1::{ListTrainingKeysRequest, RevealedCode};
 
 use crate::harness::time::read;
 use crate::harness::world::{come_in, mask};
-use crate::harness::{Caller, ClassDraft, Organization, Stack, at, new_id, now, refused};
+use crate::harness::{
+    Caller, ClassDraft, Organization, Stack, at, invariants, new_id, now, refused,
+};
 
 /// A new student of these names; the id.
 async fn student(
@@ -382,5 +387,65 @@ async fn enrollments_are_found_by_the_beginning_of_a_students_name_or_address() 
         listed(&instructor, in_class(by_name("smilla"))).await,
         those([&of_eve])
     );
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn keys_are_found_by_when_they_were_generated_and_since_when_they_are_used() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let (class, early) = organization.keyed_class(ClassDraft::new(), 2).await;
+    let between = now();
+    let late = organization.generate(&class.class_id, 2).await;
+    let students = organization.students(2).await;
+    come_in(&stack, &students[0], &late[0].code).await;
+    let used = now();
+    come_in(&stack, &students[1], &early[0].code).await;
+    invariants::hold(&stack).await;
+
+    let admin = organization.admin();
+    let of_class = ListTrainingKeysRequest {
+        class_id: class.class_id.clone(),
+        ..ListTrainingKeysRequest::default()
+    };
+    let found = async |request: ListTrainingKeysRequest| {
+        let answer = admin.training_keys().list_training_keys(request).await;
+        let keys = answer.expect("keys").into_inner().keys;
+        keys.into_iter()
+            .map(|key| key.key_id)
+            .collect::<BTreeSet<String>>()
+    };
+    let ids = |keys: &[RevealedCode]| -> BTreeSet<String> {
+        keys.iter().map(|key| key.key_id.clone()).collect()
+    };
+    let generated =
+        |from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>| ListTrainingKeysRequest {
+            create_from: from.and_then(at),
+            create_until: until.and_then(at),
+            ..of_class.clone()
+        };
+    assert_eq!(found(generated(Some(between), None)).await, ids(&late));
+    assert_eq!(found(generated(None, Some(between))).await, ids(&early));
+    assert!(found(generated(Some(used), None)).await.is_empty());
+    let redeemed =
+        |from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>| ListTrainingKeysRequest {
+            redeem_from: from.and_then(at),
+            redeem_until: until.and_then(at),
+            ..of_class.clone()
+        };
+    assert_eq!(found(redeemed(Some(used), None)).await, ids(&early[..1]));
+    assert_eq!(found(redeemed(None, Some(used))).await, ids(&late[..1]));
+    assert_eq!(
+        found(redeemed(Some(between), Some(used))).await,
+        ids(&late[..1])
+    );
+    // Without one of these, all keys of an organization would have to be looked at.
+    let everywhere = ListTrainingKeysRequest {
+        class_id: String::new(),
+        organization_id: organization.id.clone(),
+        ..redeemed(Some(used), None)
+    };
+    let answer = admin.training_keys().list_training_keys(everywhere).await;
+    refused(answer, ErrorReason::FieldInvalid);
     stack.finish().await;
 }

@@ -6,7 +6,7 @@ use super::{App, Call, Error};
 use crate::domain::key::TrainingKey;
 use crate::store::{listing, organizations};
 
-pub use crate::store::listing::Filter;
+pub use crate::store::listing::{Filter, Times};
 
 /// Which keys to list.
 #[derive(Debug, Clone)]

@@ -42,6 +42,7 @@ pub(super) fn wish(request: &proto::ExportTrainingKeysRequest) -> Result<ExportK
         batch_id: violations.optional_uuid("batch_id", &request.batch_id),
         kind: kind_filter(request.kind()),
         state: state_filter(request.state()),
+        ..Filter::default()
     };
     let reason = violations.line("reason", &request.reason).to_owned();
     violations.check(

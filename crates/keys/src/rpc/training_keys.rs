@@ -17,7 +17,7 @@ use crate::app::export_keys::export_keys;
 use crate::app::generate_keys::generate_keys;
 use crate::app::get_event_key::get_event_key;
 use crate::app::get_key::get_key;
-use crate::app::list_keys::{Filter, ListKeys, list_keys};
+use crate::app::list_keys::{Filter, ListKeys, Times, list_keys};
 use crate::app::look_up_key::look_up_key;
 use crate::app::reveal_event_key::reveal_event_key;
 use crate::app::reveal_keys::{RevealedCode, reveal_keys};
@@ -78,7 +78,16 @@ impl TrainingKeyService for TrainingKeys {
             batch_id: violations.optional_uuid("batch_id", &request.batch_id),
             kind: kind_filter(request.kind()),
             state: state_filter(request.state()),
+            generated: Times {
+                from: violations.optional_timestamp("create_from", request.create_from.as_ref()),
+                until: violations.optional_timestamp("create_until", request.create_until.as_ref()),
+            },
+            redeemed: Times {
+                from: violations.optional_timestamp("redeem_from", request.redeem_from.as_ref()),
+                until: violations.optional_timestamp("redeem_until", request.redeem_until.as_ref()),
+            },
         };
+        few_enough(&filter, &mut violations);
         let filters = format!("{organization_id:?} {filter:?}");
         let query = ["ListTrainingKeys", filters.as_str()];
         let page: PageRequest<Uuid> = PageRequest::read(
@@ -230,6 +239,18 @@ impl TrainingKeyService for TrainingKeys {
         Ok(Response::new(proto::RevealEventKeyResponse {
             code: Some(revealed(&code)),
         }))
+    }
+}
+
+/// Nobody reads all keys of an organization for those that were redeemed at some time.
+fn few_enough(filter: &Filter, violations: &mut Violations) {
+    let few = filter.grant.is_some() || filter.batch_id.is_some() || filter.student_id.is_some();
+    for (field, time) in [
+        ("redeem_from", filter.redeemed.from),
+        ("redeem_until", filter.redeemed.until),
+    ] {
+        let only = "goes with one of class_id, pool_id, batch_id and student_id";
+        violations.check(field, few || time.is_none(), only);
     }
 }
 

@@ -4,6 +4,8 @@
 //! would scan for all of them. All filters stand in each statement; the way in repeats one of them in a form that an
 //! index serves.
 
+use chrono::{DateTime, TimeDelta, Utc};
+use latchkey_service_kit::ids::least_at;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -27,12 +29,50 @@ pub struct Filter {
     pub kind: Option<KeyKind>,
     /// Only keys in this state, by the database's clock.
     pub state: Option<KeyState>,
+    /// Only keys generated within these times.
+    pub generated: Times,
+    /// Only keys in use since within these times; no event keys.
+    pub redeemed: Times,
+}
+
+/// From one instant on, before another; either may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// The first instant.
+    pub from: Option<DateTime<Utc>>,
+    /// The first one after them.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl Times {
+    /// Whether all times are meant.
+    pub fn is_all(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// How far the clocks of the services, which stamp ids, and of the database may be apart.
+const CLOCKS_APART: TimeDelta = TimeDelta::hours(1);
+
+/// The ids among which a page is found: from the first on, below the second. A stretch of time is one of ids, so that it
+/// ends the walk along any index.
+fn stretch(generated: Times, after: Option<Uuid>) -> (Uuid, Uuid) {
+    let least = |time: Option<DateTime<Utc>>, margin| {
+        let near = time.and_then(|time| time.checked_add_signed(margin));
+        near.map(least_at)
+    };
+    let below = after.unwrap_or(Uuid::max());
+    let until = least(generated.until, CLOCKS_APART);
+    (
+        least(generated.from, -CLOCKS_APART).unwrap_or(Uuid::nil()),
+        until.map_or(below, |until| below.min(until)),
+    )
 }
 
 /// The rows of one page. `$before` and `$after` stand around the statement that selects the ids, `$from` and `$where` are
 /// its way into the table.
 macro_rules! listed {
-    ($pool:expr, $filter:expr, $after_id:expr, $limit:expr, $before:literal, $from:literal, $where:literal, $after:literal) => {
+    ($pool:expr, $filter:expr, $ids:expr, $limit:expr, $before:literal, $from:literal, $where:literal, $after:literal) => {
         key_views!(
             [
                 $before
@@ -44,7 +84,13 @@ macro_rules! listed {
                 $where
                 r#" AND g.status <> 'creating'
                   AND k.organization_id = ANY ($1::uuid[])
-                  AND k.key_id < $2
+                  AND k.key_id < $2 AND k.key_id >= $10
+                  AND ($11::timestamptz IS NULL OR k.created_at >= $11)
+                  AND ($12::timestamptz IS NULL OR k.created_at < $12)
+                  AND (($13::timestamptz IS NULL AND $14::timestamptz IS NULL) OR EXISTS (
+                        SELECT FROM keys.marks m
+                        WHERE m.key_id = k.key_id AND m.released_at IS NULL AND k.kind <> 'event'
+                          AND ($13 IS NULL OR m.redeemed_at >= $13) AND ($14 IS NULL OR m.redeemed_at < $14)))
                   AND ($4::text IS NULL OR k.kind = $4)
                   AND ($5::text IS NULL OR $5 = keys.key_state(
                         k.kind, EXISTS (SELECT FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
@@ -59,7 +105,7 @@ macro_rules! listed {
                 $after
             ],
             &$filter.organization_ids,
-            $after_id,
+            $ids.1,
             $limit,
             $filter.kind.map(KeyKind::as_text) as _,
             $filter.state.map(KeyState::as_text) as _,
@@ -67,6 +113,11 @@ macro_rules! listed {
             $filter.batch_id as _,
             $filter.student_id as _,
             $filter.grant.map(|(kind, _)| kind.as_text()) as _,
+            $ids.0,
+            $filter.generated.from as _,
+            $filter.generated.until as _,
+            $filter.redeemed.from as _,
+            $filter.redeemed.until as _,
         )
         .fetch_all($pool)
         .await?
@@ -80,10 +131,10 @@ pub async fn page(
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<TrainingKey>, StoreError> {
-    let after = after.unwrap_or(Uuid::max());
+    let ids = stretch(filter.generated, after);
     let rows: Vec<KeyViewRow> = if filter.student_id.is_some() {
         listed!(
-            pool, filter, after, limit,
+            pool, filter, ids, limit,
             "",
             "(SELECT DISTINCT n.key_id FROM keys.marks n WHERE n.student_id = $8 AND n.released_at IS NULL) s
              JOIN keys.training_keys k ON k.key_id = s.key_id",
@@ -94,7 +145,7 @@ pub async fn page(
         listed!(
             pool,
             filter,
-            after,
+            ids,
             limit,
             "",
             "keys.training_keys k",
@@ -105,7 +156,7 @@ pub async fn page(
         listed!(
             pool,
             filter,
-            after,
+            ids,
             limit,
             "",
             "keys.training_keys k",
@@ -117,7 +168,7 @@ pub async fn page(
         listed!(
             pool,
             filter,
-            after,
+            ids,
             limit,
             "SELECT w.key_id FROM unnest($1::uuid[]) AS r (organization_id) CROSS JOIN LATERAL (",
             "keys.training_keys k",
@@ -126,4 +177,25 @@ pub async fn page(
         )
     };
     rows.into_iter().map(TrainingKey::try_from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_of_time_holds_every_id_that_can_belong_to_it() {
+        let time = |seconds| DateTime::from_timestamp(seconds, 0);
+        let id = |seconds| least_at(time(seconds).unwrap());
+        let generated = Times {
+            from: time(1_700_000_000),
+            until: time(1_700_086_400),
+        };
+        let (from, below) = stretch(generated, None);
+        assert!(from <= id(1_700_000_000 - 3_600) && id(1_700_086_400 + 3_599) < below);
+        assert!(id(1_700_000_000 - 3_601) < from && below <= id(1_700_086_400 + 3_600));
+        let last = id(1_700_010_000);
+        assert_eq!(stretch(generated, Some(last)), (from, last));
+        assert_eq!(stretch(Times::default(), None), (Uuid::nil(), Uuid::max()));
+    }
 }
