@@ -10,6 +10,7 @@ use super::intake::Recalled;
 use super::{Call, Error};
 use crate::domain::decision::{Applicant, Wish};
 use crate::domain::fingerprint::Fingerprint;
+use crate::domain::key::ResolvedKey;
 
 /// Asked to hash no password, and hashing one first all the same.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,7 @@ pub async fn redeem(
         call: call.clone(),
         registration: None,
     };
+    let key = desk.ask(code, call.deadline);
     let organization = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => return Ok((*answer)?),
         Recalled::Open(organization) => organization,
@@ -47,20 +49,17 @@ pub async fn redeem(
     let applicant = item.wish.applicant.clone();
     let method = of_redemption("RedeemKey");
     let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
-    let decided = decide(desk, call, item, code).await;
+    let decided = decide(desk, item, key).await;
     guess.settle(&decided);
     decided
 }
 
 async fn decide(
     desk: &Desk,
-    call: &Call,
     mut item: Item,
-    code: Result<CanonicalCode, Malformed>,
+    key: impl Future<Output = Result<Option<ResolvedKey>, Error>>,
 ) -> Result<Admitted, Error> {
-    if let Ok(code) = code {
-        item.wish.key = desk.resolve(code, call.deadline).await?;
-    }
+    item.wish.key = key.await?;
     match desk.decide(item).await? {
         Some(answer) => Ok(answer?),
         None => Err(Error::internal(NothingToHash)),

@@ -1,7 +1,7 @@
 //! Registering somebody with a code: account and enrollment appear together, or neither does.
 
 use chrono::DateTime;
-use latchkey_code::{CanonicalCode, Malformed, parse};
+use latchkey_code::parse;
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use super::redeem::{NothingToHash, with_code};
 use super::{Call, Error};
 use crate::domain::decision::{Applicant, Decision, NewAccount, Wish};
 use crate::domain::email::EmailAddress;
+use crate::domain::key::ResolvedKey;
 use crate::domain::redemption::registered_student_id;
 use crate::domain::student::Student;
 
@@ -59,6 +60,7 @@ pub async fn register(
         Credential::ExternalIdentity(_) => None,
     };
     let item = item(call, newcomer, fingerprint, code.is_ok());
+    let key = desk.ask(code, call.deadline);
     let organization = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => return Ok((*answer)?),
         Recalled::Open(organization) => organization,
@@ -66,21 +68,18 @@ pub async fn register(
     let applicant = item.wish.applicant.clone();
     let method = of_redemption("RegisterWithKey");
     let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
-    let decided = decide(desk, call, item, code, password).await;
+    let decided = decide(desk, item, key, password).await;
     guess.settle(&decided);
     decided
 }
 
 async fn decide(
     desk: &Desk,
-    call: &Call,
     mut item: Item,
-    code: Result<CanonicalCode, Malformed>,
+    key: impl Future<Output = Result<Option<ResolvedKey>, Error>>,
     mut password: Option<SecretString>,
 ) -> Result<Admitted, Error> {
-    if let Ok(code) = code {
-        item.wish.key = desk.resolve(code, call.deadline).await?;
-    }
+    item.wish.key = key.await?;
     if password.is_some() && desk.judge(item.clone()).await?.decision == Decision::HashFirst {
         hash(desk, &mut item, password.take()).await?;
     }
