@@ -13,6 +13,7 @@ mod cancelling;
 mod chaos;
 mod classes;
 mod comparisons;
+mod connections;
 mod crash_points;
 mod crashes;
 mod deliveries;

@@ -298,10 +298,7 @@ where
     I: Send + Sync + 'static,
     O: Send + 'static,
 {
-    batcher
-        .submit(item, Some(deadline))
-        .await
-        .map_err(error)
+    batcher.submit(item, Some(deadline)).await.map_err(error)
 }
 
 fn error(error: SubmitError<Error>) -> Error {
