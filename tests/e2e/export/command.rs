@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::harness::cluster::executable;
 use crate::harness::world::come_in;
-use crate::harness::{ClassDraft, Organization, Stack, eventually};
+use crate::harness::{ClassDraft, Organization, PoolDraft, Stack, eventually};
 
 use super::trail;
 
@@ -111,6 +111,33 @@ async fn the_command_joins_names_and_writes_for_its_owner_alone() {
     assert!(events[0].details_json.contains("printing"));
 
     what_fails_leaves_what_was_there(&organization, &class.class_id, directory.path()).await;
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn the_keys_of_a_pool_are_written_like_those_of_a_class() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let pool = organization.pool(PoolDraft::new()).await;
+    let keys = organization.pool_keys(&pool.pool_id, 2).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("keys.csv");
+    let output = path.to_str().expect("text");
+    let wish = ["--format", "csv", "--output", output];
+    let done = run(
+        &organization,
+        &[&["--pool", pool.pool_id.as_str()], &wish[..]].concat(),
+    )
+    .await;
+    assert!(done.status.success(), "{}", said(&done));
+    let rows = table(&path);
+    assert_eq!(rows.len(), 3);
+    for row in &rows[1..] {
+        assert!(keys.iter().any(|key| key.code == row[0]), "{row:?}");
+        assert_eq!((&row[1], &row[7]), (&"pool".to_owned(), &pool.pool_id));
+    }
+    let neither = run(&organization, &wish).await;
+    assert_eq!(neither.status.code(), Some(2), "{}", said(&neither));
     stack.finish().await;
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Keys {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Write the keys of a class, with their codes and the names of who uses them, into a file.
+    /// Write the keys of a class or pool, with their codes and the names of who uses them, into a file.
     ///
     /// The file is readable by its owner only, and there only if it is whole. It is as secret as the codes are. The audit
     /// trail tells who exported what, and why.
@@ -43,8 +43,11 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Export {
     /// The class (a UUID).
-    #[arg(long, value_name = "ID")]
-    class: Uuid,
+    #[arg(long, value_name = "ID", required_unless_present = "pool")]
+    class: Option<Uuid>,
+    /// The pool (a UUID), instead of a class.
+    #[arg(long, value_name = "ID", conflicts_with = "class")]
+    pool: Option<Uuid>,
     /// The form of the file.
     #[arg(long)]
     format: Format,
@@ -112,6 +115,7 @@ pub(crate) async fn run(keys: &Keys) -> anyhow::Result<ExitCode> {
 async fn exported(wanted: &Export, progress: &Progress) -> anyhow::Result<u64> {
     let wish = Wish {
         class_id: wanted.class,
+        pool_id: wanted.pool,
         reason: &wanted.reason,
         format: match wanted.format {
             Format::Csv => RowFormat::Csv,

@@ -39,7 +39,8 @@ enum Command {
     /// Play the main job in one sitting, on a stack of its own of which nothing is kept.
     ///
     /// Forty students race for the thirty seats of a class; then the class moves, one of them cancels and another takes
-    /// the freed key. The exit status is 0 only if everything went as the rules say.
+    /// the freed key. Two share the key of a self-paced course. The exit status is 0 only if everything went as the rules
+    /// say.
     Demo,
     /// Measure how fast the services are, against the same work done by hand, on a stack of its own of which nothing is kept.
     ///

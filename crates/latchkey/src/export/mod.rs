@@ -1,4 +1,4 @@
-//! `latchkey keys export`: the keys of a class with their codes and the names of who uses them, in a file that is whole or
+//! `latchkey keys export`: the keys of a class or pool with their codes and the names of who uses them, in a file that is whole or
 //! not there.
 //!
 //! The codes come from the keys service, as JSON Lines whatever the form of the file; what came is compared with what the
@@ -61,8 +61,10 @@ pub struct Access {
 /// What to export, and to where.
 #[derive(Debug, Clone)]
 pub struct Wish<'w> {
-    /// The class.
-    pub class_id: Uuid,
+    /// The class; or else the pool.
+    pub class_id: Option<Uuid>,
+    /// The pool.
+    pub pool_id: Option<Uuid>,
     /// Why, for the audit trail: 1 to 500 characters.
     pub reason: &'w str,
     /// The form of the file.
@@ -82,8 +84,10 @@ pub struct Wish<'w> {
 pub async fn export(access: &Access, wish: &Wish<'_>, progress: &Progress) -> anyhow::Result<u64> {
     let mut file = PrivateFile::beside(wish.output, wish.overwrite)?;
     progress.step("Asking for the keys");
+    let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
     let request = ExportTrainingKeysRequest {
-        class_id: wish.class_id.to_string(),
+        class_id: id(wish.class_id),
+        pool_id: id(wish.pool_id),
         format: ExportFormat::JsonLines.into(),
         reason: wish.reason.to_owned(),
         ..ExportTrainingKeysRequest::default()
