@@ -201,7 +201,7 @@ async fn organizations_classes_and_accounts_leave_a_row_for_each_change() {
         organization_id: id.clone(),
         display_name: "Renamed".to_owned(),
         update_mask: mask(&["display_name"]),
-        etag: String::new(),
+        ..UpdateOrganizationRequest::default()
     };
     organization
         .admin()

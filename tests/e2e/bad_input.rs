@@ -305,7 +305,7 @@ async fn rules_across_fields_are_said_by_field_too() {
         (draft().dates(soon, soon), "end_time"),
         (draft().dates(soon, later), "end_time"),
         (
-            draft().change(|request| request.minimum_students = 31),
+            draft().change(|request| request.minimum_students = Some(31)),
             "minimum_students",
         ),
         (

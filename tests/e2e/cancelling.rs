@@ -20,6 +20,7 @@ async fn cancel(
     let request = CancelEnrollmentRequest {
         enrollment_id: enrollment_id.to_owned(),
         reason: "asked to".into(),
+        ..CancelEnrollmentRequest::default()
     };
     caller.enrollments().cancel_enrollment(request).await
 }

@@ -54,7 +54,7 @@ async fn come_and_go(
         let enrollment = answer.expect("in").into_inner().enrollment;
         let request = CancelEnrollmentRequest {
             enrollment_id: enrollment.expect("an enrollment").enrollment_id,
-            reason: String::new(),
+            ..CancelEnrollmentRequest::default()
         };
         let left = student.enrollments().cancel_enrollment(request).await;
         left.expect("cancelled");

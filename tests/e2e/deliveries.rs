@@ -74,6 +74,7 @@ async fn a_key_given_up_while_keys_is_away_is_free_at_once_when_keys_is_back() {
         .cancel_enrollment(CancelEnrollmentRequest {
             enrollment_id: enrollment.enrollment_id,
             reason: "moved".to_owned(),
+            ..CancelEnrollmentRequest::default()
         })
         .await;
     cancelled.expect("cancelled without keys");

@@ -93,7 +93,7 @@ async fn a_direct_enrollment_lifts_the_block_of_a_removal() {
     let let_in = let_in.expect("enrolled").into_inner().enrollment;
     let myself = latchkey_proto::enrollment::v1::CancelEnrollmentRequest {
         enrollment_id: let_in.expect("an enrollment").enrollment_id,
-        reason: String::new(),
+        ..latchkey_proto::enrollment::v1::CancelEnrollmentRequest::default()
     };
     let mut enrollments = stack.student(&student).enrollments();
     enrollments.cancel_enrollment(myself).await.expect("left");

@@ -98,7 +98,7 @@ async fn staff_change_the_name_and_only_operators_the_self_registration_switch()
         organization_id: organization.id.clone(),
         display_name: "Renamed".to_owned(),
         update_mask: mask(&["display_name"]),
-        etag: String::new(),
+        ..UpdateOrganizationRequest::default()
     };
     let renamed = organizations.update_organization(request).await;
     let renamed = renamed.expect("renamed").into_inner().organization;

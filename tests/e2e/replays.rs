@@ -31,7 +31,7 @@ fn is_replay(
 async fn cancel(organization: &Organization<'_>, enrollment_id: &str) {
     let request = CancelEnrollmentRequest {
         enrollment_id: enrollment_id.to_owned(),
-        reason: String::new(),
+        ..CancelEnrollmentRequest::default()
     };
     organization
         .admin()

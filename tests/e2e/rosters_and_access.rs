@@ -139,7 +139,7 @@ async fn access_ends_with_the_enrollment_and_with_the_class() {
     let left = come_in(&stack, &leaves, &code).await;
     let request = latchkey_proto::enrollment::v1::CancelEnrollmentRequest {
         enrollment_id: left.enrollment_id,
-        reason: String::new(),
+        ..latchkey_proto::enrollment::v1::CancelEnrollmentRequest::default()
     };
     let mut enrollments = organization.manager().enrollments();
     enrollments

@@ -18,7 +18,8 @@ const WAITING: [EnrollmentStatus; 3] = [
     EnrollmentStatus::Approved,
 ];
 
-async fn put(
+/// Puts a student on the roster of a class, as staff.
+pub(crate) async fn put(
     organization: &Organization<'_>,
     class_id: &str,
     student_id: &str,
@@ -56,7 +57,8 @@ async fn change(caller: &Caller, enrollment: &Enrollment, status: EnrollmentStat
     changed.expect("an enrollment")
 }
 
-async fn get(organization: &Organization<'_>, enrollment: &Enrollment) -> Enrollment {
+/// The enrollment as it is now.
+pub(crate) async fn get(organization: &Organization<'_>, enrollment: &Enrollment) -> Enrollment {
     let request = GetEnrollmentRequest {
         enrollment_id: enrollment.enrollment_id.clone(),
     };
@@ -192,7 +194,7 @@ async fn once_the_class_has_begun_only_an_operations_manager_takes_a_seat_away()
     .await;
     let request = CancelEnrollmentRequest {
         enrollment_id: waits.enrollment_id,
-        reason: String::new(),
+        ..CancelEnrollmentRequest::default()
     };
     let mut enrollments = stack.student(&students[1]).enrollments();
     let answer = enrollments.cancel_enrollment(request).await;

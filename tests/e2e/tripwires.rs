@@ -281,7 +281,7 @@ async fn what_keys_missed_it_is_told_again() {
     stack.replica(Service::Keys, 0).kill().await;
     let request = CancelEnrollmentRequest {
         enrollment_id,
-        reason: String::new(),
+        ..CancelEnrollmentRequest::default()
     };
     let cancelled = admin.enrollments().cancel_enrollment(request).await;
     cancelled.expect("cancelled");

@@ -8,6 +8,14 @@ CREATE TABLE enrollment.organizations (
     ancestor_ids      uuid[] NOT NULL,        -- nearest first
     display_name      text NOT NULL,
     self_registration boolean NOT NULL DEFAULT false,
+    promotes_waiting  boolean NOT NULL DEFAULT false,   -- a seat that a student gives up goes to the earliest who waits
+    late_cancellation_seconds bigint CHECK (late_cancellation_seconds > 0),   -- before a class begins; null: never late
+    -- What a new class has where its request is silent; null: what it has anyway.
+    default_maximum_students integer,
+    default_minimum_students integer,
+    default_status    text CHECK (default_status IN ('tentative', 'scheduled', 'guaranteed_to_run')),
+    default_event_key boolean NOT NULL DEFAULT false,
+    default_post_class_days integer,
     request_id        uuid NOT NULL UNIQUE,
     request_fingerprint bytea NOT NULL,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -33,6 +41,7 @@ CREATE TABLE enrollment.classes (
     maximum_is_default boolean NOT NULL,
     post_class_days    integer NOT NULL,
     status             text NOT NULL CHECK (status IN ('tentative', 'scheduled', 'guaranteed_to_run', 'cancelled')),
+    event_key_by_default boolean NOT NULL DEFAULT false,   -- turned on when it was created, by the organization's default
     event_key_window   text NOT NULL CHECK (event_key_window IN ('until_class_ends', 'until_access_expires')),
     seats_taken        integer NOT NULL DEFAULT 0,
     request_id         uuid NOT NULL UNIQUE,
@@ -92,7 +101,7 @@ ALTER TABLE enrollment.students
 CREATE TABLE enrollment.redemptions (
     redemption_id   uuid NOT NULL,
     registration    boolean NOT NULL,
-    outcome         text NOT NULL CHECK (outcome IN ('enrolled', 'assigned', 'already_in', 'refused')),
+    outcome         text NOT NULL CHECK (outcome IN ('enrolled', 'wait_listed', 'assigned', 'already_in', 'refused')),
     reason          text,                     -- of a refusal: an error reason's name
     refusal         jsonb,                    -- of a refusal: the facts its text and details were made of
     fingerprint     bytea NOT NULL,           -- keyed digest of what was asked
@@ -144,6 +153,10 @@ CREATE TABLE enrollment.enrollments (
     key_released_at timestamptz,
     enrolled_at     timestamptz NOT NULL,     -- when the student came, in whatever status
     cancelled_by    text CHECK (cancelled_by IN ('student', 'staff', 'class', 'erasure', 'redemption')),
+    late_cancellation boolean NOT NULL DEFAULT false,
+    completion      text NOT NULL DEFAULT 'unknown' CHECK (completion IN
+        ('unknown', 'attending', 'complete', 'incomplete', 'no_show', 'failed')),
+    moved_at        timestamptz,              -- to another class than the student came into; its key is given up
     blocked         boolean NOT NULL DEFAULT false,   -- removed or denied by staff: no way back by the event key
     version         bigint NOT NULL DEFAULT 1,
     -- The transaction that changed the row last: what keys are owed is found by it, in commit order, without a second
@@ -151,6 +164,8 @@ CREATE TABLE enrollment.enrollments (
     changed_xid     xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CHECK ((key_id IS NULL) = (key_kind IS NULL) AND (key_id IS NULL) = (generation IS NULL)),
     CHECK ((status = 'cancelled') = (cancelled_by IS NOT NULL)),
+    CHECK (NOT late_cancellation OR status = 'cancelled'),
+    CHECK (moved_at IS NULL OR NOT holds_key),
     CHECK (holds_key = (key_id IS NOT NULL AND key_released_at IS NULL)),
     CHECK (NOT holds_key OR status NOT IN ('denied', 'cancelled'))
 );
@@ -158,6 +173,9 @@ CREATE UNIQUE INDEX enrollments_key_slot ON enrollment.enrollments (key_id, slot
 CREATE UNIQUE INDEX enrollments_live ON enrollment.enrollments (class_id, student_id) WHERE live;
 CREATE INDEX enrollments_student ON enrollment.enrollments (student_id);
 CREATE INDEX enrollments_ended ON enrollment.enrollments (class_id, student_id) WHERE NOT live;
+-- Who may get a seat that comes free, the earliest first.
+CREATE INDEX enrollments_waiting ON enrollment.enrollments (class_id, status, status_since, enrollment_id)
+    WHERE status IN ('requested', 'wait_listed');
 CREATE INDEX enrollments_changed ON enrollment.enrollments (changed_xid);
 -- Those of an organization by their last change: what it is billed for.
 CREATE INDEX enrollments_organization ON enrollment.enrollments (organization_id, status_since, enrollment_id);

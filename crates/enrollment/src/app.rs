@@ -5,6 +5,7 @@ mod call;
 mod error;
 mod passwords;
 mod planted;
+mod promote;
 mod services;
 mod under_lock;
 mod wake;
@@ -26,17 +27,20 @@ pub mod cancel_enrollment;
 pub mod change_status;
 pub mod create_student;
 pub mod enroll_student;
+pub mod enroll_students;
 pub mod erase_student;
 pub mod get_access;
 pub mod keep_refusals;
 pub mod learn_costs;
 pub mod list_audit_events;
 pub mod metrics;
+pub mod move_enrollment;
 pub mod read_assignments;
 pub mod read_enrollments;
 pub mod read_roster;
 pub mod read_students;
 pub mod record_launch;
+pub mod set_completion;
 pub mod update_student;
 
 // Telling people.

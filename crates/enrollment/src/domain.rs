@@ -19,6 +19,7 @@ pub mod key;
 pub mod organization;
 pub mod password;
 pub mod prefix;
+pub mod promotion;
 pub mod redemption;
 pub mod refusal;
 pub mod student;

@@ -68,8 +68,11 @@ const MATRIX: &str = "
 /latchkey.enrollment.v1.RedemptionService/ListRedemptions         * - o o - - -   (empty)
 
 /latchkey.enrollment.v1.EnrollmentService/EnrollStudent           - - o o - - -   CLASS_NOT_FOUND
+/latchkey.enrollment.v1.EnrollmentService/BatchEnrollStudents     - - o o - - -   CLASS_NOT_FOUND
+/latchkey.enrollment.v1.EnrollmentService/MoveEnrollment          - - o o - - -   ENROLLMENT_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/ChangeEnrollmentStatus  - - o o - - -   ENROLLMENT_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/CancelEnrollment        - - o o - s -   ENROLLMENT_NOT_FOUND
+/latchkey.enrollment.v1.EnrollmentService/SetCompletion           - - o o - - -   ENROLLMENT_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/GetEnrollment           * * o o c s -   ENROLLMENT_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/ListEnrollments         * * o o c s -   CLASS_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/GetRoster               * * o o c s -   CLASS_NOT_FOUND

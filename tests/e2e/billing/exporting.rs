@@ -135,7 +135,7 @@ async fn it_holds_the_lines_and_of_closed_time_the_same_bytes_whenever_it_is_ask
     assert_eq!(first.text, open.text, "nothing came in between");
     let request = CancelEnrollmentRequest {
         enrollment_id: leaves.clone(),
-        reason: String::new(),
+        ..CancelEnrollmentRequest::default()
     };
     let answer = organization
         .admin()

@@ -81,7 +81,7 @@ async fn a_cancellation_that_commits_after_the_closing_is_booked_in_the_next_per
     let admin = organization.admin().on(1);
     let request = CancelEnrollmentRequest {
         enrollment_id: enrollment_id.clone(),
-        reason: String::new(),
+        ..CancelEnrollmentRequest::default()
     };
     let cancel = async { admin.enrollments().cancel_enrollment(request).await };
     let close = async {

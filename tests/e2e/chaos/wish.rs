@@ -103,7 +103,7 @@ pub(super) async fn cancel(callers: &[Caller], enrollment_id: &str, random: &mut
         let caller = &callers[random.random_range(0..callers.len())];
         let request = CancelEnrollmentRequest {
             enrollment_id: enrollment_id.to_owned(),
-            reason: String::new(),
+            ..CancelEnrollmentRequest::default()
         };
         let answer = caller
             .enrollments()

@@ -52,13 +52,14 @@ const BROKEN: [(&str, &str); 14] = [
         "every redemption that enrolled has its enrollment",
         "SELECT r.redemption_id || '' AS broken FROM enrollment.redemptions r
          LEFT JOIN enrollment.enrollments e ON e.enrollment_id = r.redemption_id
-         WHERE r.outcome = 'enrolled' AND (e.enrollment_id IS NULL OR e.student_id <> r.student_id
-            OR e.key_id <> r.key_id OR e.class_id <> r.class_id OR r.enrollment_id <> r.redemption_id)",
+         WHERE r.outcome IN ('enrolled', 'wait_listed') AND (e.enrollment_id IS NULL OR e.student_id <> r.student_id
+            OR e.key_id <> r.key_id OR (e.class_id <> r.class_id AND e.moved_at IS NULL) OR r.enrollment_id <> r.redemption_id)",
     ),
     (
         "every enrollment by a key has its redemption, every other its request",
         "SELECT e.enrollment_id || '' AS broken FROM enrollment.enrollments e
-         LEFT JOIN enrollment.redemptions r ON r.redemption_id = e.enrollment_id AND r.outcome = 'enrolled'
+         LEFT JOIN enrollment.redemptions r ON r.redemption_id = e.enrollment_id
+            AND r.outcome IN ('enrolled', 'wait_listed')
          LEFT JOIN enrollment.requests q ON q.request_id = e.enrollment_id
          WHERE (e.key_id IS NOT NULL AND r.redemption_id IS NULL) OR (e.key_id IS NULL AND q.request_id IS NULL)",
     ),

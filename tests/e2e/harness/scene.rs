@@ -9,7 +9,7 @@ mod of_notifications;
 use latchkey_proto::audit::v1 as audit;
 use latchkey_proto::enrollment::v1 as enrollment;
 use latchkey_proto::enrollment::v1::{
-    Credential, Enrollment, EnrollmentStatus, Password, Student, TrainingClass,
+    CompletionStatus, Credential, Enrollment, EnrollmentStatus, Password, Student, TrainingClass,
 };
 use latchkey_proto::keys::v1::RevealedCode;
 use prost::Message;
@@ -176,7 +176,7 @@ impl<'s> Scene<'s> {
                 organization_id,
                 display_name: "Academy".to_owned(),
                 update_mask: mask(&["display_name"]),
-                etag: String::new(),
+                ..enrollment::UpdateOrganizationRequest::default()
             }
             .encode_to_vec(),
             "SetSelfRegistration" => enrollment::SetSelfRegistrationRequest {
@@ -333,6 +333,19 @@ impl<'s> Scene<'s> {
                 ..enrollment::EnrollStudentRequest::default()
             }
             .encode_to_vec(),
+            "BatchEnrollStudents" => enrollment::BatchEnrollStudentsRequest {
+                request_id: new_id(),
+                class_id,
+                student_ids: vec![student_id],
+                ..enrollment::BatchEnrollStudentsRequest::default()
+            }
+            .encode_to_vec(),
+            "MoveEnrollment" => enrollment::MoveEnrollmentRequest {
+                enrollment_id,
+                class_id,
+                ..enrollment::MoveEnrollmentRequest::default()
+            }
+            .encode_to_vec(),
             "ChangeEnrollmentStatus" => enrollment::ChangeEnrollmentStatusRequest {
                 enrollment_id,
                 status: EnrollmentStatus::Enrolled.into(),
@@ -347,10 +360,16 @@ impl<'s> Scene<'s> {
                 };
                 enrollment::CancelEnrollmentRequest {
                     enrollment_id,
-                    reason: String::new(),
+                    ..enrollment::CancelEnrollmentRequest::default()
                 }
                 .encode_to_vec()
             }
+            "SetCompletion" => enrollment::SetCompletionRequest {
+                enrollment_id,
+                completion: CompletionStatus::Unknown.into(),
+                etag: String::new(),
+            }
+            .encode_to_vec(),
             "GetEnrollment" => enrollment::GetEnrollmentRequest { enrollment_id }.encode_to_vec(),
             "ListEnrollments" => enrollment::ListEnrollmentsRequest {
                 class_id,

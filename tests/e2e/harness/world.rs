@@ -242,6 +242,7 @@ impl<'s> Organization<'s> {
         let request = CancelEnrollmentRequest {
             enrollment_id: enrollment_id.to_owned(),
             reason: reason.to_owned(),
+            ..CancelEnrollmentRequest::default()
         };
         let mut enrollments = self.admin().enrollments();
         let answer = enrollments.cancel_enrollment(request).await;
@@ -351,7 +352,7 @@ impl ClassDraft {
             start_time: at(now() + TimeDelta::days(1)),
             end_time: at(now() + TimeDelta::days(2)),
             time_zone: "Europe/Berlin".to_owned(),
-            minimum_students: 1,
+            minimum_students: Some(1),
             maximum_students: Some(30),
             ..CreateClassRequest::default()
         })
@@ -422,6 +423,7 @@ pub(crate) fn redemption(redemption_id: &str, student_id: &str, code: &str) -> R
         redemption_id: redemption_id.to_owned(),
         code: code.to_owned(),
         student_id: student_id.to_owned(),
+        ..RedeemKeyRequest::default()
     }
 }
 

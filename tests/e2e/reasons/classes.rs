@@ -2,8 +2,8 @@
 
 use latchkey_proto::enrollment::v1::{
     CancelClassRequest, CancelEnrollmentRequest, ChangeEnrollmentStatusRequest, ClassStatus,
-    CreateClassRequest, EnrollStudentRequest, EnrollmentStatus, GetClassRequest,
-    GetEnrollmentRequest, UpdateClassRequest,
+    CompletionStatus, CreateClassRequest, EnrollStudentRequest, EnrollmentStatus, GetClassRequest,
+    GetEnrollmentRequest, SetCompletionRequest, UpdateClassRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{GenerateTrainingKeysRequest, SetEventKeyRequest};
@@ -155,7 +155,7 @@ async fn windows(provoked: &mut Provoked, organization: &Organization<'_>) {
     let enrollment_id = made.enrollment.expect("an enrollment").enrollment_id;
     let request = CancelEnrollmentRequest {
         enrollment_id,
-        reason: String::new(),
+        ..CancelEnrollmentRequest::default()
     };
     let answer = organization
         .admin()
@@ -168,7 +168,7 @@ async fn windows(provoked: &mut Provoked, organization: &Organization<'_>) {
 async fn seats(provoked: &mut Provoked, organization: &Organization<'_>) {
     let draft = ClassDraft::new()
         .maximum(2)
-        .change(|request| request.minimum_students = 0);
+        .change(|request| request.minimum_students = Some(0));
     let (class, code) = organization.event_class(draft).await;
     let students = organization.students(3).await;
     for student in &students[..2] {
@@ -234,6 +234,16 @@ async fn statuses(provoked: &mut Provoked, organization: &Organization<'_>) {
         answer.await,
     );
     organization.cancel(&left.enrollment_id, "moved").await;
+    let complete = SetCompletionRequest {
+        enrollment_id: left.enrollment_id.clone(),
+        completion: CompletionStatus::Complete.into(),
+        etag: String::new(),
+    };
+    provoked.keep(
+        "complete who has left",
+        ErrorReason::StudentNotIn,
+        enrollments.set_completion(complete).await,
+    );
     let again = EnrollStudentRequest {
         request_id: new_id(),
         class_id: class.class_id,

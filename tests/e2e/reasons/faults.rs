@@ -83,7 +83,7 @@ async fn requests(provoked: &mut Provoked, organization: &Organization<'_>) {
     provoked.keep("fields that break rules", ErrorReason::FieldInvalid, answer);
     let draft = ClassDraft::new().ended().change(|request| {
         (request.start_time, request.end_time) = (request.end_time, request.start_time);
-        request.minimum_students = 31;
+        request.minimum_students = Some(31);
         "Mars/Olympus_Mons".clone_into(&mut request.time_zone);
     });
     let answer = organization

@@ -73,7 +73,7 @@ async fn redeeming(provoked: &mut Provoked, organization: &Organization<'_>) {
         .expect("an enrollment");
     let cancel = CancelEnrollmentRequest {
         enrollment_id: made.enrollment_id,
-        reason: String::new(),
+        ..CancelEnrollmentRequest::default()
     };
     organization
         .admin()

@@ -17,7 +17,7 @@ use crate::store;
 
 /// What a student has by a key.
 #[derive(Debug, Clone)]
-pub enum Granted {
+pub enum Gain {
     /// A place in a class.
     Enrollment {
         /// The enrollment, as it is now.
@@ -29,7 +29,7 @@ pub enum Granted {
     Assignment(CourseAssignment),
 }
 
-impl Granted {
+impl Gain {
     fn student_id(&self) -> Uuid {
         match self {
             Self::Enrollment { enrollment, .. } => enrollment.student_id,
@@ -38,13 +38,26 @@ impl Granted {
     }
 }
 
+/// How a student came by it, or did not have to any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granted {
+    /// Enrolled by this redemption.
+    Enrolled,
+    /// Waiting for a seat by this redemption.
+    WaitListed,
+    /// Assigned a course by this redemption.
+    Assigned,
+    /// In already, or waiting already, or assigned the course by this key already.
+    AlreadyIn,
+}
+
 /// A student is in a class, or has a course.
 #[derive(Debug, Clone)]
 pub struct Admitted {
-    /// How: by this redemption, or already.
-    pub already_in: bool,
+    /// How: enrolled, waiting for a seat, assigned a course, or in already.
+    pub outcome: Granted,
     /// What the student has.
-    pub granted: Granted,
+    pub gain: Gain,
     /// The account that came with it, as it is now, if it was a registration.
     pub student: Option<Student>,
     /// Whether this repeats what was granted earlier: nothing was spent by this call.
@@ -68,13 +81,13 @@ pub(super) struct Found {
 impl Found {
     fn enrollment_id(&self) -> Option<Uuid> {
         match &self.outcome {
-            Outcome::Enrolled => Some(self.redemption_id),
+            Outcome::Enrolled | Outcome::WaitListed => Some(self.redemption_id),
             Outcome::AlreadyIn { enrollment_id } => Some(*enrollment_id),
             Outcome::Assigned | Outcome::AlreadyAssigned { .. } | Outcome::Refused(_) => None,
         }
     }
 
-    fn granted_id(&self) -> Option<Uuid> {
+    fn gain_id(&self) -> Option<Uuid> {
         self.enrollment_id().or_else(|| self.assignment_id())
     }
 
@@ -82,7 +95,10 @@ impl Found {
         match &self.outcome {
             Outcome::Assigned => Some(self.redemption_id),
             Outcome::AlreadyAssigned { assignment_id } => Some(*assignment_id),
-            Outcome::Enrolled | Outcome::AlreadyIn { .. } | Outcome::Refused(_) => None,
+            Outcome::Enrolled
+            | Outcome::WaitListed
+            | Outcome::AlreadyIn { .. }
+            | Outcome::Refused(_) => None,
         }
     }
 }
@@ -93,21 +109,21 @@ impl Found {
 struct Dangling(Uuid);
 
 /// What decisions that were found granted, by its id.
-type Grants = HashMap<Uuid, Granted>;
+type Gains = HashMap<Uuid, Gain>;
 
 /// The answers to decisions that were found, with everything as it is now, in their order.
 pub(super) async fn answers(
     connection: &mut PgConnection,
     found: &[Found],
 ) -> Result<Vec<Answer>, Error> {
-    let mut grants = Grants::new();
-    enrollments(connection, found, &mut grants).await?;
-    assignments(connection, found, &mut grants).await?;
+    let mut gains = Gains::new();
+    enrollments(connection, found, &mut gains).await?;
+    assignments(connection, found, &mut gains).await?;
     let mut students = HashMap::new();
     let registered: Vec<Uuid> = found
         .iter()
         .filter(|one| one.registration)
-        .filter_map(|one| Some(grants.get(&one.granted_id()?)?.student_id()))
+        .filter_map(|one| Some(gains.get(&one.gain_id()?)?.student_id()))
         .collect();
     if !registered.is_empty() {
         for one in store::students::find_all(connection, &registered).await? {
@@ -118,15 +134,22 @@ pub(super) async fn answers(
         if let Outcome::Refused(refusal) = &one.outcome {
             return Some(Err(refusal.clone()));
         }
-        let granted = grants.get(&one.granted_id()?)?.clone();
+        let gain = gains.get(&one.gain_id()?)?.clone();
         Some(Ok(Admitted {
-            already_in: !matches!(one.outcome, Outcome::Enrolled | Outcome::Assigned),
+            outcome: match &one.outcome {
+                Outcome::Enrolled => Granted::Enrolled,
+                Outcome::WaitListed => Granted::WaitListed,
+                Outcome::Assigned => Granted::Assigned,
+                Outcome::AlreadyIn { .. }
+                | Outcome::AlreadyAssigned { .. }
+                | Outcome::Refused(_) => Granted::AlreadyIn,
+            },
             student: if one.registration {
-                Some(students.get(&granted.student_id())?.clone())
+                Some(students.get(&gain.student_id())?.clone())
             } else {
                 None
             },
-            granted,
+            gain,
             replayed: true,
         }))
     };
@@ -139,7 +162,7 @@ pub(super) async fn answers(
 async fn enrollments(
     connection: &mut PgConnection,
     found: &[Found],
-    grants: &mut Grants,
+    gains: &mut Gains,
 ) -> Result<(), Error> {
     let ids: Vec<Uuid> = found.iter().filter_map(Found::enrollment_id).collect();
     if ids.is_empty() {
@@ -152,9 +175,9 @@ async fn enrollments(
         .into_iter()
         .map(|class| (class.id, Arc::new(class)))
         .collect();
-    grants.extend(enrollments.into_iter().filter_map(|enrollment| {
+    gains.extend(enrollments.into_iter().filter_map(|enrollment| {
         let class = Arc::clone(classes.get(&enrollment.class_id)?);
-        Some((enrollment.id, Granted::Enrollment { enrollment, class }))
+        Some((enrollment.id, Gain::Enrollment { enrollment, class }))
     }));
     Ok(())
 }
@@ -162,14 +185,14 @@ async fn enrollments(
 async fn assignments(
     connection: &mut PgConnection,
     found: &[Found],
-    grants: &mut Grants,
+    gains: &mut Gains,
 ) -> Result<(), Error> {
     let ids: Vec<Uuid> = found.iter().filter_map(Found::assignment_id).collect();
     if ids.is_empty() {
         return Ok(());
     }
     let assignments = store::assignments::find_all(connection, &ids).await?;
-    let granted = |one: CourseAssignment| (one.id, Granted::Assignment(one));
-    grants.extend(assignments.into_iter().map(granted));
+    let gain = |one: CourseAssignment| (one.id, Gain::Assignment(one));
+    gains.extend(assignments.into_iter().map(gain));
     Ok(())
 }

@@ -52,14 +52,15 @@ pub async fn change_status(
         return Err(Refusal::EtagMismatch { resource_type, id }.into());
     }
     judge(&mut transaction, call, &locked, wish.to).await?;
-    let changed = locked.changed(wish.to, None);
-    locked.write(&mut transaction, &changed).await?;
+    let (class, now) = (&locked.class.class, locked.class.now);
+    let changed = enrollment.in_status(wish.to, None, now);
+    under_lock::write(&mut transaction, class, enrollment, &changed).await?;
     let mut deeds = vec![deed(enrollment, &changed, wish.reason)];
     if changed.is_live() {
         let (class, student) = (changed.class_id, changed.student_id);
         let lifted =
             store::enrollments::write::lift_blocks(&mut transaction, class, student).await?;
-        deeds.extend(lifted.into_iter().map(|id| lift(&changed, id)));
+        deeds.extend(lifted.into_iter().map(|id| under_lock::lift(&changed, id)));
     }
     let deeds: Vec<(Uuid, Deed)> = deeds
         .into_iter()
@@ -118,15 +119,5 @@ fn deed(was: &Enrollment, changed: &Enrollment, reason: &str) -> Deed {
             "to": changed.status,
             "reason": reason,
         }),
-    }
-}
-
-fn lift(changed: &Enrollment, id: Uuid) -> Deed {
-    Deed {
-        action: Action::LiftBlock,
-        organization_id: changed.organization_id,
-        resource_id: id,
-        student_id: Some(changed.student_id),
-        details: json!({ "class_id": changed.class_id }),
     }
 }

@@ -14,7 +14,7 @@ use super::intake::{Recalled, batch_error};
 use super::{Call, Error, Services};
 use crate::domain::assignment::expiry;
 use crate::domain::class::Class;
-use crate::domain::decision::{Applicant, Decision, Wish, decide};
+use crate::domain::decision::{Applicant, Decision, IfFull, Wish, decide};
 use crate::domain::key::{KeyKind, Opens, PoolTerms, ResolvedKey};
 use crate::domain::refusal::Refusal;
 use crate::store;
@@ -77,6 +77,7 @@ pub async fn check_key(
             well_formed: code.is_ok(),
             applicant,
             key: None,
+            if_full: IfFull::Refuse,
         },
         call: call.clone(),
         registration: None,

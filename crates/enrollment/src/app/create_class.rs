@@ -1,5 +1,7 @@
 //! Creating a class, and turning its event key on in the same call.
 
+use std::time::Duration;
+
 use latchkey_service_kit::database::begin;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -7,11 +9,12 @@ use uuid::Uuid;
 use super::{Call, Error, FieldProblem, Services, push};
 use crate::clients::keys::KeysError;
 use crate::domain::audit::{Action, Deed};
-use crate::domain::class::Class;
-use crate::domain::class::settings::{Settings, described};
+use crate::domain::class::settings::{Settings, described, faults};
+use crate::domain::class::{Class, ClassStatus};
 use crate::domain::event_key::{EventKey, EventKeyChange};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::grant::Grant;
+use crate::domain::organization::ClassDefaults;
 use crate::domain::refusal::Refusal;
 use crate::domain::warning::Warning;
 use crate::store;
@@ -31,7 +34,7 @@ pub struct NewClass {
     pub organization_id: Uuid,
     /// Its settings.
     pub settings: Settings,
-    /// What to make of its event key; `None` leaves it off.
+    /// What to make of its event key; `None`: as the organization lays down.
     pub event_key: Option<EventKeyChange>,
 }
 
@@ -44,6 +47,15 @@ pub struct CreatedClass {
     pub event_key: Option<EventKey>,
     /// What to know about that.
     pub warnings: Vec<Warning>,
+}
+
+/// A class that is to be written.
+struct Made {
+    class: Class,
+    /// Whether its event key was turned on.
+    event_key: bool,
+    /// Whether because the organization lays that down.
+    event_key_by_default: bool,
 }
 
 impl NewClass {
@@ -65,10 +77,12 @@ pub async fn create_class(
     call: &Call,
     wish: NewClass,
 ) -> Result<CreatedClass, Error> {
-    check_reach(services, call, wish.organization_id).await?;
+    let defaults = defaults(services, call, wish.organization_id).await?;
     let fingerprint = fingerprint(services, &wish);
-    if let Some(class) = recorded(services, &wish, &fingerprint).await? {
-        let (event_key, warnings) = event_key(services, call, &wish).await?;
+    if let Some((class, by_default)) = recorded(services, &wish, &fingerprint).await? {
+        // As it was made: what the organization lays down may be different by now.
+        let change = event_key_change(&wish, by_default);
+        let (event_key, warnings) = event_key(services, call, &wish, change).await?;
         return Ok(CreatedClass {
             class,
             event_key,
@@ -76,17 +90,23 @@ pub async fn create_class(
         });
     }
     let now = services.clock.now();
-    let class = wish
-        .settings
-        .clone()
-        .class(wish.class_id(), wish.organization_id, now);
+    let (id, organization_id) = (wish.class_id(), wish.organization_id);
+    let settings = wish.settings.clone();
+    let class = settings.class(id, organization_id, &defaults, now);
+    check(&class)?;
     push::organization_first(services, class.organization_id).await?;
-    if wish.event_key.is_some() {
+    let change = event_key_change(&wish, defaults.event_key);
+    if change.is_some() {
         let draft = [Grant::creating(&class)];
         services.keys.put_grants(&draft).await?;
     }
-    let (event_key, warnings) = event_key(services, call, &wish).await?;
-    let class = insert(services, call, &wish, class, &fingerprint).await?;
+    let (event_key, warnings) = event_key(services, call, &wish, change).await?;
+    let made = Made {
+        class,
+        event_key: event_key.is_some(),
+        event_key_by_default: defaults.event_key && wish.event_key.is_none(),
+    };
+    let class = insert(services, call, &wish, made, &fingerprint).await?;
     push::class(services, &class).await;
     Ok(CreatedClass {
         class,
@@ -95,35 +115,66 @@ pub async fn create_class(
     })
 }
 
-async fn check_reach(services: &Services, call: &Call, organization_id: Uuid) -> Result<(), Error> {
-    let found = store::organizations::find(&services.pool, organization_id).await?;
-    let within = found.is_some_and(|one| call.scope.covers_organization(one.id, &one.ancestor_ids));
-    if within {
+/// What the organization, if it exists for the caller, lays down for its new classes.
+async fn defaults(
+    services: &Services,
+    call: &Call,
+    organization_id: Uuid,
+) -> Result<ClassDefaults, Error> {
+    let found = store::organizations::find(&services.pool, organization_id)
+        .await?
+        .filter(|one| call.scope.covers_organization(one.id, &one.ancestor_ids))
+        .ok_or(Refusal::OrganizationNotFound { organization_id })?;
+    Ok(found.settings.class_defaults)
+}
+
+/// What is set has to fit what the organization lays down, too.
+fn check(class: &Class) -> Result<(), Error> {
+    let problems: Vec<FieldProblem> = faults(class)
+        .into_iter()
+        .map(|fault| FieldProblem {
+            field: fault.field.to_owned(),
+            description: fault.description,
+        })
+        .collect();
+    if problems.is_empty() {
         Ok(())
     } else {
-        Err(Refusal::OrganizationNotFound { organization_id }.into())
+        Err(Error::Invalid(problems))
     }
 }
 
-/// The class that an earlier call with the same id made, if one did.
+/// What to make of the event key of a class that is made; `None` for off, which it is anyway.
+fn event_key_change(wish: &NewClass, on_by_default: bool) -> Option<EventKeyChange> {
+    match &wish.event_key {
+        None => on_by_default.then_some(EventKeyChange::Generated {
+            grace: Duration::ZERO,
+        }),
+        Some(EventKeyChange::Off) => None,
+        Some(change) => Some(change.clone()),
+    }
+}
+
+/// The class that an earlier call with the same id made, if one did, and whether it turned its event key on because the
+/// organization lays that down.
 async fn recorded(
     services: &Services,
     wish: &NewClass,
     fingerprint: &[u8],
-) -> Result<Option<Class>, Error> {
+) -> Result<Option<(Class, bool)>, Error> {
     let mut transaction = begin(&services.pool).await?;
     let found = store::classes::find_by_request(&mut transaction, wish.request_id).await?;
-    let Some((class, recorded)) = found else {
+    let Some(found) = found else {
         transaction.rollback().await?;
         return Ok(None);
     };
-    if recorded != fingerprint {
+    if found.fingerprint != fingerprint {
         transaction.rollback().await?;
         return Err(reused(wish));
     }
     store::requests::confirm(&mut transaction).await?;
     transaction.commit().await?;
-    Ok(Some(class))
+    Ok(Some((found.class, found.event_key_by_default)))
 }
 
 fn reused(wish: &NewClass) -> Error {
@@ -135,8 +186,9 @@ async fn event_key(
     services: &Services,
     call: &Call,
     wish: &NewClass,
+    change: Option<EventKeyChange>,
 ) -> Result<(Option<EventKey>, Vec<Warning>), Error> {
-    let Some(change) = &wish.event_key else {
+    let Some(change) = &change else {
         return Ok((None, Vec::new()));
     };
     let made = services
@@ -175,21 +227,32 @@ async fn insert(
     services: &Services,
     call: &Call,
     wish: &NewClass,
-    class: Class,
+    made: Made,
     fingerprint: &[u8],
 ) -> Result<Class, Error> {
+    let Made {
+        class,
+        event_key,
+        event_key_by_default,
+    } = made;
     let mut transaction = begin(&services.pool).await?;
-    let made =
-        store::classes::insert(&mut transaction, &class, wish.request_id, fingerprint).await?;
+    let new = store::classes::NewClass {
+        class: &class,
+        event_key_by_default,
+        request_id: wish.request_id,
+        fingerprint,
+    };
+    let made = store::classes::insert(&mut transaction, new).await?;
     let Some(created_at) = made else {
         transaction.rollback().await?;
         // Another call with the same id was first, and has committed: the insert waited for it.
         return recorded(services, wish, fingerprint)
             .await?
+            .map(|(class, _)| class)
             .ok_or(Error::Conflict);
     };
     let mut details = described(&class);
-    details.insert("event_key".to_owned(), json!(wish.event_key.is_some()));
+    details.insert("event_key".to_owned(), json!(event_key));
     let deed = Deed {
         action: Action::CreateClass,
         organization_id: class.organization_id,
@@ -207,6 +270,8 @@ async fn insert(
 }
 
 fn fingerprint(services: &Services, wish: &NewClass) -> Vec<u8> {
+    // As it was asked for, not as it became: the same request is the same whatever the organization lays down.
+    let number = |set: Option<i32>| set.map_or(-1, i64::from);
     let settings = &wish.settings;
     let mut begun = services
         .fingerprint_key
@@ -223,18 +288,19 @@ fn fingerprint(services: &Services, wish: &NewClass) -> Vec<u8> {
         .number(settings.starts_at.timestamp_micros())
         .number(settings.ends_at.timestamp_micros())
         .text(settings.time_zone.name())
-        .number(settings.minimum_students.into())
-        .number(settings.maximum_students.unwrap_or(0).into())
-        .number(settings.post_class_days.into())
-        .text(settings.status.as_str())
+        .number(number(settings.minimum_students))
+        .number(number(settings.maximum_students))
+        .number(number(settings.post_class_days))
+        .optional(settings.status.map(ClassStatus::as_str))
         .text(settings.event_key_window.as_str());
     event_key_fingerprint(begun, wish.event_key.as_ref()).finish()
 }
 
 fn event_key_fingerprint(begun: Fingerprint, change: Option<&EventKeyChange>) -> Fingerprint {
-    let millis = |grace: &std::time::Duration| i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+    let millis = |grace: &Duration| i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
     match change {
-        None | Some(EventKeyChange::Off) => begun.text("off"),
+        None => begun.text("default"),
+        Some(EventKeyChange::Off) => begun.text("off"),
         Some(EventKeyChange::Generated { grace }) => begun.text("generated").number(millis(grace)),
         Some(EventKeyChange::OwnCode { text, grace }) => {
             begun.text("own_code").text(text).number(millis(grace))

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Call, Error, Services, push};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::organization::{MAXIMUM_LEVELS, Organization};
+use crate::domain::organization::{MAXIMUM_LEVELS, Organization, Settings};
 use crate::domain::refusal::Refusal;
 use crate::store;
 
@@ -45,6 +45,7 @@ pub async fn create_organization(
         ancestor_ids,
         display_name: wish.display_name.clone(),
         self_registration: false,
+        settings: Settings::default(),
         created_at: DateTime::default(),
         version: 1,
     };

@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-use super::admission::{Admitted, Answer, Found, Granted, answers};
+use super::admission::{Admitted, Answer, Found, Gain, Granted, answers};
 use super::desk::{Item, within_reach};
 use super::intake::{batch_error, is_registration};
 use super::metrics::decided_afresh;
@@ -315,15 +315,15 @@ async fn decide(
         .filter_map(|(item, decision)| match decision {
             Decision::Enroll(admission) => {
                 let class = classes.get(&admission.enrollment.class_id)?;
-                let granted = Granted::Enrollment {
+                let gain = Gain::Enrollment {
                     enrollment: admission.enrollment,
                     class: Arc::clone(class),
                 };
-                Some(answered(Ok(admitted(item, granted, now))))
+                Some(answered(Ok(admitted(item, gain, now))))
             }
             Decision::Assign(assignment) => {
-                let granted = Granted::Assignment(assignment);
-                Some(answered(Ok(admitted(item, granted, now))))
+                let gain = Gain::Assignment(assignment);
+                Some(answered(Ok(admitted(item, gain, now))))
             }
             Decision::AlreadyIn(_) | Decision::AlreadyAssigned(_) | Decision::Repeat(_) => {
                 found.next().map(answered)
@@ -355,10 +355,16 @@ fn found(wish: &Wish, decision: &Decision) -> Option<Found> {
     })
 }
 
-fn admitted(item: &Item, granted: Granted, now: DateTime<Utc>) -> Admitted {
+fn admitted(item: &Item, gain: Gain, now: DateTime<Utc>) -> Admitted {
     Admitted {
-        already_in: false,
-        granted,
+        outcome: match &gain {
+            Gain::Enrollment { enrollment, .. } if enrollment.status.is_waiting() => {
+                Granted::WaitListed
+            }
+            Gain::Enrollment { .. } => Granted::Enrolled,
+            Gain::Assignment(_) => Granted::Assigned,
+        },
+        gain,
         student: item.registration.as_ref().map(|one| Student {
             created_at: now,
             ..one.student.clone()

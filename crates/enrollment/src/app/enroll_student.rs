@@ -10,7 +10,7 @@ use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::class::Class;
 use crate::domain::direct;
-use crate::domain::enrollment::{Enrollment, Origin, Status};
+use crate::domain::enrollment::{Completion, Enrollment, Origin, Status};
 use crate::domain::refusal::Refusal;
 use crate::store;
 use crate::store::classes::PlacedClass;
@@ -54,13 +54,6 @@ pub async fn enroll_student(
     call: &Call,
     wish: DirectEnrollment,
 ) -> Result<Enrolled, Error> {
-    let fingerprint = services
-        .fingerprint_key
-        .begin(METHOD)
-        .text(&wish.class_id.to_string())
-        .text(&wish.student_id.to_string())
-        .text(wish.status.as_str())
-        .finish();
     let mut transaction = begin(&services.pool).await?;
     store::classes::lock(&mut transaction, wish.class_id).await?;
     let class = store::classes::find_placed(&mut *transaction, wish.class_id, call.scope.student)
@@ -69,42 +62,58 @@ pub async fn enroll_student(
         .ok_or(Refusal::ClassNotFound {
             class_id: wish.class_id,
         })?;
-    if let Some(answer) = recorded(&mut transaction, &wish, &fingerprint).await? {
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
-        return Ok(answer);
-    }
-    let (enrolled, deeds) = decide(&mut transaction, services, call, &wish, &class).await?;
-    let answer = json!(Answer {
-        enrollment_id: enrolled.enrollment.id,
-        already_in: enrolled.already_in,
-    });
-    let first = store::requests::insert(
-        &mut transaction,
-        wish.request_id,
-        METHOD,
-        &fingerprint,
-        &answer,
-    )
-    .await?;
-    if !first {
-        // Another call with the same id, for another class, was first, and has committed: the insert waited for it.
-        transaction.rollback().await?;
-        return Err(reused(&wish));
-    }
+    let (enrolled, deeds) = enroll_one(&mut transaction, services, call, &wish, &class).await?;
     finish(transaction, call, &deeds).await?;
     services.wake.ring();
     Ok(enrolled)
 }
 
-async fn finish(
+/// Commits what was done, with `deeds` in the trail.
+pub(super) async fn finish(
     mut transaction: Transaction,
     call: &Call,
     deeds: &[(Uuid, Deed)],
 ) -> Result<(), Error> {
+    if deeds.is_empty() {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+    }
     store::audit::insert(&mut transaction, call.author(), deeds).await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Enrolls one student in the locked `class`, or finds that the same request did: the answer, and what is to be audited. A
+/// refusal has written nothing, unless it is that of a request id that is another's.
+pub(super) async fn enroll_one(
+    connection: &mut PgConnection,
+    services: &Services,
+    call: &Call,
+    wish: &DirectEnrollment,
+    class: &PlacedClass,
+) -> Result<(Enrolled, Vec<(Uuid, Deed)>), Error> {
+    let fingerprint = services
+        .fingerprint_key
+        .begin(METHOD)
+        .text(&wish.class_id.to_string())
+        .text(&wish.student_id.to_string())
+        .text(wish.status.as_str())
+        .finish();
+    if let Some(answer) = recorded(connection, wish, &fingerprint).await? {
+        return Ok((answer, Vec::new()));
+    }
+    let (enrolled, deeds) = decide(connection, services, call, wish, class).await?;
+    let answer = json!(Answer {
+        enrollment_id: enrolled.enrollment.id,
+        already_in: enrolled.already_in,
+    });
+    let (id, result) = (wish.request_id, &answer);
+    if store::requests::insert(connection, id, METHOD, &fingerprint, result).await? {
+        Ok((enrolled, deeds))
+    } else {
+        // Another call with the same id, for another class, was first, and has committed: the insert waited for it.
+        Err(reused(wish))
+    }
 }
 
 /// The answer to an earlier call with the same id, if there was one, with the enrollment as it is now.
@@ -191,6 +200,8 @@ async fn decide(
         status: wish.status,
         status_since: placed.now,
         cancelled_by: None,
+        late_cancellation: false,
+        completion: Completion::Unknown,
         origin: Origin::Direct,
         enrolled_at: placed.now,
         version: 1,

@@ -1,5 +1,7 @@
 //! Redeeming a code for a student who has an account.
 
+use std::fmt;
+
 use latchkey_code::{CanonicalCode, Malformed, parse};
 use uuid::Uuid;
 
@@ -8,7 +10,7 @@ use super::desk::{Desk, Item};
 use super::guesses::{Guess, of_redemption};
 use super::intake::Recalled;
 use super::{Call, Error};
-use crate::domain::decision::{Applicant, Wish};
+use crate::domain::decision::{Applicant, IfFull, Wish};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::key::ResolvedKey;
 
@@ -17,18 +19,47 @@ use crate::domain::key::ResolvedKey;
 #[error("a redemption without a password waits for its hash")]
 pub(super) struct NothingToHash;
 
-/// Redeems the code `typed` for a student. One decision per `redemption_id`: the same id again gets the same answer.
-pub async fn redeem(
-    desk: &Desk,
-    call: &Call,
-    redemption_id: Uuid,
-    student_id: Uuid,
-    typed: &str,
-) -> Result<Admitted, Error> {
+/// A student's wish to redeem a code.
+#[derive(Clone, Copy)]
+pub struct Redeeming<'t> {
+    /// The caller's id of the redemption.
+    pub redemption_id: Uuid,
+    /// The student.
+    pub student_id: Uuid,
+    /// The code as typed.
+    pub typed: &'t str,
+    /// What is wished for when the class is full.
+    pub if_full: IfFull,
+}
+
+/// A code never shows itself.
+impl fmt::Debug for Redeeming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redeeming")
+            .field("redemption_id", &self.redemption_id)
+            .field("student_id", &self.student_id)
+            .field("if_full", &self.if_full)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Redeems a code for a student. One decision per `redemption_id`: the same id again gets the same answer.
+pub async fn redeem(desk: &Desk, call: &Call, wish: Redeeming<'_>) -> Result<Admitted, Error> {
+    let Redeeming {
+        redemption_id,
+        student_id,
+        typed,
+        ..
+    } = wish;
     let code = parse(typed);
     let begun = desk.services().fingerprint_key.begin("RedeemKey");
     let fingerprint = with_code(begun, code.as_ref(), typed)
         .bytes(student_id.as_bytes())
+        .text(match wish.if_full {
+            IfFull::Refuse => "refuse",
+            IfFull::WaitWithKey => "wait with key",
+            IfFull::WaitWithoutKey => "wait without key",
+        })
         .finish();
     let item = Item {
         wish: Wish {
@@ -37,6 +68,7 @@ pub async fn redeem(
             well_formed: code.is_ok(),
             applicant: Applicant::Student(student_id),
             key: None,
+            if_full: wish.if_full,
         },
         call: call.clone(),
         registration: None,

@@ -12,7 +12,7 @@ use super::guesses::{Guess, of_redemption};
 use super::intake::Recalled;
 use super::redeem::{NothingToHash, with_code};
 use super::{Call, Error};
-use crate::domain::decision::{Applicant, Decision, NewAccount, Wish};
+use crate::domain::decision::{Applicant, Decision, IfFull, NewAccount, Wish};
 use crate::domain::email::EmailAddress;
 use crate::domain::key::ResolvedKey;
 use crate::domain::redemption::registered_student_id;
@@ -129,6 +129,7 @@ fn item(call: &Call, newcomer: Newcomer, fingerprint: Vec<u8>, well_formed: bool
                 account: Some(account),
             },
             key: None,
+            if_full: IfFull::Refuse,
         },
         call: call.clone(),
         registration: Some(Registration {

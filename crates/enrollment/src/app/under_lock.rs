@@ -1,12 +1,17 @@
 //! An enrollment under the lock of its class, where its status is changed.
 
+use std::collections::BTreeSet;
+
 use latchkey_service_kit::faults::planted;
 use latchkey_service_kit::identity::Role;
+use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Call, Error};
-use crate::domain::enrollment::{CancelledBy, Enrollment, Status};
+use crate::domain::audit::{Action, Deed};
+use crate::domain::class::Class;
+use crate::domain::enrollment::Enrollment;
 use crate::domain::refusal::Refusal;
 use crate::domain::transitions::Actor;
 use crate::store;
@@ -28,13 +33,35 @@ pub(super) async fn lock(
     call: &Call,
     id: Uuid,
 ) -> Result<UnderLock, Error> {
+    lock_classes(connection, call, id, None).await
+}
+
+/// The same, with the class `other` locked too: the classes in order of their ids, like everybody.
+pub(super) async fn lock_with(
+    connection: &mut PgConnection,
+    call: &Call,
+    id: Uuid,
+    other: Uuid,
+) -> Result<UnderLock, Error> {
+    lock_classes(connection, call, id, Some(other)).await
+}
+
+async fn lock_classes(
+    connection: &mut PgConnection,
+    call: &Call,
+    id: Uuid,
+    other: Option<Uuid>,
+) -> Result<UnderLock, Error> {
     let missing = Refusal::EnrollmentNotFound { enrollment_id: id };
     let seen = store::enrollments::find_placed(connection, id)
         .await?
         .filter(|enrollment| call.reaches(&enrollment.scope()))
         .ok_or(missing)?;
     let class_id = seen.enrollment.class_id;
-    store::classes::lock(connection, class_id).await?;
+    let classes: BTreeSet<Uuid> = std::iter::once(class_id).chain(other).collect();
+    for class in classes {
+        store::classes::lock(connection, class).await?;
+    }
     let class = store::classes::find_placed(&mut *connection, class_id, None)
         .await?
         .ok_or(Refusal::ClassNotFound { class_id })?;
@@ -62,33 +89,36 @@ impl UnderLock {
             Actor::Administrator
         }
     }
+}
 
-    /// The enrollment in another status.
-    pub(super) fn changed(&self, to: Status, cancelled_by: Option<CancelledBy>) -> Enrollment {
-        let was = &self.found.enrollment;
-        Enrollment {
-            status: to,
-            status_since: self.class.now,
-            cancelled_by,
-            version: was.version + 1,
-            ..was.clone()
-        }
+/// Writes an enrollment of the locked `class` as `changed`, and takes or frees its seat: the class as it is then.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    class: &Class,
+    was: &Enrollment,
+    changed: &Enrollment,
+) -> Result<Class, Error> {
+    if !store::enrollments::write::update(connection, changed).await? {
+        return Err(Error::Conflict);
     }
+    let takes = |enrollment: &Enrollment| i32::from(enrollment.status.takes_seat());
+    let seats = takes(changed) - takes(was);
+    if seats != 0 && !planted("bug::seat_kept") {
+        store::classes::change_seats(connection, class.id, seats).await?;
+    }
+    Ok(Class {
+        seats_taken: class.seats_taken + seats,
+        ..class.clone()
+    })
+}
 
-    /// Writes the enrollment as `changed`, and takes or frees its seat.
-    pub(super) async fn write(
-        &self,
-        connection: &mut PgConnection,
-        changed: &Enrollment,
-    ) -> Result<(), Error> {
-        if !store::enrollments::write::set_status(connection, changed).await? {
-            return Err(Error::Conflict);
-        }
-        let takes = |enrollment: &Enrollment| i32::from(enrollment.status.takes_seat());
-        let seats = takes(changed) - takes(&self.found.enrollment);
-        if seats != 0 && !planted("bug::seat_kept") {
-            store::classes::change_seats(connection, changed.class_id, seats).await?;
-        }
-        Ok(())
+/// That the block of the enrollment `id` was lifted, because its student is let in again by `now_in`.
+pub(super) fn lift(now_in: &Enrollment, id: Uuid) -> Deed {
+    Deed {
+        action: Action::LiftBlock,
+        organization_id: now_in.organization_id,
+        resource_id: id,
+        student_id: Some(now_in.student_id),
+        details: json!({ "class_id": now_in.class_id }),
     }
 }

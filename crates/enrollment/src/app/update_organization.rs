@@ -1,15 +1,25 @@
 //! Changing an organization.
 
+use chrono::TimeDelta;
 use latchkey_service_kit::database::begin;
 use latchkey_service_kit::etag;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Call, Error, Services, push};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::organization::Organization;
+use crate::domain::organization::{ClassDefaults, Organization};
 use crate::domain::refusal::Refusal;
 use crate::store;
+
+/// When giving up a seat is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lateness {
+    /// It never is.
+    Never,
+    /// From so long before the class begins on, in whole seconds.
+    Within(TimeDelta),
+}
 
 /// What to change of an organization; `None` leaves a setting as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +28,12 @@ pub struct OrganizationChange {
     pub display_name: Option<String>,
     /// Whether students may register themselves with a key.
     pub self_registration: Option<bool>,
+    /// Whether a seat that a student gives up goes to the earliest who waits.
+    pub promotes_waiting: Option<bool>,
+    /// When giving up a seat is late.
+    pub late_cancellation: Option<Lateness>,
+    /// What a new class has, all of it.
+    pub class_defaults: Option<ClassDefaults>,
 }
 
 impl OrganizationChange {
@@ -28,6 +44,18 @@ impl OrganizationChange {
         }
         if let Some(on) = self.self_registration {
             changed.self_registration = on;
+        }
+        if let Some(on) = self.promotes_waiting {
+            changed.settings.promotes_waiting = on;
+        }
+        if let Some(lateness) = self.late_cancellation {
+            changed.settings.late_cancellation = match lateness {
+                Lateness::Never => None,
+                Lateness::Within(window) => Some(window),
+            };
+        }
+        if let Some(defaults) = self.class_defaults {
+            changed.settings.class_defaults = defaults;
         }
         changed
     }
@@ -80,10 +108,38 @@ pub async fn update_organization(
     Ok(changed)
 }
 
+/// The settings that differ, by their names in the contract, each as it was and as it is.
 fn difference(before: &Organization, after: &Organization) -> Value {
-    if before.self_registration == after.self_registration {
-        json!({ "display_name": { "from": before.display_name, "to": after.display_name } })
-    } else {
-        json!({ "self_registration_enabled": { "from": before.self_registration, "to": after.self_registration } })
+    let (before, after) = (described(before), described(after));
+    let changed = before
+        .into_iter()
+        .filter_map(|(name, from)| {
+            let to = after.get(&name)?;
+            (*to != from).then(|| (name, json!({ "from": from, "to": to })))
+        })
+        .collect();
+    Value::Object(changed)
+}
+
+fn described(organization: &Organization) -> Map<String, Value> {
+    let settings = &organization.settings;
+    let defaults = &settings.class_defaults;
+    let late = settings.late_cancellation.map(|late| late.num_seconds());
+    let value = json!({
+        "display_name": organization.display_name,
+        "self_registration_enabled": organization.self_registration,
+        "wait_list_promotion_enabled": settings.promotes_waiting,
+        "late_cancellation_window": late,
+        "class_defaults": {
+            "maximum_students": defaults.maximum_students,
+            "minimum_students": defaults.minimum_students,
+            "status": defaults.status,
+            "event_key": defaults.event_key,
+            "post_class_days": defaults.post_class_days,
+        },
+    });
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
     }
 }

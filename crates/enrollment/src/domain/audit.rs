@@ -36,6 +36,12 @@ pub enum Action {
     EnrollStudent,
     /// The status of an enrollment was changed, other than by a cancellation.
     ChangeStatus,
+    /// A student who waited was given a seat that came free.
+    PromoteStudent,
+    /// How far a student came was recorded.
+    SetCompletion,
+    /// An enrollment was moved to another class.
+    MoveEnrollment,
     /// An enrollment was cancelled: one event per enrollment, whoever cancelled it.
     CancelEnrollment,
     /// An earlier removal by staff was lifted, so that the class's event key lets the student in again.
@@ -54,7 +60,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::CreateOrganization,
         Self::UpdateOrganization,
         Self::SetSelfRegistration,
@@ -68,6 +74,9 @@ impl Action {
         Self::EraseStudent,
         Self::EnrollStudent,
         Self::ChangeStatus,
+        Self::PromoteStudent,
+        Self::SetCompletion,
+        Self::MoveEnrollment,
         Self::CancelEnrollment,
         Self::LiftBlock,
         Self::ClosePeriod,
@@ -93,6 +102,9 @@ impl Action {
             Self::EraseStudent => "student.erase",
             Self::EnrollStudent => "enrollment.enroll",
             Self::ChangeStatus => "enrollment.change_status",
+            Self::PromoteStudent => "enrollment.promote",
+            Self::SetCompletion => "enrollment.set_completion",
+            Self::MoveEnrollment => "enrollment.move",
             Self::CancelEnrollment => "enrollment.cancel",
             Self::LiftBlock => "enrollment.lift_block",
             Self::ClosePeriod => "billing_period.close",

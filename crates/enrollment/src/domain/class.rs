@@ -1,6 +1,6 @@
 //! Instructor-led classes and their seats.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -192,6 +192,11 @@ impl Class {
     /// Seats left; never negative.
     pub fn seats_left(&self) -> i32 {
         (self.maximum_students - self.seats_taken).max(0)
+    }
+
+    /// Whether giving up a seat at `now` is late, where that is so from `window` before it begins on; never without one.
+    pub fn is_late(&self, window: Option<TimeDelta>, now: DateTime<Utc>) -> bool {
+        window.is_some_and(|window| self.starts_at.signed_duration_since(now) <= window)
     }
 
     /// Whether it has begun at `now`.

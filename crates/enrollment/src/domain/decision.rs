@@ -17,7 +17,7 @@ pub use ledger::{Account, Holder, Home, Ledger};
 
 use super::assignment::CourseAssignment;
 use super::class::{Class, ClassStatus};
-use super::enrollment::{Enrollment, Origin, Status};
+use super::enrollment::{Completion, Enrollment, Origin, Status};
 use super::key::{KeyKind, Opens, ResolvedKey};
 use super::organization::is_or_is_below;
 use super::redemption::Outcome;
@@ -26,6 +26,18 @@ use super::student::ExternalIdentity;
 
 /// The slot of a key's use that a key for a single student has.
 const ONLY_SLOT: i32 = 0;
+
+/// What is wished for when every seat of the class is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IfFull {
+    /// To be told so.
+    #[default]
+    Refuse,
+    /// To wait for a seat, and to keep the key meanwhile.
+    WaitWithKey,
+    /// To wait for a seat, and to give the key back for somebody else.
+    WaitWithoutKey,
+}
 
 /// Somebody's wish to be let in by a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +52,8 @@ pub struct Wish {
     pub applicant: Applicant,
     /// What the code is, if a key has it.
     pub key: Option<ResolvedKey>,
+    /// What is wished for when the class is full.
+    pub if_full: IfFull,
 }
 
 /// Who is to be let in.
@@ -126,9 +140,9 @@ pub struct Facts<'f> {
 pub enum Decision {
     /// It was decided before: the same answer again.
     Repeat(Outcome),
-    /// Let the student in.
+    /// Let the student in, or let them wait for a seat.
     Enroll(Admission),
-    /// The student is in already, by the enrollment with this id; nothing is spent.
+    /// The student is in already, or waits already where there is no seat, by the enrollment with this id; nothing is spent.
     AlreadyIn(Uuid),
     /// Assign the student the course.
     Assign(CourseAssignment),
@@ -156,6 +170,8 @@ pub struct Admission {
     pub enrollment: Enrollment,
     /// Which use of the key it is; `None` if the key has any number of them.
     pub slot: Option<i32>,
+    /// Whether it holds the key: not when the student waits without it.
+    pub holds_key: bool,
     /// The enrollment by which the student was waiting: it ends, and gives its key up, before this one begins.
     pub instead_of: Option<Uuid>,
 }
@@ -165,6 +181,9 @@ impl Decision {
     /// does not exist, and what may be different by the next try.
     pub fn outcome(&self) -> Option<Outcome> {
         match self {
+            Self::Enroll(admission) if admission.enrollment.status.is_waiting() => {
+                Some(Outcome::WaitListed)
+            }
             Self::Enroll(_) => Some(Outcome::Enrolled),
             Self::AlreadyIn(id) => Some(Outcome::AlreadyIn { enrollment_id: *id }),
             Self::Assign(_) => Some(Outcome::Assigned),
@@ -263,6 +282,9 @@ fn admit_to_class(
     judge_class(class, kind, facts.now)?;
     judge_student(&wish.applicant, home)?;
     judge_place(wish, key, kind, class, facts)?;
+    if let Some(live) = facts.live.filter(|_| class.seats_left() == 0) {
+        return Ok(Decision::AlreadyIn(live.enrollment_id));
+    }
     judge_account(&wish.applicant, facts)?;
     Ok(admitted(wish).map_or(Decision::HashFirst, |student_id| {
         place(wish, key, kind, class, student_id, facts)
@@ -325,7 +347,7 @@ fn judge_place(
         });
     }
     judge_use(key, facts)?;
-    if class.seats_left() == 0 {
+    if class.seats_left() == 0 && wish.if_full == IfFull::Refuse {
         return Err(Refusal::ClassFull {
             class_id: class.id,
             maximum_students: class.maximum_students,
@@ -370,6 +392,11 @@ fn place(
     facts: &Facts<'_>,
 ) -> Decision {
     let now = facts.now;
+    let status = if class.seats_left() == 0 {
+        Status::WaitListed
+    } else {
+        Status::Enrolled
+    };
     Decision::Enroll(Admission {
         enrollment: Enrollment {
             // Of a question, nothing is kept: its id is never seen.
@@ -377,9 +404,11 @@ fn place(
             class_id: class.id,
             organization_id: class.organization_id,
             student_id,
-            status: Status::Enrolled,
+            status,
             status_since: now,
             cancelled_by: None,
+            late_cancellation: false,
+            completion: Completion::Unknown,
             origin: Origin::Key {
                 key_id: key.key_id,
                 kind,
@@ -392,6 +421,7 @@ fn place(
             KeyKind::Enrollment => Some(ONLY_SLOT),
             KeyKind::Event => None,
         },
+        holds_key: status != Status::WaitListed || wish.if_full == IfFull::WaitWithKey,
         instead_of: facts.live.map(|live| live.enrollment_id),
     })
 }

@@ -119,6 +119,54 @@ impl Status {
     }
 }
 
+/// How far a student came in a class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Completion {
+    /// Nobody has said.
+    #[default]
+    Unknown,
+    /// The student attends.
+    Attending,
+    /// The student has completed it.
+    Complete,
+    /// The student has not completed it.
+    Incomplete,
+    /// The student did not come.
+    NoShow,
+    /// The student has failed.
+    Failed,
+}
+
+impl Completion {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Unknown,
+        Self::Attending,
+        Self::Complete,
+        Self::Incomplete,
+        Self::NoShow,
+        Self::Failed,
+    ];
+
+    /// The name, as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Attending => "attending",
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::NoShow => "no_show",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The one with this stored name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+}
+
 /// How a student came into a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -162,6 +210,10 @@ pub struct Enrollment {
     pub status_since: DateTime<Utc>,
     /// Who cancelled it; `None` unless it is cancelled.
     pub cancelled_by: Option<CancelledBy>,
+    /// Whether a seat was given up so shortly before the class began that it counts as late.
+    pub late_cancellation: bool,
+    /// How far the student came.
+    pub completion: Completion,
     /// How the student came.
     pub origin: Origin,
     /// When the student came, in whatever status.
@@ -175,6 +227,33 @@ impl Enrollment {
     pub fn is_live(&self) -> bool {
         self.status.is_live()
     }
+
+    /// It as it is once it is of another class of the same organization: in the same status, since then as ever.
+    pub fn in_class(&self, class_id: Uuid) -> Self {
+        Self {
+            class_id,
+            completion: Completion::Unknown,
+            version: self.version + 1,
+            ..self.clone()
+        }
+    }
+
+    /// It as it is once it stands in the status `to`, from `now` on.
+    pub fn in_status(
+        &self,
+        to: Status,
+        cancelled_by: Option<CancelledBy>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            status: to,
+            status_since: now,
+            cancelled_by,
+            late_cancellation: false,
+            version: self.version + 1,
+            ..self.clone()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +266,10 @@ mod tests {
             assert_eq!(Status::parse(status.as_str()), Some(status));
         }
         assert_eq!(Status::parse("unknown"), None);
+        for completion in Completion::ALL {
+            assert_eq!(Completion::parse(completion.as_str()), Some(completion));
+        }
+        assert_eq!(Completion::parse("enrolled"), None);
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl Invited<'_> {
 mod tests {
     use super::*;
     use crate::domain::class::tests::class;
+    use crate::domain::organization::Settings;
     use crate::domain::student::tests::student;
     use chrono::TimeDelta;
     use uuid::Uuid;
@@ -142,6 +143,7 @@ mod tests {
             ancestor_ids: Vec::new(),
             display_name: "Acme Training".into(),
             self_registration: true,
+            settings: Settings::default(),
             created_at: DateTime::default(),
             version: 1,
         }

@@ -1,11 +1,40 @@
 //! Organizations: they own everything, and form a tree.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
+
+use super::class::ClassStatus;
 
 /// The most organizations above one another, so that a row's list of ancestors, which is copied and searched, stays
 /// short.
 pub const MAXIMUM_LEVELS: usize = 32;
+
+/// What an organization lays down for its classes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether a seat that a student gives up goes to the earliest who waits for one.
+    pub promotes_waiting: bool,
+    /// How long before a class begins giving up a seat is late, in whole seconds; `None`: it never is.
+    pub late_cancellation: Option<TimeDelta>,
+    /// What a new class has.
+    pub class_defaults: ClassDefaults,
+}
+
+/// What a new class of an organization has where the request that creates it is silent. What is `None` here too is as it is
+/// for everybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClassDefaults {
+    /// Its maximum students.
+    pub maximum_students: Option<i32>,
+    /// Its minimum students; of a class with a lower maximum: that.
+    pub minimum_students: Option<i32>,
+    /// Its status; not cancelled.
+    pub status: Option<ClassStatus>,
+    /// Whether its event key is turned on, with a generated code.
+    pub event_key: bool,
+    /// Its days of lab access after it.
+    pub post_class_days: Option<i32>,
+}
 
 /// An organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +49,8 @@ pub struct Organization {
     pub display_name: String,
     /// Whether students may register themselves with a key.
     pub self_registration: bool,
+    /// What it lays down for its classes.
+    pub settings: Settings,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// Grows with every change.
@@ -56,6 +87,7 @@ mod tests {
             ancestor_ids: (1..=levels_above).map(Uuid::from_u128).collect(),
             display_name: "Acme".into(),
             self_registration: false,
+            settings: Settings::default(),
             created_at: DateTime::default(),
             version: 1,
         }

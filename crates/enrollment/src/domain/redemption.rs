@@ -21,6 +21,8 @@ pub fn registered_student_id(redemption_id: Uuid) -> Uuid {
 pub enum Outcome {
     /// The student was enrolled by it: the enrollment has the redemption's id.
     Enrolled,
+    /// The class was full and the student waits for a seat: the enrollment has the redemption's id.
+    WaitListed,
     /// The student was in already, by this enrollment; nothing was spent.
     AlreadyIn {
         /// The enrollment that was there.
@@ -42,6 +44,7 @@ impl Outcome {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Enrolled => "enrolled",
+            Self::WaitListed => "wait_listed",
             Self::Assigned => "assigned",
             Self::AlreadyIn { .. } | Self::AlreadyAssigned { .. } => "already_in",
             Self::Refused(_) => "refused",
@@ -53,6 +56,7 @@ impl Outcome {
         match self {
             Self::Refused(refusal) => Some(refusal),
             Self::Enrolled
+            | Self::WaitListed
             | Self::AlreadyIn { .. }
             | Self::Assigned
             | Self::AlreadyAssigned { .. } => None,
@@ -160,7 +164,7 @@ impl Redemption {
     /// The enrollment: the one made, or the one that was there.
     pub fn enrollment_id(&self) -> Option<Uuid> {
         match self.outcome {
-            Outcome::Enrolled => Some(self.id),
+            Outcome::Enrolled | Outcome::WaitListed => Some(self.id),
             Outcome::AlreadyIn { enrollment_id } => Some(enrollment_id),
             Outcome::Assigned | Outcome::AlreadyAssigned { .. } | Outcome::Refused(_) => None,
         }
@@ -171,7 +175,10 @@ impl Redemption {
         match self.outcome {
             Outcome::Assigned => Some(self.id),
             Outcome::AlreadyAssigned { assignment_id } => Some(assignment_id),
-            Outcome::Enrolled | Outcome::AlreadyIn { .. } | Outcome::Refused(_) => None,
+            Outcome::Enrolled
+            | Outcome::WaitListed
+            | Outcome::AlreadyIn { .. }
+            | Outcome::Refused(_) => None,
         }
     }
 }

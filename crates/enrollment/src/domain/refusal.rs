@@ -166,6 +166,13 @@ pub enum Refusal {
         /// The student.
         student_id: Uuid,
     },
+    /// The student is neither enrolled in the class nor auditing it.
+    StudentNotIn {
+        /// The class.
+        class_id: Uuid,
+        /// The student.
+        student_id: Uuid,
+    },
     /// The account is deactivated.
     StudentInactive {
         /// The student.
@@ -238,6 +245,7 @@ impl Refusal {
             Self::StudentBlocked { .. } => "STUDENT_BLOCKED",
             Self::StatusUnreachable { .. } => "STATUS_UNREACHABLE",
             Self::StudentAlreadyIn { .. } => "STUDENT_ALREADY_IN",
+            Self::StudentNotIn { .. } => "STUDENT_NOT_IN",
             Self::StudentInactive { .. } => "STUDENT_INACTIVE",
             Self::StudentErased { .. } => "STUDENT_ERASED",
             Self::OrganizationMismatch => "ORGANIZATION_MISMATCH",

@@ -157,12 +157,24 @@ pub const TABLE: &[Row] = &[
         STAFF,
     ),
     row(
+        "/latchkey.enrollment.v1.EnrollmentService/BatchEnrollStudents",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.EnrollmentService/MoveEnrollment",
+        STAFF,
+    ),
+    row(
         "/latchkey.enrollment.v1.EnrollmentService/ChangeEnrollmentStatus",
         STAFF,
     ),
     row(
         "/latchkey.enrollment.v1.EnrollmentService/CancelEnrollment",
         STAFF_AND_SELF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.EnrollmentService/SetCompletion",
+        STAFF,
     ),
     row(
         "/latchkey.enrollment.v1.EnrollmentService/GetEnrollment",

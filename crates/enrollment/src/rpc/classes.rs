@@ -1,7 +1,7 @@
 //! `ClassService`.
 
-mod read;
-mod write;
+pub(super) mod read;
+pub(super) mod write;
 
 use std::sync::Arc;
 

@@ -15,9 +15,12 @@ use crate::app::Services;
 use crate::app::cancel_enrollment::cancel_enrollment;
 use crate::app::change_status::change_status;
 use crate::app::enroll_student::enroll_student;
+use crate::app::enroll_students::enroll_students;
 use crate::app::get_access::{get_access, get_course_access};
+use crate::app::move_enrollment::move_enrollment;
 use crate::app::read_enrollments::{get_enrollment, list_enrollments};
 use crate::app::read_roster::get_roster;
+use crate::app::set_completion::set_completion;
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -49,6 +52,20 @@ impl EnrollmentService for Enrollments {
         }))
     }
 
+    async fn batch_enroll_students(
+        &self,
+        request: Request<proto::BatchEnrollStudentsRequest>,
+    ) -> Result<Response<proto::BatchEnrollStudentsResponse>, Status> {
+        let call = call::of(&request)?;
+        let wish = read::many(&request.into_inner())?;
+        let outcomes = enroll_students(&self.services, &call, &wish)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::BatchEnrollStudentsResponse {
+            outcomes: outcomes.into_iter().map(write::outcome).collect(),
+        }))
+    }
+
     async fn change_enrollment_status(
         &self,
         request: Request<proto::ChangeEnrollmentStatusRequest>,
@@ -69,15 +86,40 @@ impl EnrollmentService for Enrollments {
     ) -> Result<Response<proto::CancelEnrollmentResponse>, Status> {
         let call = call::of(&request)?;
         let message = request.into_inner();
-        let mut violations = Violations::of(&message);
-        let id = violations.uuid("enrollment_id", &message.enrollment_id);
-        let reason = violations.line("reason", &message.reason);
-        violations.finish()?;
-        let cancelled = cancel_enrollment(&self.services, &call, id, reason)
+        let cancelled = cancel_enrollment(&self.services, &call, read::cancellation(&message)?)
             .await
             .map_err(errors::status)?;
         Ok(Response::new(proto::CancelEnrollmentResponse {
-            enrollment: Some(write::enrollment(&cancelled)),
+            enrollment: Some(write::enrollment(&cancelled.enrollment)),
+            replacement: cancelled.replacement.as_ref().map(write::enrollment),
+        }))
+    }
+
+    async fn move_enrollment(
+        &self,
+        request: Request<proto::MoveEnrollmentRequest>,
+    ) -> Result<Response<proto::MoveEnrollmentResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let moved = move_enrollment(&self.services, &call, read::moving(&message)?)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::MoveEnrollmentResponse {
+            enrollment: Some(write::enrollment(&moved)),
+        }))
+    }
+
+    async fn set_completion(
+        &self,
+        request: Request<proto::SetCompletionRequest>,
+    ) -> Result<Response<proto::SetCompletionResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let changed = set_completion(&self.services, &call, read::completion(&message)?)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::SetCompletionResponse {
+            enrollment: Some(write::enrollment(&changed)),
         }))
     }
 

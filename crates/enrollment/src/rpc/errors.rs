@@ -71,8 +71,6 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::KeyRevoked { .. }
         | Refusal::CodeReplaced { .. }
         | Refusal::StudentBlocked { .. }
-        | Refusal::StatusUnreachable { .. }
-        | Refusal::StudentAlreadyIn { .. }
         | Refusal::StudentInactive { .. }
         | Refusal::StudentErased { .. }
         | Refusal::OrganizationMismatch
@@ -81,6 +79,9 @@ fn refused(refusal: &Refusal) -> ApiError {
             organization_id,
             closed_until,
         } => period_closed(refusal, organization_id, *closed_until),
+        Refusal::StatusUnreachable { .. }
+        | Refusal::StudentAlreadyIn { .. }
+        | Refusal::StudentNotIn { .. } => of_enrollment(refusal),
         Refusal::CredentialsInvalid
         | Refusal::RequestIdReused { .. }
         | Refusal::EmailTaken
@@ -221,19 +222,6 @@ fn of_key_or_student(refusal: &Refusal) -> ApiError {
              this by enrolling the student directly."
                 .to_owned(),
         ),
-        Refusal::StatusUnreachable { enrollment_id, from, to } => {
-            let (from, to) = (from.as_str(), to.as_str());
-            let text = format!("An enrollment does not come from `{from}` to `{to}`, or not by this caller.");
-            precondition(refusal, "enrollment", enrollment_id, text)
-                .with_metadata("from", from)
-                .with_metadata("to", to)
-        }
-        Refusal::StudentAlreadyIn { student_id, .. } => precondition(
-            refusal,
-            "student",
-            student_id,
-            "The student has another enrollment in the class that has not ended: change that one.".to_owned(),
-        ),
         Refusal::StudentInactive { student_id } => {
             precondition(refusal, "student", student_id, "The student's account is deactivated.".to_owned())
         }
@@ -253,6 +241,38 @@ fn of_key_or_student(refusal: &Refusal) -> ApiError {
             "Students of this organization do not register themselves: ask the organization for an account.".to_owned(),
         ),
         other => ApiError::bug(format!("{} is not about a key or a student", other.reason())),
+    }
+}
+
+fn of_enrollment(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::StatusUnreachable {
+            enrollment_id,
+            from,
+            to,
+        } => {
+            let (from, to) = (from.as_str(), to.as_str());
+            let text = format!(
+                "An enrollment does not come from `{from}` to `{to}`, or not by this caller."
+            );
+            precondition(refusal, "enrollment", enrollment_id, text)
+                .with_metadata("from", from)
+                .with_metadata("to", to)
+        }
+        Refusal::StudentAlreadyIn { student_id, .. } => precondition(
+            refusal,
+            "student",
+            student_id,
+            "The student has another enrollment in the class that has not ended: change that one."
+                .to_owned(),
+        ),
+        Refusal::StudentNotIn { student_id, .. } => precondition(
+            refusal,
+            "student",
+            student_id,
+            "The student is neither enrolled in the class nor auditing it.".to_owned(),
+        ),
+        other => ApiError::bug(format!("{} is not about an enrollment", other.reason())),
     }
 }
 

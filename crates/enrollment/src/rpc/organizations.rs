@@ -2,22 +2,32 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::enrollment::v1::organization_service_server::OrganizationService;
 use latchkey_service_kit::etag;
 use latchkey_service_kit::paging::PageRequest;
+use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
+use prost_types::Duration;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
+use super::classes::{read, write};
 use super::{call, errors, messages};
 use crate::app::Services;
 use crate::app::create_organization::{NewOrganization, create_organization};
 use crate::app::read_organizations::{get_organization, list_organizations};
-use crate::app::update_organization::{OrganizationChange, update_organization};
-use crate::domain::organization::Organization;
+use crate::app::update_organization::{Lateness, OrganizationChange, update_organization};
+use crate::domain::organization::{ClassDefaults, Organization};
 
 /// The fields of an organization that an update can change.
-const FIELDS: &[&str] = &["display_name"];
+const FIELDS: &[&str] = &[
+    "display_name",
+    "wait_list_promotion_enabled",
+    "late_cancellation_window",
+    "class_defaults",
+];
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -105,15 +115,7 @@ impl OrganizationService for Organizations {
     ) -> Result<Response<proto::UpdateOrganizationResponse>, Status> {
         let call = call::of(&request)?;
         let message = request.into_inner();
-        let mut violations = Violations::of(&message);
-        let id = violations.uuid("organization_id", &message.organization_id);
-        let mask = messages::mask(&mut violations, message.update_mask.as_ref(), FIELDS);
-        let mut change = OrganizationChange::default();
-        if mask.has("display_name") {
-            let name = messages::name(&mut violations, "display_name", &message.display_name);
-            change.display_name = Some(name);
-        }
-        violations.finish()?;
+        let (id, change) = change(&message)?;
         let etag = messages::optional_text(&message.etag);
         let changed = update_organization(&self.services, &call, id, change, etag)
             .await
@@ -145,7 +147,63 @@ impl OrganizationService for Organizations {
     }
 }
 
+fn change(
+    message: &proto::UpdateOrganizationRequest,
+) -> Result<(Uuid, OrganizationChange), ApiError> {
+    let mut violations = Violations::of(message);
+    let id = violations.uuid("organization_id", &message.organization_id);
+    let mask = messages::mask(&mut violations, message.update_mask.as_ref(), FIELDS);
+    let v = &mut violations;
+    let late = whole_seconds(v, message.late_cancellation_window.as_ref());
+    let change = OrganizationChange {
+        display_name: mask
+            .has("display_name")
+            .then(|| messages::name(v, "display_name", &message.display_name)),
+        promotes_waiting: mask
+            .has("wait_list_promotion_enabled")
+            .then_some(message.wait_list_promotion_enabled),
+        late_cancellation: mask
+            .has("late_cancellation_window")
+            .then_some(late.map_or(Lateness::Never, Lateness::Within)),
+        class_defaults: mask
+            .has("class_defaults")
+            .then(|| class_defaults(v, message.class_defaults.unwrap_or_default())),
+        ..OrganizationChange::default()
+    };
+    violations.finish()?;
+    Ok((id, change))
+}
+
+fn whole_seconds(violations: &mut Violations, span: Option<&Duration>) -> Option<TimeDelta> {
+    const FIELD: &str = "late_cancellation_window";
+    let span = violations.optional_duration(FIELD, span)?;
+    if span.subsec_nanos() != 0 && !violations.has(FIELD) {
+        violations.add(FIELD, "must be whole seconds");
+    }
+    Some(span)
+}
+
+fn class_defaults(violations: &mut Violations, message: proto::ClassDefaults) -> ClassDefaults {
+    const MINIMUM: &str = "class_defaults.minimum_students";
+    let (minimum, maximum) = (message.minimum_students, message.maximum_students);
+    let fits = minimum
+        .zip(maximum)
+        .is_none_or(|(least, most)| least <= most);
+    if !fits && !violations.has(MINIMUM) {
+        violations.add(MINIMUM, "must not be above the maximum students");
+    }
+    ClassDefaults {
+        maximum_students: maximum,
+        minimum_students: minimum,
+        status: read::status(message.status),
+        event_key: message.event_key_enabled,
+        post_class_days: message.post_class_days,
+    }
+}
+
 fn organization(organization: Organization) -> proto::Organization {
+    let settings = organization.settings;
+    let defaults = settings.class_defaults;
     proto::Organization {
         organization_id: organization.id.to_string(),
         parent_id: messages::optional_id(organization.parent_id),
@@ -153,5 +211,19 @@ fn organization(organization: Organization) -> proto::Organization {
         display_name: organization.display_name,
         self_registration_enabled: organization.self_registration,
         create_time: Some(messages::stamp(organization.created_at)),
+        wait_list_promotion_enabled: settings.promotes_waiting,
+        late_cancellation_window: settings.late_cancellation.map(|window| Duration {
+            seconds: window.num_seconds(),
+            nanos: 0,
+        }),
+        class_defaults: Some(proto::ClassDefaults {
+            maximum_students: defaults.maximum_students,
+            minimum_students: defaults.minimum_students,
+            status: defaults
+                .status
+                .map_or(0, |status| write::status(status).into()),
+            event_key_enabled: defaults.event_key,
+            post_class_days: defaults.post_class_days,
+        }),
     }
 }

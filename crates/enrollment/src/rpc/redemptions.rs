@@ -52,11 +52,8 @@ impl RedemptionService for Redemptions {
     ) -> Result<Response<proto::RedeemKeyResponse>, Status> {
         let call = call::of(&request)?;
         let message = request.into_inner();
-        let mut violations = Violations::of(&message);
-        let id = violations.uuid("redemption_id", &message.redemption_id);
-        let student = violations.uuid("student_id", &message.student_id);
-        violations.finish()?;
-        let redeemed = redeem(&self.desk, &call, id, student, &message.code).await;
+        let wish = read::redeeming(&message)?;
+        let redeemed = redeem(&self.desk, &call, wish).await;
         counted::count(&redeemed);
         let admitted = redeemed.map_err(errors::status)?;
         Ok(Response::new(write::redeemed(admitted)))

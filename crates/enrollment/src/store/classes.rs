@@ -190,40 +190,67 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
     Ok(locked.is_some())
 }
 
-/// The class that the request `request_id` created, and the fingerprint of that request.
+/// A class, and what was recorded of the request that created it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestedClass {
+    /// The class, as it is now.
+    pub class: Class,
+    /// The fingerprint of the request.
+    pub fingerprint: Vec<u8>,
+    /// Whether its event key was turned on by the organization's default.
+    pub event_key_by_default: bool,
+}
+
+/// The class that the request `request_id` created.
 pub async fn find_by_request(
     connection: &mut PgConnection,
     request_id: Uuid,
-) -> sqlx::Result<Option<(Class, Vec<u8>)>> {
+) -> sqlx::Result<Option<RequestedClass>> {
     let row = classes!("WHERE c.request_id = $1", request_id)
         .fetch_optional(&mut *connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let fingerprint = sqlx::query_scalar!(
-        "SELECT request_fingerprint FROM enrollment.classes WHERE class_id = $1",
+    let request = sqlx::query!(
+        "SELECT request_fingerprint, event_key_by_default FROM enrollment.classes WHERE class_id = $1",
         row.class_id
     )
     .fetch_one(connection)
     .await?;
-    Ok(Some((row.try_into()?, fingerprint)))
+    Ok(Some(RequestedClass {
+        class: row.try_into()?,
+        fingerprint: request.request_fingerprint,
+        event_key_by_default: request.event_key_by_default,
+    }))
 }
 
-/// Inserts a class at version 1 and without seats taken; when it was created. `None` if another call with the same
-/// request id was first: then the caller rolls back and looks again.
+/// A class to be inserted.
+#[derive(Debug, Clone, Copy)]
+pub struct NewClass<'c> {
+    /// The class, at version 1 and without seats taken.
+    pub class: &'c Class,
+    /// Whether its event key was turned on by the organization's default.
+    pub event_key_by_default: bool,
+    /// The request that creates it.
+    pub request_id: Uuid,
+    /// The fingerprint of that request.
+    pub fingerprint: &'c [u8],
+}
+
+/// Inserts a class; when it was created. `None` if another call with the same request id was first: then the caller rolls
+/// back and looks again.
 pub async fn insert(
     connection: &mut PgConnection,
-    class: &Class,
-    request_id: Uuid,
-    fingerprint: &[u8],
+    new: NewClass<'_>,
 ) -> sqlx::Result<Option<DateTime<Utc>>> {
+    let class = new.class;
     sqlx::query_scalar!(
         r#"
         INSERT INTO enrollment.classes (
             class_id, organization_id, course_id, course_name, name, instructors, starts_at, ends_at, time_zone,
             minimum_students, maximum_students, maximum_is_default, post_class_days, status, event_key_window,
-            request_id, request_fingerprint
+            request_id, request_fingerprint, event_key_by_default
         )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
         ON CONFLICT DO NOTHING
         RETURNING created_at
         "#,
@@ -242,8 +269,9 @@ pub async fn insert(
         class.post_class_days,
         class.status.as_str(),
         class.event_key_window.as_str(),
-        request_id,
-        fingerprint,
+        new.request_id,
+        new.fingerprint,
+        new.event_key_by_default,
     )
     .fetch_optional(connection)
     .await

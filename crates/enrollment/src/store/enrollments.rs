@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::BadRow;
-use crate::domain::enrollment::{CancelledBy, Enrollment, Origin, Status};
+use crate::domain::enrollment::{CancelledBy, Completion, Enrollment, Origin, Status};
 use crate::domain::key::KeyKind;
 
 const TABLE: &str = "enrollment.enrollments";
@@ -27,6 +27,8 @@ pub(super) struct EnrollmentRow {
     pub(super) generation: Option<i32>,
     pub(super) enrolled_at: DateTime<Utc>,
     pub(super) cancelled_by: Option<String>,
+    pub(super) late_cancellation: bool,
+    pub(super) completion: String,
     pub(super) version: i64,
 }
 
@@ -64,6 +66,9 @@ impl TryFrom<EnrollmentRow> for Enrollment {
             status,
             status_since: row.status_since,
             cancelled_by,
+            late_cancellation: row.late_cancellation,
+            completion: Completion::parse(&row.completion)
+                .ok_or_else(|| bad("completion", Some(&row.completion)))?,
             origin,
             enrolled_at: row.enrolled_at,
             version: row.version,
@@ -77,7 +82,8 @@ macro_rules! enrollments {
         sqlx::query_as!(
             crate::store::enrollments::EnrollmentRow,
             "SELECT e.enrollment_id, e.class_id, e.organization_id, e.student_id, e.status, e.status_since, \
-             e.key_id, e.key_kind, e.generation, e.enrolled_at, e.cancelled_by, e.version FROM enrollment.enrollments e " + $after
+             e.key_id, e.key_kind, e.generation, e.enrolled_at, e.cancelled_by, e.late_cancellation, \
+             e.completion, e.version FROM enrollment.enrollments e " + $after
             $(, $parameter)*
         )
     };

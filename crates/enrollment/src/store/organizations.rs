@@ -1,11 +1,15 @@
 //! `enrollment.organizations`: the tree.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_service_kit::access::Scope;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::organization::Organization;
+use super::BadRow;
+use crate::domain::class::ClassStatus;
+use crate::domain::organization::{ClassDefaults, Organization, Settings};
+
+const TABLE: &str = "enrollment.organizations";
 
 struct OrganizationRow {
     organization_id: Uuid,
@@ -13,22 +17,57 @@ struct OrganizationRow {
     ancestor_ids: Vec<Uuid>,
     display_name: String,
     self_registration: bool,
+    promotes_waiting: bool,
+    late_cancellation_seconds: Option<i64>,
+    default_maximum_students: Option<i32>,
+    default_minimum_students: Option<i32>,
+    default_status: Option<String>,
+    default_event_key: bool,
+    default_post_class_days: Option<i32>,
     created_at: DateTime<Utc>,
     version: i64,
 }
 
-impl From<OrganizationRow> for Organization {
-    fn from(row: OrganizationRow) -> Self {
-        Self {
+impl TryFrom<OrganizationRow> for Organization {
+    type Error = BadRow;
+
+    fn try_from(row: OrganizationRow) -> Result<Self, BadRow> {
+        let bad = |column, value: &str| BadRow::new(TABLE, column, row.organization_id, value);
+        let status = row
+            .default_status
+            .as_deref()
+            .map(|name| ClassStatus::parse(name).ok_or_else(|| bad("default_status", name)));
+        let late = row.late_cancellation_seconds.map(|seconds| {
+            let late = TimeDelta::try_seconds(seconds);
+            late.ok_or_else(|| bad("late_cancellation_seconds", &seconds.to_string()))
+        });
+        Ok(Self {
             id: row.organization_id,
             parent_id: row.parent_id,
             ancestor_ids: row.ancestor_ids,
             display_name: row.display_name,
             self_registration: row.self_registration,
+            settings: Settings {
+                promotes_waiting: row.promotes_waiting,
+                late_cancellation: late.transpose()?,
+                class_defaults: ClassDefaults {
+                    maximum_students: row.default_maximum_students,
+                    minimum_students: row.default_minimum_students,
+                    status: status.transpose()?,
+                    event_key: row.default_event_key,
+                    post_class_days: row.default_post_class_days,
+                },
+            },
             created_at: row.created_at,
             version: row.version,
-        }
+        })
     }
+}
+
+fn all(rows: Vec<OrganizationRow>) -> sqlx::Result<Vec<Organization>> {
+    rows.into_iter()
+        .map(|row| Ok(Organization::try_from(row)?))
+        .collect()
 }
 
 /// Organizations, by what follows `FROM enrollment.organizations o`.
@@ -36,8 +75,9 @@ macro_rules! organizations {
     ($after:literal $(, $parameter:expr)* $(,)?) => {
         sqlx::query_as!(
             OrganizationRow,
-            "SELECT o.organization_id, o.parent_id, o.ancestor_ids, o.display_name, o.self_registration, o.created_at, \
-             o.version FROM enrollment.organizations o " + $after
+            "SELECT o.organization_id, o.parent_id, o.ancestor_ids, o.display_name, o.self_registration, \
+             o.promotes_waiting, o.late_cancellation_seconds, o.default_maximum_students, o.default_minimum_students, \
+             o.default_status, o.default_event_key, o.default_post_class_days, o.created_at, o.version FROM enrollment.organizations o " + $after
             $(, $parameter)*
         )
     };
@@ -48,7 +88,7 @@ pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Optio
     let row = organizations!("WHERE o.organization_id = $1", id)
         .fetch_optional(executor)
         .await?;
-    Ok(row.map(Organization::from))
+    Ok(row.map(Organization::try_from).transpose()?)
 }
 
 /// Locks the organization `id`; false if there is none. Read it by the next statement: this one's snapshot is older than
@@ -78,7 +118,7 @@ pub async fn find_by_request(
     )
     .fetch_one(connection)
     .await?;
-    Ok(Some((row.into(), fingerprint)))
+    Ok(Some((row.try_into()?, fingerprint)))
 }
 
 /// Inserts an organization at version 1. `None` if another call with the same request id was first: then the caller
@@ -97,7 +137,9 @@ pub async fn insert(
         )
         VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (request_id) DO NOTHING
-        RETURNING organization_id, parent_id, ancestor_ids, display_name, self_registration, created_at, version
+        RETURNING organization_id, parent_id, ancestor_ids, display_name, self_registration, promotes_waiting,
+            late_cancellation_seconds, default_maximum_students, default_minimum_students, default_status, default_event_key,
+            default_post_class_days, created_at, version
         "#,
         organization.id,
         organization.parent_id,
@@ -109,7 +151,7 @@ pub async fn insert(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(Organization::from))
+    Ok(row.map(Organization::try_from).transpose()?)
 }
 
 /// Writes the settings of a locked organization, one version further.
@@ -117,21 +159,34 @@ pub async fn update(
     connection: &mut PgConnection,
     organization: &Organization,
 ) -> sqlx::Result<Organization> {
+    let settings = &organization.settings;
+    let defaults = &settings.class_defaults;
     let row = sqlx::query_as!(
         OrganizationRow,
         r#"
         UPDATE enrollment.organizations
-        SET display_name = $2, self_registration = $3, version = version + 1
+        SET display_name = $2, self_registration = $3, promotes_waiting = $4, late_cancellation_seconds = $5,
+            default_maximum_students = $6, default_minimum_students = $7, default_status = $8, default_event_key = $9,
+            default_post_class_days = $10, version = version + 1
         WHERE organization_id = $1
-        RETURNING organization_id, parent_id, ancestor_ids, display_name, self_registration, created_at, version
+        RETURNING organization_id, parent_id, ancestor_ids, display_name, self_registration, promotes_waiting,
+            late_cancellation_seconds, default_maximum_students, default_minimum_students, default_status, default_event_key,
+            default_post_class_days, created_at, version
         "#,
         organization.id,
         organization.display_name,
         organization.self_registration,
+        settings.promotes_waiting,
+        settings.late_cancellation.map(|late| late.num_seconds()),
+        defaults.maximum_students,
+        defaults.minimum_students,
+        defaults.status.map(ClassStatus::as_str),
+        defaults.event_key,
+        defaults.post_class_days,
     )
     .fetch_one(connection)
     .await?;
-    Ok(row.into())
+    Ok(row.try_into()?)
 }
 
 /// Organizations within `scope` by id, after the id `after`, at most `limit`; with `parent`, only those right below it.
@@ -155,7 +210,7 @@ pub async fn page(
     )
     .fetch_all(executor)
     .await?;
-    Ok(rows.into_iter().map(Organization::from).collect())
+    all(rows)
 }
 
 /// Every organization, by id.
@@ -163,7 +218,7 @@ pub async fn every(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<Organizati
     let rows = organizations!("ORDER BY o.organization_id")
         .fetch_all(executor)
         .await?;
-    Ok(rows.into_iter().map(Organization::from).collect())
+    all(rows)
 }
 
 /// Organizations whose newest version is not known to have reached the keys service, at most `limit`.
@@ -174,7 +229,7 @@ pub async fn owed(executor: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec
     )
     .fetch_all(executor)
     .await?;
-    Ok(rows.into_iter().map(Organization::from).collect())
+    all(rows)
 }
 
 /// Whether the newest version of the organization `id` is not known to have reached the keys service.
@@ -222,7 +277,7 @@ pub async fn copied(
     )
     .fetch_all(executor)
     .await?;
-    Ok(rows.into_iter().map(Organization::from).collect())
+    all(rows)
 }
 
 /// Raises the version above `held`, the one that keys holds although `put` was put there: if this database does not know

@@ -110,6 +110,7 @@ pub(super) fn read_outcome(
     } = granted;
     match (outcome, enrollment_id, assignment_id, refusal) {
         ("enrolled", Some(own), None, None) if own == id => Ok(Outcome::Enrolled),
+        ("wait_listed", Some(own), None, None) if own == id => Ok(Outcome::WaitListed),
         ("assigned", None, Some(own), None) if own == id => Ok(Outcome::Assigned),
         ("already_in", Some(enrollment_id), None, None) => Ok(Outcome::AlreadyIn { enrollment_id }),
         ("already_in", None, Some(assignment_id), None) => {

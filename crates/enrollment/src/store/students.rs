@@ -150,6 +150,17 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
     Ok(locked.is_some())
 }
 
+/// Locks those of the students `ids` that exist, in order of their ids.
+pub async fn lock_all(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "SELECT student_id FROM enrollment.students WHERE student_id = ANY ($1) ORDER BY student_id FOR NO KEY UPDATE",
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(())
+}
+
 /// The student that the request `request_id` created, and the fingerprint of that request.
 pub async fn find_by_request(
     connection: &mut PgConnection,

@@ -97,6 +97,7 @@ async fn cancel(scenario: &Scenario<'_>, person: usize, enrollment: &str) -> any
     let request = CancelEnrollmentRequest {
         enrollment_id: enrollment.to_owned(),
         reason: "cannot come".to_owned(),
+        ..CancelEnrollmentRequest::default()
     };
     student.enrollments().cancel_enrollment(request).await?;
     Ok(())

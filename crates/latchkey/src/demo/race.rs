@@ -79,6 +79,7 @@ pub(super) async fn attempt(
                 redemption_id: redemption_id.clone(),
                 code: typed,
                 student_id,
+                ..RedeemKeyRequest::default()
             };
             redeem(&student, &request).await
         }

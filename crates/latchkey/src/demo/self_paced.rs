@@ -254,6 +254,7 @@ async fn act(
                 redemption_id: new_id(),
                 code: code.to_owned(),
                 student_id: student_id.to_owned(),
+                ..RedeemKeyRequest::default()
             };
             let redeemed = student.redemptions().redeem_key(request).await?;
             Ok(redeemed.into_inner().course_assignment)

@@ -37,6 +37,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::AssignmentCancelled
         | ErrorReason::StatusUnreachable
         | ErrorReason::StudentAlreadyIn
+        | ErrorReason::StudentNotIn
         | ErrorReason::OrganizationMismatch
         | ErrorReason::SelfRegistrationDisabled
         | ErrorReason::PeriodClosed => Code::FailedPrecondition,

@@ -1,8 +1,10 @@
 //! Who calls a method, and a request of it that changes something and may be repeated.
 
 use latchkey_proto::enrollment::v1::{
-    CancelEnrollmentRequest, ChangeEnrollmentStatusRequest, EnrollmentStatus, RecordLaunchRequest,
-    SetSelfRegistrationRequest, UpdateClassRequest, UpdateOrganizationRequest,
+    BatchEnrollStudentsRequest, CancelEnrollmentRequest, ChangeEnrollmentStatusRequest,
+    CompletionStatus, EnrollmentStatus, MoveEnrollmentRequest, RecordLaunchRequest,
+    SetCompletionRequest, SetSelfRegistrationRequest, UpdateClassRequest,
+    UpdateOrganizationRequest,
 };
 use latchkey_proto::keys::v1::UpdateKeyPoolRequest;
 use latchkey_service_kit::identity::Role;
@@ -10,8 +12,8 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 
 use super::super::Caller;
-use super::super::new_id;
 use super::super::world::{come_in, mask, redemption};
+use super::super::{ClassDraft, new_id};
 use super::Scene;
 
 impl Scene<'_> {
@@ -34,6 +36,13 @@ impl Scene<'_> {
         }
     }
 
+    /// A new student who is in by the event key: the enrollment.
+    async fn somebody_in(&self) -> String {
+        let student = self.organization.student().await.student_id;
+        let enrollment = come_in(self.organization.stack, &student, &self.event_code).await;
+        enrollment.enrollment_id
+    }
+
     /// A request that changes something, and of which keys is told where that is so for any request of the method.
     pub(crate) async fn change(&self, method: &MethodDescriptor) -> DynamicMessage {
         let organization = &self.organization;
@@ -43,25 +52,36 @@ impl Scene<'_> {
                 let student = organization.student().await.student_id;
                 redemption(&new_id(), &student, &self.event_code).encode_to_vec()
             }
-            "ChangeEnrollmentStatus" => {
-                let student = organization.student().await.student_id;
-                let enrollment = come_in(organization.stack, &student, &self.event_code).await;
-                ChangeEnrollmentStatusRequest {
-                    enrollment_id: enrollment.enrollment_id,
-                    status: EnrollmentStatus::Audit.into(),
-                    ..ChangeEnrollmentStatusRequest::default()
-                }
-                .encode_to_vec()
+            "ChangeEnrollmentStatus" => ChangeEnrollmentStatusRequest {
+                enrollment_id: self.somebody_in().await,
+                status: EnrollmentStatus::Audit.into(),
+                ..ChangeEnrollmentStatusRequest::default()
             }
-            "CancelEnrollment" => {
-                let student = organization.student().await.student_id;
-                let enrollment = come_in(organization.stack, &student, &self.event_code).await;
-                CancelEnrollmentRequest {
-                    enrollment_id: enrollment.enrollment_id,
-                    reason: String::new(),
-                }
-                .encode_to_vec()
+            .encode_to_vec(),
+            "BatchEnrollStudents" => BatchEnrollStudentsRequest {
+                request_id: new_id(),
+                class_id,
+                student_ids: organization.students(3).await,
+                ..BatchEnrollStudentsRequest::default()
             }
+            .encode_to_vec(),
+            "MoveEnrollment" => MoveEnrollmentRequest {
+                enrollment_id: self.somebody_in().await,
+                class_id: organization.class(ClassDraft::new()).await.class_id,
+                ..MoveEnrollmentRequest::default()
+            }
+            .encode_to_vec(),
+            "SetCompletion" => SetCompletionRequest {
+                enrollment_id: self.somebody_in().await,
+                completion: CompletionStatus::Attending.into(),
+                etag: String::new(),
+            }
+            .encode_to_vec(),
+            "CancelEnrollment" => CancelEnrollmentRequest {
+                enrollment_id: self.somebody_in().await,
+                ..CancelEnrollmentRequest::default()
+            }
+            .encode_to_vec(),
             "RecordLaunch" => {
                 let student = organization.student().await.student_id;
                 let assignment = organization.assign(&student, &self.pool_id).await;
@@ -88,7 +108,7 @@ impl Scene<'_> {
                 organization_id: organization.id.clone(),
                 update_mask: mask(&["display_name"]),
                 display_name: new_id(),
-                etag: String::new(),
+                ..UpdateOrganizationRequest::default()
             }
             .encode_to_vec(),
             "SetSelfRegistration" => SetSelfRegistrationRequest {

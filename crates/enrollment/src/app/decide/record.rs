@@ -1,7 +1,5 @@
 //! Writing what a batch decided: about classes by one statement, and about courses by another, if it has such.
 
-use std::collections::BTreeSet;
-
 use secrecy::ExposeSecret;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -63,11 +61,16 @@ pub(super) async fn write(
         {
             of_courses.push(course(redemption, decision));
         } else {
-            let slot = match decision {
-                Decision::Enroll(admission) => admission.slot,
+            let use_of_key = match decision {
+                Decision::Enroll(admission) => Some((admission.slot, admission.holds_key)),
                 _ => None,
             };
-            of_classes.push(NewRedemption { redemption, slot });
+            let (slot, holds_key) = use_of_key.unwrap_or_default();
+            of_classes.push(NewRedemption {
+                redemption,
+                slot,
+                holds_key,
+            });
         }
     }
     if of_classes.is_empty() && of_courses.is_empty() {
@@ -82,7 +85,7 @@ pub(super) async fn write(
     }
     let mut used = false;
     if !of_classes.is_empty() {
-        let wanted = wanted(&of_classes);
+        let wanted = Written::by(&of_classes);
         let written = store::redemptions::write::insert(connection, &of_classes, ledger.now);
         check(&wanted, &written.await?)?;
         used |= wanted.enrollments > 0;
@@ -98,23 +101,6 @@ pub(super) async fn write(
 
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn wanted(redemptions: &[NewRedemption]) -> Written {
-    let enrolled = || {
-        redemptions
-            .iter()
-            .map(|one| &one.redemption)
-            .filter(|one| one.outcome == Outcome::Enrolled)
-    };
-    let classes: BTreeSet<Uuid> = enrolled()
-        .filter_map(|one| one.key?.opened.class_id())
-        .collect();
-    Written {
-        redemptions: count(redemptions.len()),
-        enrollments: count(enrolled().count()),
-        classes: count(classes.len()),
-    }
 }
 
 fn courses_wanted(redemptions: &[courses::NewRedemption]) -> courses::Written {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Class, ClassStatus, EventKeyWindow};
+use crate::domain::organization::ClassDefaults;
 
 /// The longest class: one with a date that was mistyped should not pass.
 pub const MAXIMUM_LENGTH: TimeDelta = TimeDelta::days(366);
@@ -42,21 +43,38 @@ pub struct Settings {
     pub ends_at: DateTime<Utc>,
     /// Where it takes place.
     pub time_zone: Tz,
-    /// Below this many students it may not take place.
-    pub minimum_students: i32,
+    /// Below this many students it may not take place; `None` for the default.
+    pub minimum_students: Option<i32>,
     /// Never more enrolled students than this; `None` for the default.
     pub maximum_students: Option<i32>,
-    /// Days of lab access after it.
-    pub post_class_days: i32,
-    /// Tentative, scheduled or guaranteed to run.
-    pub status: ClassStatus,
+    /// Days of lab access after it; `None` for the default.
+    pub post_class_days: Option<i32>,
+    /// Tentative, scheduled or guaranteed to run; `None` for the default.
+    pub status: Option<ClassStatus>,
     /// How long its event key can be redeemed.
     pub event_key_window: EventKeyWindow,
 }
 
 impl Settings {
-    /// The class with these settings, as it will be once created at `now`: at version 1, with all seats free.
-    pub fn class(self, id: Uuid, organization_id: Uuid, now: DateTime<Utc>) -> Class {
+    /// The class with these settings, as it will be once created at `now`: at version 1, with all seats free. What is not
+    /// set is as `defaults` say, else as for everybody. A maximum that nobody set for this class is only a default, whoever
+    /// laid it down.
+    pub fn class(
+        self,
+        id: Uuid,
+        organization_id: Uuid,
+        defaults: &ClassDefaults,
+        now: DateTime<Utc>,
+    ) -> Class {
+        let maximum_students = self
+            .maximum_students
+            .or(defaults.maximum_students)
+            .unwrap_or(super::DEFAULT_MAXIMUM_STUDENTS);
+        let minimum_by_default = || {
+            defaults
+                .minimum_students
+                .map(|one| one.min(maximum_students))
+        };
         Class {
             id,
             organization_id,
@@ -67,13 +85,20 @@ impl Settings {
             starts_at: self.starts_at,
             ends_at: self.ends_at,
             time_zone: self.time_zone,
-            minimum_students: self.minimum_students,
-            maximum_students: self
-                .maximum_students
-                .unwrap_or(super::DEFAULT_MAXIMUM_STUDENTS),
+            minimum_students: self
+                .minimum_students
+                .or_else(minimum_by_default)
+                .unwrap_or_default(),
+            maximum_students,
             maximum_is_default: self.maximum_students.is_none(),
-            post_class_days: self.post_class_days,
-            status: self.status,
+            post_class_days: self
+                .post_class_days
+                .or(defaults.post_class_days)
+                .unwrap_or(super::DEFAULT_POST_CLASS_DAYS),
+            status: self
+                .status
+                .or(defaults.status)
+                .unwrap_or(ClassStatus::Scheduled),
             event_key_window: self.event_key_window,
             seats_taken: 0,
             created_at: now,
@@ -311,9 +336,8 @@ mod tests {
         assert!(other.apply(&before).maximum_is_default);
     }
 
-    #[test]
-    fn a_new_class_is_at_its_first_version_and_empty() {
-        let settings = Settings {
+    fn silent() -> Settings {
+        Settings {
             course_id: "K8S-1".into(),
             course_name: "Clusters".into(),
             name: "Clusters in June".into(),
@@ -321,14 +345,66 @@ mod tests {
             starts_at: class().starts_at,
             ends_at: class().ends_at,
             time_zone: Tz::Europe__Berlin,
-            minimum_students: 0,
+            minimum_students: None,
             maximum_students: None,
-            post_class_days: 180,
-            status: ClassStatus::Scheduled,
+            post_class_days: None,
+            status: None,
             event_key_window: EventKeyWindow::UntilClassEnds,
-        };
-        let made = settings.class(Uuid::from_u128(1), Uuid::from_u128(2), class().created_at);
+        }
+    }
+
+    fn made(settings: Settings, defaults: &ClassDefaults) -> Class {
+        let (id, organization_id) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        settings.class(id, organization_id, defaults, class().created_at)
+    }
+
+    #[test]
+    fn a_new_class_is_at_its_first_version_and_empty() {
+        let made = made(silent(), &ClassDefaults::default());
         assert_eq!((made.version, made.seats_taken), (1, 0));
         assert_eq!((made.maximum_students, made.maximum_is_default), (30, true));
+        assert_eq!((made.minimum_students, made.post_class_days), (0, 180));
+        assert_eq!(made.status, ClassStatus::Scheduled);
+    }
+
+    #[test]
+    fn what_is_not_set_is_as_the_organization_lays_down_and_what_is_set_is_not() {
+        let defaults = ClassDefaults {
+            maximum_students: Some(12),
+            minimum_students: Some(4),
+            status: Some(ClassStatus::Tentative),
+            event_key: true,
+            post_class_days: Some(30),
+        };
+        let by_default = made(silent(), &defaults);
+        assert_eq!(
+            (by_default.minimum_students, by_default.maximum_students),
+            (4, 12)
+        );
+        assert!(
+            by_default.maximum_is_default,
+            "nobody set it for this class"
+        );
+        assert_eq!(by_default.post_class_days, 30);
+        assert_eq!(by_default.status, ClassStatus::Tentative);
+        let set = Settings {
+            minimum_students: Some(0),
+            maximum_students: Some(3),
+            post_class_days: Some(0),
+            status: Some(ClassStatus::GuaranteedToRun),
+            ..silent()
+        };
+        let as_set = made(set.clone(), &defaults);
+        assert_eq!((as_set.minimum_students, as_set.maximum_students), (0, 3));
+        assert!(!as_set.maximum_is_default);
+        assert_eq!(as_set.post_class_days, 0);
+        assert_eq!(as_set.status, ClassStatus::GuaranteedToRun);
+        // A default minimum never makes a class impossible.
+        let minimum_students = None;
+        let small = Settings {
+            minimum_students,
+            ..set
+        };
+        assert_eq!(made(small, &defaults).minimum_students, 3);
     }
 }

@@ -80,3 +80,15 @@ fn stored_names_come_back() {
         assert_eq!(KeyKind::parse(kind.as_str()), Some(kind));
     }
 }
+
+#[test]
+fn a_cancellation_is_late_from_the_window_before_the_start_on() {
+    let class = class();
+    let window = TimeDelta::days(2);
+    let from = class.starts_at - window;
+    assert!(!class.is_late(Some(window), from - TimeDelta::microseconds(1)));
+    for late in [from, class.starts_at, class.ends_at] {
+        assert!(class.is_late(Some(window), late), "{late}");
+        assert!(!class.is_late(None, late), "{late}");
+    }
+}

@@ -192,7 +192,7 @@ impl Ledger {
     fn give(&mut self, wish: &Wish, admission: &Admission) {
         let enrollment = &admission.enrollment;
         if let Some(class) = self.classes.get_mut(&enrollment.class_id) {
-            class.seats_taken += 1;
+            class.seats_taken += i32::from(enrollment.status.takes_seat());
         }
         if let Some(ended) = admission.instead_of {
             self.keys_in_use.retain(|_, holder| *holder != ended);
@@ -200,11 +200,13 @@ impl Ledger {
         let place = (enrollment.class_id, enrollment.student_id);
         let live = Live {
             enrollment_id: enrollment.id,
-            waiting: false,
+            waiting: enrollment.status.is_waiting(),
         };
         self.live.insert(place, live);
         self.known_uses.insert(enrollment.id);
-        if let (Some(_), Origin::Key { key_id, .. }) = (admission.slot, enrollment.origin) {
+        if let (Some(_), true, Origin::Key { key_id, .. }) =
+            (admission.slot, admission.holds_key, enrollment.origin)
+        {
             self.keys_in_use.insert(key_id, enrollment.id);
         }
         self.register(wish);

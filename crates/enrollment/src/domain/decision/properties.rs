@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::*;
 use crate::domain::class::tests::class;
@@ -17,8 +18,9 @@ const KEYS: u128 = 4;
 /// One thing that happens.
 #[derive(Debug, Clone, Copy)]
 enum Event {
-    /// A student redeems a key: number of the redemption, student, key. Key 0 is the event key.
-    Redeem(u128, u128, u128),
+    /// A student redeems a key: number of the redemption, student, key, and what is wished for when the class is full. Key 0
+    /// is the event key.
+    Redeem(u128, u128, u128, IfFull),
     /// A student leaves the class, or the wait list.
     Leave(u128),
     /// Staff put a student who is in on the wait list; the key stays the student's.
@@ -32,9 +34,15 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let redeem = (0..40_u128, 0..STUDENTS, 0..KEYS);
+    let if_full = select(vec![
+        IfFull::Refuse,
+        IfFull::Refuse,
+        IfFull::WaitWithKey,
+        IfFull::WaitWithoutKey,
+    ]);
+    let redeem = (0..40_u128, 0..STUDENTS, 0..KEYS, if_full);
     prop_oneof![
-        12 => redeem.prop_map(|(id, student, key)| Event::Redeem(id, student, key)),
+        12 => redeem.prop_map(|(id, student, key, if_full)| Event::Redeem(id, student, key, if_full)),
         2 => (0..STUDENTS).prop_map(Event::Leave),
         2 => (0..STUDENTS).prop_map(Event::Wait),
         1 => (0..KEYS).prop_map(Event::Revoke),
@@ -47,13 +55,17 @@ fn event() -> impl Strategy<Value = Event> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
     In(u128),
+    Waits(u128),
     AlreadyIn(u128),
     Reused,
     No(&'static str),
 }
 
-/// A redemption that was decided: by whom, of which key, and how.
-type Past = (u128, u128, Answer);
+/// A wish: by whom, of which key, and what for when the class is full.
+type Asked = (u128, u128, IfFull);
+
+/// A redemption that was decided: what was asked, and how.
+type Past = (Asked, Answer);
 
 /// The world as one reads the rules, without batches.
 #[derive(Debug, Default)]
@@ -68,11 +80,12 @@ struct Model {
 }
 
 impl Model {
-    fn redeem(&mut self, id: u128, student: u128, key: u128) -> Answer {
-        if let Some((earlier_student, earlier_key, answer)) = self.past.get(&id) {
-            let same = (*earlier_student, *earlier_key) == (student, key);
+    fn redeem(&mut self, id: u128, asked: Asked) -> Answer {
+        if let Some((earlier, answer)) = self.past.get(&id) {
+            let same = *earlier == asked;
             return if same { answer.clone() } else { Answer::Reused };
         }
+        let (student, key, if_full) = asked;
         let others = self.waiting.iter().filter(|(one, _)| **one != student);
         let held = self
             .places
@@ -86,14 +99,25 @@ impl Model {
             Answer::No("KEY_REVOKED")
         } else if key != 0 && held {
             Answer::No("KEY_ALREADY_REDEEMED")
-        } else if full {
+        } else if full && if_full == IfFull::Refuse {
             Answer::No("CLASS_FULL")
+        } else if let Some((by, _)) = self.waiting.get(&student).filter(|_| full) {
+            Answer::AlreadyIn(*by)
+        } else if full {
+            // Who gives the key back holds no more than who came by the event key.
+            let held = if if_full == IfFull::WaitWithKey {
+                key
+            } else {
+                0
+            };
+            self.waiting.insert(student, (id, held));
+            Answer::Waits(id)
         } else {
             self.waiting.remove(&student);
             self.places.insert(student, (id, key));
             Answer::In(id)
         };
-        self.past.insert(id, (student, key, answer.clone()));
+        self.past.insert(id, (asked, answer.clone()));
         answer
     }
 }
@@ -127,16 +151,17 @@ fn ledger(model: &Model) -> Ledger {
     class.maximum_students = i32::try_from(model.maximum).unwrap();
     class.seats_taken = i32::try_from(model.places.len()).unwrap();
     let place = |student: u128| (class.id, Uuid::from_u128(1_000 + student));
-    let recorded = |(id, (student, key, answer)): (&u128, &Past)| {
+    let recorded = |(id, (asked, answer)): (&u128, &Past)| {
         let outcome = match answer {
             Answer::In(_) => Outcome::Enrolled,
+            Answer::Waits(_) => Outcome::WaitListed,
             Answer::AlreadyIn(by) => Outcome::AlreadyIn {
                 enrollment_id: Uuid::from_u128(2_000 + by),
             },
             // Which one does not matter here: it is repeated, not made.
             _ => Outcome::Refused(Refusal::OrganizationMismatch),
         };
-        let fingerprint = fingerprint(*student, *key);
+        let fingerprint = fingerprint(*asked);
         let recorded = Recorded {
             fingerprint,
             outcome,
@@ -188,24 +213,32 @@ fn places(model: &Model) -> impl Iterator<Item = (&u128, &(u128, u128), bool)> {
     seated.chain(waiting)
 }
 
-fn fingerprint(student: u128, key: u128) -> Vec<u8> {
-    format!("{student}/{key}").into_bytes()
+fn fingerprint(asked: Asked) -> Vec<u8> {
+    format!("{asked:?}").into_bytes()
 }
 
 fn answer(id: u128, decision: &Decision, before: &HashMap<u128, Past>) -> Answer {
     match decision {
-        Decision::Enroll(admission) => Answer::In(number(admission.enrollment.id, 2_000)),
+        Decision::Enroll(admission) => {
+            let id = number(admission.enrollment.id, 2_000);
+            if admission.enrollment.status.is_waiting() {
+                Answer::Waits(id)
+            } else {
+                Answer::In(id)
+            }
+        }
         Decision::Repeat(Outcome::Enrolled) => Answer::In(id),
         Decision::AlreadyIn(enrollment_id)
         | Decision::Repeat(Outcome::AlreadyIn { enrollment_id }) => {
             Answer::AlreadyIn(number(*enrollment_id, 2_000))
         }
         Decision::Repeat(Outcome::Refused(refusal)) => match before.get(&id) {
-            Some((_, _, answer)) => answer.clone(),
+            Some((_, answer)) => answer.clone(),
             None => Answer::No(refusal.reason()),
         },
         Decision::Refuse(Refusal::RequestIdReused { .. }) => Answer::Reused,
         Decision::Refuse(refusal) => Answer::No(refusal.reason()),
+        Decision::Repeat(Outcome::WaitListed) => Answer::Waits(id),
         Decision::HashFirst => panic!("there is no password"),
         Decision::Assign(_)
         | Decision::AlreadyAssigned(_)
@@ -216,19 +249,21 @@ fn answer(id: u128, decision: &Decision, before: &HashMap<u128, Past>) -> Answer
 }
 
 /// Decides the gathered redemptions as one batch, and holds each answer against the model's.
-fn commit(model: &mut Model, gathered: &mut Vec<(u128, u128, u128)>) -> Result<(), TestCaseError> {
+fn commit(model: &mut Model, gathered: &mut Vec<(u128, Asked)>) -> Result<(), TestCaseError> {
     let mut ledger = ledger(model);
     let before = model.past.clone();
-    for (id, student, key) in gathered.drain(..) {
+    for (id, asked) in gathered.drain(..) {
+        let (student, key, if_full) = asked;
         let wish = Wish {
             redemption_id: Some(Uuid::from_u128(2_000 + id)),
-            fingerprint: fingerprint(student, key),
+            fingerprint: fingerprint(asked),
             well_formed: true,
             applicant: Applicant::Student(Uuid::from_u128(1_000 + student)),
             key: Some(resolved(model, key)),
+            if_full,
         };
         let decided = answer(id, &ledger.decide(&wish, true), &before);
-        prop_assert_eq!(decided, model.redeem(id, student, key));
+        prop_assert_eq!(decided, model.redeem(id, asked));
         let class = &ledger.classes[&class().id];
         prop_assert!(class.seats_taken <= class.maximum_students);
         let seated = ledger.live.values().filter(|live| !live.waiting).count();
@@ -254,8 +289,8 @@ proptest! {
         let mut model = Model { maximum: 3, ..Model::default() };
         let mut gathered = Vec::new();
         for event in events {
-            if let Event::Redeem(id, student, key) = event {
-                gathered.push((id, student, key));
+            if let Event::Redeem(id, student, key, if_full) = event {
+                gathered.push((id, (student, key, if_full)));
                 continue;
             }
             // Whatever else happens, happens between batches: it takes the class's lock.

@@ -40,6 +40,7 @@ fn wish(number: u128, student: Uuid, kind: KeyKind) -> Wish {
         well_formed: true,
         applicant: Applicant::Student(student),
         key: Some(key(kind)),
+        if_full: IfFull::Refuse,
     }
 }
 
@@ -420,6 +421,43 @@ fn who_waits_is_let_in_by_a_key_into_a_free_seat_and_gives_up_what_waited() {
         );
         let again = wish(2, STUDENT, KeyKind::Event);
         assert_eq!(ledger.decide(&again, true), Decision::AlreadyIn(id(1)));
+    }
+}
+
+#[test]
+fn who_would_wait_waits_where_there_is_no_seat_with_or_without_the_key() {
+    for (if_full, holds_key) in [(IfFull::WaitWithKey, true), (IfFull::WaitWithoutKey, false)] {
+        let mut ledger = ledger();
+        let full = class().maximum_students;
+        the_class(&mut ledger).seats_taken = full;
+        let wish = |number, student| Wish {
+            if_full,
+            ..wish(number, student, KeyKind::Enrollment)
+        };
+        let decision = ledger.decide(&wish(1, STUDENT), true);
+        assert_eq!(decision.outcome(), Some(Outcome::WaitListed));
+        let Decision::Enroll(admission) = decision else {
+            panic!("{decision:?}");
+        };
+        assert_eq!(admission.enrollment.status, Status::WaitListed);
+        assert_eq!(admission.holds_key, holds_key);
+        assert_eq!(the_class(&mut ledger).seats_taken, full);
+        // Again, the student waits already; another finds the key free, or not.
+        assert_eq!(
+            ledger.decide(&wish(2, STUDENT), true),
+            Decision::AlreadyIn(id(1))
+        );
+        let expected = if holds_key {
+            "KEY_ALREADY_REDEEMED"
+        } else {
+            "enroll"
+        };
+        assert_eq!(judged(&ledger, &wish(3, id(101))), expected);
+        // With a seat, whoever would wait is in.
+        the_class(&mut ledger).seats_taken = full - 1;
+        let decision = ledger.decide(&wish(4, STUDENT), true);
+        assert_eq!(decision.outcome(), Some(Outcome::Enrolled));
+        assert_eq!(ledger.live[&(class().id, STUDENT)], is_in(id(4), false));
     }
 }
 

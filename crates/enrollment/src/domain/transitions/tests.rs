@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::class::tests::class;
-use crate::domain::enrollment::Origin;
+use crate::domain::enrollment::{Completion, Origin};
 
 const ACTORS: [Actor; 3] = [
     Actor::Student,
@@ -23,6 +23,8 @@ fn enrollment(status: Status) -> Enrollment {
         status,
         status_since: class.created_at,
         cancelled_by: None,
+        late_cancellation: false,
+        completion: Completion::Unknown,
         origin: Origin::Direct,
         enrolled_at: class.created_at,
         version: 1,

@@ -12,8 +12,9 @@ use zeroize::Zeroizing;
 use crate::app::create_class::NewClass;
 use crate::app::read_classes::ClassPlace;
 use crate::domain::class::settings::{Change, Settings, faults};
-use crate::domain::class::{ClassFilter, ClassStatus, DEFAULT_POST_CLASS_DAYS, EventKeyWindow};
+use crate::domain::class::{ClassFilter, ClassStatus, EventKeyWindow};
 use crate::domain::event_key::EventKeyChange;
+use crate::domain::organization::ClassDefaults;
 use crate::rpc::messages::{mask, name, optional_id};
 
 /// The fields of a class that an update can change.
@@ -53,17 +54,26 @@ pub(super) fn new_class(message: proto::CreateClassRequest) -> Result<NewClass, 
         time_zone: time_zone(&mut violations, &message.time_zone),
         minimum_students: message.minimum_students,
         maximum_students: message.maximum_students,
-        post_class_days: message.post_class_days.unwrap_or(DEFAULT_POST_CLASS_DAYS),
-        status: status(message.status).unwrap_or(ClassStatus::Scheduled),
+        post_class_days: message.post_class_days,
+        status: status(message.status),
         event_key_window: event_key_window(message.event_key_window)
             .unwrap_or(EventKeyWindow::UntilClassEnds),
     };
     let event_key = message
         .event_key
         .and_then(|change| event_key_change(&mut violations, change));
-    // How the settings fit each other; a field that is wrong by itself is not named twice.
+    // How the settings fit each other, as far as the organization has no say in it; a field that is wrong by itself is not
+    // named twice.
+    let any = ClassDefaults {
+        maximum_students: Some(i32::MAX),
+        ..ClassDefaults::default()
+    };
     let now = settings.starts_at;
-    for fault in faults(&settings.clone().class(request_id, organization_id, now)) {
+    for fault in faults(
+        &settings
+            .clone()
+            .class(request_id, organization_id, &any, now),
+    ) {
         if !violations.has(fault.field) {
             violations.add(fault.field, fault.description);
         }
@@ -187,7 +197,7 @@ fn time_zone(violations: &mut Violations, text: &str) -> Tz {
 }
 
 /// The status, unless it is unspecified. Numbers that the contract does not name are found by its rules.
-fn status(number: i32) -> Option<ClassStatus> {
+pub(in crate::rpc) fn status(number: i32) -> Option<ClassStatus> {
     match proto::ClassStatus::try_from(number).ok()? {
         proto::ClassStatus::Unspecified => None,
         proto::ClassStatus::Tentative => Some(ClassStatus::Tentative),
@@ -205,7 +215,7 @@ fn event_key_window(number: i32) -> Option<EventKeyWindow> {
     }
 }
 
-/// What to make of a new class's event key; `None` for off, which it is anyway.
+/// What to make of a new class's event key; `None` if the request is silent about it.
 fn event_key_change(
     violations: &mut Violations,
     change: keys::EventKeyChange,
@@ -220,7 +230,9 @@ fn event_key_change(
         let grace = grace("event_key.generated.grace", generated.grace.as_ref());
         return Some(EventKeyChange::Generated { grace });
     }
-    let own = change.own_code?;
+    let Some(own) = change.own_code else {
+        return Some(EventKeyChange::Off);
+    };
     let grace = grace("event_key.own_code.grace", own.grace.as_ref());
     Some(EventKeyChange::OwnCode {
         text: Zeroizing::new(own.text),

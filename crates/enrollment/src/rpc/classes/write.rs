@@ -33,7 +33,8 @@ pub(super) fn class(class: Class) -> proto::TrainingClass {
     }
 }
 
-fn status(status: ClassStatus) -> proto::ClassStatus {
+/// The status of a class.
+pub(in crate::rpc) fn status(status: ClassStatus) -> proto::ClassStatus {
     match status {
         ClassStatus::Tentative => proto::ClassStatus::Tentative,
         ClassStatus::Scheduled => proto::ClassStatus::Scheduled,

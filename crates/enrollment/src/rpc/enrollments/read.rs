@@ -1,14 +1,21 @@
 //! Wishes about enrollments, read from messages with all their violations at once.
 
+use std::collections::HashSet;
+
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_service_kit::paging::PageRequest;
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
+use uuid::Uuid;
 
+use crate::app::cancel_enrollment::Cancellation;
 use crate::app::change_status::StatusChange;
 use crate::app::enroll_student::DirectEnrollment;
+use crate::app::enroll_students::ManyEnrollments;
+use crate::app::move_enrollment::Move;
 use crate::app::read_enrollments::{EnrollmentFilter, EnrollmentPlace};
-use crate::domain::enrollment::Status;
+use crate::app::set_completion::CompletionChange;
+use crate::domain::enrollment::{Completion, Status};
 use crate::domain::prefix::Prefix;
 use crate::rpc::messages::{optional_id, optional_text, prefix};
 
@@ -101,6 +108,45 @@ pub(super) fn direct(message: &proto::EnrollStudentRequest) -> Result<DirectEnro
     Ok(wish)
 }
 
+/// Direct enrollments that are wanted.
+pub(super) fn many(
+    message: &proto::BatchEnrollStudentsRequest,
+) -> Result<ManyEnrollments, ApiError> {
+    const STUDENTS: &str = "student_ids";
+    let mut violations = Violations::of(message);
+    let student_ids: Vec<Uuid> = message
+        .student_ids
+        .iter()
+        .enumerate()
+        .map(|(index, id)| violations.uuid(&format!("{STUDENTS}[{index}]"), id))
+        .collect();
+    let distinct: HashSet<&Uuid> = student_ids.iter().collect();
+    if distinct.len() < student_ids.len() && violations.is_empty() {
+        violations.add(STUDENTS, "must not name anybody twice");
+    }
+    let wish = ManyEnrollments {
+        request_id: violations.uuid("request_id", &message.request_id),
+        class_id: violations.uuid("class_id", &message.class_id),
+        student_ids,
+        status: status(message.status).unwrap_or(Status::Enrolled),
+    };
+    violations.finish()?;
+    Ok(wish)
+}
+
+/// A move that is wanted.
+pub(super) fn moving(message: &proto::MoveEnrollmentRequest) -> Result<Move<'_>, ApiError> {
+    let mut violations = Violations::of(message);
+    let wish = Move {
+        enrollment_id: violations.uuid("enrollment_id", &message.enrollment_id),
+        class_id: violations.uuid("class_id", &message.class_id),
+        reason: violations.line("reason", &message.reason),
+        etag: optional_text(&message.etag),
+    };
+    violations.finish()?;
+    Ok(wish)
+}
+
 /// A change of status that is wanted.
 pub(super) fn change(
     message: &proto::ChangeEnrollmentStatusRequest,
@@ -111,6 +157,44 @@ pub(super) fn change(
         // One that is missing, or that nothing is changed into, is found by the contract's rules.
         to: status(message.status).unwrap_or(Status::Cancelled),
         reason: violations.line("reason", &message.reason),
+        etag: optional_text(&message.etag),
+    };
+    violations.finish()?;
+    Ok(wish)
+}
+
+/// A cancellation that is wanted.
+pub(super) fn cancellation(
+    message: &proto::CancelEnrollmentRequest,
+) -> Result<Cancellation<'_>, ApiError> {
+    let mut violations = Violations::of(message);
+    let replacement = &message.replacement_enrollment_id;
+    let wish = Cancellation {
+        enrollment_id: violations.uuid("enrollment_id", &message.enrollment_id),
+        reason: violations.line("reason", &message.reason),
+        replacement_id: violations.optional_uuid("replacement_enrollment_id", replacement),
+    };
+    violations.finish()?;
+    Ok(wish)
+}
+
+/// A completion that is to be recorded.
+pub(super) fn completion(
+    message: &proto::SetCompletionRequest,
+) -> Result<CompletionChange<'_>, ApiError> {
+    let mut violations = Violations::of(message);
+    let wish = CompletionChange {
+        enrollment_id: violations.uuid("enrollment_id", &message.enrollment_id),
+        // One that is missing or unknown is found by the contract's rules.
+        completion: match proto::CompletionStatus::try_from(message.completion) {
+            Ok(proto::CompletionStatus::Attending) => Completion::Attending,
+            Ok(proto::CompletionStatus::Complete) => Completion::Complete,
+            Ok(proto::CompletionStatus::Incomplete) => Completion::Incomplete,
+            Ok(proto::CompletionStatus::NoShow) => Completion::NoShow,
+            Ok(proto::CompletionStatus::Failed) => Completion::Failed,
+            Ok(proto::CompletionStatus::Unknown | proto::CompletionStatus::Unspecified)
+            | Err(_) => Completion::Unknown,
+        },
         etag: optional_text(&message.etag),
     };
     violations.finish()?;
@@ -133,8 +217,6 @@ fn status(number: i32) -> Option<Status> {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn message(class: u128, student: u128, organization: u128) -> proto::ListEnrollmentsRequest {

@@ -4,13 +4,15 @@ use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::keys::v1 as keys;
 use latchkey_service_kit::etag;
 
+use crate::app::enroll_students::Outcome;
 use crate::app::get_access::{Access, CourseAccess};
 use crate::app::read_roster::{Roster, RosterEntry, StatusCount};
 use crate::domain::assignment;
 use crate::domain::class_access::Denial;
-use crate::domain::enrollment::{CancelledBy, Enrollment, Origin, Status};
+use crate::domain::enrollment::{CancelledBy, Completion, Enrollment, Origin, Status};
 use crate::domain::key::KeyKind;
 use crate::rpc::assignments::course_assignment;
+use crate::rpc::errors;
 use crate::rpc::messages::stamp;
 use crate::rpc::students::student;
 
@@ -36,6 +38,41 @@ pub(in crate::rpc) fn enrollment(enrollment: &Enrollment) -> proto::Enrollment {
         cancelled_by: cancelled_by.into(),
         status_time: Some(stamp(enrollment.status_since)),
         etag: etag::format(enrollment.id, enrollment.version),
+        completion: completion(enrollment.completion).into(),
+        late_cancellation: enrollment.late_cancellation,
+    }
+}
+
+/// What became of one of many students.
+pub(super) fn outcome(outcome: Outcome) -> proto::EnrollmentOutcome {
+    let student_id = outcome.student_id.to_string();
+    match outcome.enrolled {
+        Ok(enrolled) => proto::EnrollmentOutcome {
+            student_id,
+            enrollment: Some(enrollment(&enrolled.enrollment)),
+            already_in: enrolled.already_in,
+            ..proto::EnrollmentOutcome::default()
+        },
+        Err(refusal) => {
+            let error = errors::api_error(refusal.into());
+            proto::EnrollmentOutcome {
+                student_id,
+                reason: error.reason().into(),
+                message: error.message().to_owned(),
+                ..proto::EnrollmentOutcome::default()
+            }
+        }
+    }
+}
+
+fn completion(completion: Completion) -> proto::CompletionStatus {
+    match completion {
+        Completion::Unknown => proto::CompletionStatus::Unknown,
+        Completion::Attending => proto::CompletionStatus::Attending,
+        Completion::Complete => proto::CompletionStatus::Complete,
+        Completion::Incomplete => proto::CompletionStatus::Incomplete,
+        Completion::NoShow => proto::CompletionStatus::NoShow,
+        Completion::Failed => proto::CompletionStatus::Failed,
     }
 }
 

@@ -7,6 +7,25 @@ use chrono_tz::Tz;
 
 use super::*;
 
+fn of_enrollments() -> Vec<Refusal> {
+    let id = Uuid::from_u128(7);
+    vec![
+        Refusal::StatusUnreachable {
+            enrollment_id: id,
+            from: crate::domain::enrollment::Status::Enrolled,
+            to: crate::domain::enrollment::Status::Denied,
+        },
+        Refusal::StudentAlreadyIn {
+            class_id: id,
+            student_id: id,
+        },
+        Refusal::StudentNotIn {
+            class_id: id,
+            student_id: id,
+        },
+    ]
+}
+
 fn every_refusal() -> Vec<Refusal> {
     let id = Uuid::from_u128(7);
     let time: DateTime<Utc> = "2026-06-02T15:00:00Z".parse().unwrap();
@@ -50,15 +69,6 @@ fn every_refusal() -> Vec<Refusal> {
             class_id: id,
             student_id: id,
         },
-        Refusal::StatusUnreachable {
-            enrollment_id: id,
-            from: crate::domain::enrollment::Status::Enrolled,
-            to: crate::domain::enrollment::Status::Denied,
-        },
-        Refusal::StudentAlreadyIn {
-            class_id: id,
-            student_id: id,
-        },
         Refusal::StudentInactive { student_id: id },
         Refusal::StudentErased { student_id: id },
         Refusal::OrganizationMismatch,
@@ -73,6 +83,7 @@ fn every_refusal() -> Vec<Refusal> {
     ]
     .into_iter()
     .chain(of_organizations(id, time))
+    .chain(of_enrollments())
     .collect()
 }
 

@@ -12,11 +12,15 @@ use crate::rpc::errors;
 /// counted with the calls.
 pub(super) fn count(result: &Result<Admitted, Error>) {
     let (outcome, reason, replayed) = match result {
-        Ok(admitted) if admitted.already_in => ("already_in", "", admitted.replayed),
-        Ok(admitted) => match admitted.granted {
-            Granted::Enrollment { .. } => ("enrolled", "", admitted.replayed),
-            Granted::Assignment(_) => ("assigned", "", admitted.replayed),
-        },
+        Ok(admitted) => {
+            let outcome = match admitted.outcome {
+                Granted::Enrolled => "enrolled",
+                Granted::WaitListed => "wait_listed",
+                Granted::Assigned => "assigned",
+                Granted::AlreadyIn => "already_in",
+            };
+            (outcome, "", admitted.replayed)
+        }
         Err(Error::Refused(refusal)) => {
             let reason = errors::reason(refusal);
             if reason == ErrorReason::ClassFull {

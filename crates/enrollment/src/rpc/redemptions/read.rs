@@ -8,8 +8,9 @@ use latchkey_service_kit::validation::Violations;
 use zeroize::Zeroizing;
 
 use crate::app::read_redemptions::RedemptionPlace;
+use crate::app::redeem::Redeeming;
 use crate::app::register::Newcomer;
-use crate::domain::decision::Applicant;
+use crate::domain::decision::{Applicant, IfFull};
 use crate::domain::redemption::RedemptionFilter;
 use crate::rpc::messages::{name, optional_id};
 use crate::rpc::students::read::{credential, email};
@@ -104,10 +105,29 @@ pub(super) fn list(message: &proto::ListRedemptionsRequest) -> Result<List, ApiE
     })
 }
 
+/// A redemption that is wanted.
+pub(super) fn redeeming(message: &proto::RedeemKeyRequest) -> Result<Redeeming<'_>, ApiError> {
+    let mut violations = Violations::of(message);
+    let wish = Redeeming {
+        redemption_id: violations.uuid("redemption_id", &message.redemption_id),
+        student_id: violations.uuid("student_id", &message.student_id),
+        typed: &message.code,
+        // Numbers that the contract does not name are found by its rules.
+        if_full: match message.if_full() {
+            proto::IfFull::Unspecified => IfFull::Refuse,
+            proto::IfFull::WaitKeepingKey => IfFull::WaitWithKey,
+            proto::IfFull::WaitReturningKey => IfFull::WaitWithoutKey,
+        },
+    };
+    violations.finish()?;
+    Ok(wish)
+}
+
 fn outcome(outcome: proto::RedemptionOutcome) -> Option<&'static str> {
     match outcome {
         proto::RedemptionOutcome::Unspecified => None,
         proto::RedemptionOutcome::Enrolled => Some("enrolled"),
+        proto::RedemptionOutcome::WaitListed => Some("wait_listed"),
         proto::RedemptionOutcome::Assigned => Some("assigned"),
         proto::RedemptionOutcome::AlreadyIn => Some("already_in"),
         proto::RedemptionOutcome::Refused => Some("refused"),
@@ -177,6 +197,7 @@ mod tests {
         let enrollment_id = Uuid::nil();
         for (asked, stored) in [
             (proto::RedemptionOutcome::Enrolled, Outcome::Enrolled),
+            (proto::RedemptionOutcome::WaitListed, Outcome::WaitListed),
             (proto::RedemptionOutcome::Assigned, Outcome::Assigned),
             (
                 proto::RedemptionOutcome::AlreadyIn,

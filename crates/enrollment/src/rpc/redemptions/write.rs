@@ -4,7 +4,7 @@ use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1 as keys;
 
-use crate::app::admission::{Admitted, Granted};
+use crate::app::admission::{Admitted, Gain, Granted};
 use crate::app::check_key::{CheckedKey, Opening};
 use crate::domain::class::Class;
 use crate::domain::key::KeyKind;
@@ -46,12 +46,13 @@ pub(super) fn checked_key(checked: CheckedKey) -> proto::CheckKeyResponse {
 }
 
 pub(super) fn redeemed(admitted: Admitted) -> proto::RedeemKeyResponse {
-    let outcome = match &admitted.granted {
-        _ if admitted.already_in => proto::RedemptionOutcome::AlreadyIn,
-        Granted::Enrollment { .. } => proto::RedemptionOutcome::Enrolled,
-        Granted::Assignment(_) => proto::RedemptionOutcome::Assigned,
+    let outcome = match admitted.outcome {
+        Granted::Enrolled => proto::RedemptionOutcome::Enrolled,
+        Granted::WaitListed => proto::RedemptionOutcome::WaitListed,
+        Granted::Assigned => proto::RedemptionOutcome::Assigned,
+        Granted::AlreadyIn => proto::RedemptionOutcome::AlreadyIn,
     };
-    let granted = Grant::of(admitted.granted);
+    let granted = Grant::of(admitted.gain);
     proto::RedeemKeyResponse {
         enrollment: granted.enrollment,
         opened_class: granted.opened_class,
@@ -62,7 +63,7 @@ pub(super) fn redeemed(admitted: Admitted) -> proto::RedeemKeyResponse {
 }
 
 pub(super) fn registered(admitted: Admitted) -> proto::RegisterWithKeyResponse {
-    let granted = Grant::of(admitted.granted);
+    let granted = Grant::of(admitted.gain);
     proto::RegisterWithKeyResponse {
         student: admitted.student.map(student),
         enrollment: granted.enrollment,
@@ -81,9 +82,9 @@ struct Grant {
 }
 
 impl Grant {
-    fn of(granted: Granted) -> Self {
-        match granted {
-            Granted::Enrollment {
+    fn of(gain: Gain) -> Self {
+        match gain {
+            Gain::Enrollment {
                 enrollment: one,
                 class,
             } => Self {
@@ -91,7 +92,7 @@ impl Grant {
                 opened_class: Some(opened_class(&class)),
                 ..Self::default()
             },
-            Granted::Assignment(assignment) => Self {
+            Gain::Assignment(assignment) => Self {
                 course_assignment: Some(course_assignment(assignment)),
                 ..Self::default()
             },
@@ -102,6 +103,10 @@ impl Grant {
 pub(super) fn redemption(redemption: Redemption) -> proto::Redemption {
     let (outcome, reason) = match &redemption.outcome {
         Outcome::Enrolled => (proto::RedemptionOutcome::Enrolled, ErrorReason::Unspecified),
+        Outcome::WaitListed => (
+            proto::RedemptionOutcome::WaitListed,
+            ErrorReason::Unspecified,
+        ),
         Outcome::Assigned => (proto::RedemptionOutcome::Assigned, ErrorReason::Unspecified),
         Outcome::AlreadyIn { .. } | Outcome::AlreadyAssigned { .. } => (
             proto::RedemptionOutcome::AlreadyIn,

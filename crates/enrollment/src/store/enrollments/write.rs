@@ -32,10 +32,10 @@ pub async fn insert_direct(
     Ok(done.rows_affected() == 1)
 }
 
-/// Writes the status and the version of an enrollment whose version was one less. What is not live any more gives up its
-/// key for good. Removed or denied by staff, the student is blocked from the class's event key; let in again, not by this
+/// Writes the status, the completion and the version of an enrollment whose version was one less. What is not live any more
+/// gives up its key for good. Removed or denied by staff, the student is blocked from the class's event key; let in again, not by this
 /// enrollment any more. False if the version was another.
-pub async fn set_status(connection: &mut PgConnection, changed: &Enrollment) -> sqlx::Result<bool> {
+pub async fn update(connection: &mut PgConnection, changed: &Enrollment) -> sqlx::Result<bool> {
     let blocked =
         changed.status == Status::Denied || changed.cancelled_by == Some(CancelledBy::Staff);
     let done = sqlx::query!(
@@ -43,7 +43,7 @@ pub async fn set_status(connection: &mut PgConnection, changed: &Enrollment) -> 
         UPDATE enrollment.enrollments
         SET status = $2, status_since = $3, cancelled_by = $4, blocked = $5, holds_key = holds_key AND $6,
             key_released_at = CASE WHEN holds_key AND NOT $6 THEN $3 ELSE key_released_at END, version = $7,
-            changed_xid = pg_current_xact_id()
+            late_cancellation = $8, completion = $9, changed_xid = pg_current_xact_id()
         WHERE enrollment_id = $1 AND version + 1 = $7
         "#,
         changed.id,
@@ -53,6 +53,34 @@ pub async fn set_status(connection: &mut PgConnection, changed: &Enrollment) -> 
         blocked,
         changed.status.is_live(),
         changed.version,
+        changed.late_cancellation,
+        changed.completion.as_str(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes the class and the version of a live enrollment whose version was one less, and gives up its key for good. False if
+/// the version was another.
+pub async fn move_to_class(
+    connection: &mut PgConnection,
+    moved: &Enrollment,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        r#"
+        UPDATE enrollment.enrollments
+        SET class_id = $2, moved_at = $3, completion = $4, holds_key = false,
+            key_released_at = CASE WHEN holds_key THEN $3 ELSE key_released_at END, version = $5,
+            changed_xid = pg_current_xact_id()
+        WHERE enrollment_id = $1 AND version + 1 = $5 AND live
+        "#,
+        moved.id,
+        moved.class_id,
+        now,
+        moved.completion.as_str(),
+        moved.version,
     )
     .execute(connection)
     .await?;
@@ -107,5 +135,35 @@ pub async fn lift_blocks(
         student,
     )
     .fetch_all(connection)
+    .await
+}
+
+/// Of those who wait for a seat of `class` and have an active account, without those of `passed_over`: the earliest who is
+/// wait-listed, else the earliest who has requested.
+pub async fn next_waiting(
+    connection: &mut PgConnection,
+    class: Uuid,
+    passed_over: &[Uuid],
+) -> sqlx::Result<Option<Uuid>> {
+    // Each status is a stretch of the index.
+    sqlx::query_scalar!(
+        r#"
+        SELECT found.enrollment_id AS "enrollment_id!" FROM (
+            (SELECT 1 AS turn, e.enrollment_id FROM enrollment.enrollments e
+             JOIN enrollment.students s ON s.student_id = e.student_id
+             WHERE e.class_id = $1 AND e.status = 'wait_listed' AND s.active AND e.enrollment_id <> ALL ($2)
+             ORDER BY e.status_since, e.enrollment_id LIMIT 1)
+            UNION ALL
+            (SELECT 2, e.enrollment_id FROM enrollment.enrollments e
+             JOIN enrollment.students s ON s.student_id = e.student_id
+             WHERE e.class_id = $1 AND e.status = 'requested' AND s.active AND e.enrollment_id <> ALL ($2)
+             ORDER BY e.status_since, e.enrollment_id LIMIT 1)
+        ) found
+        ORDER BY found.turn LIMIT 1
+        "#,
+        class,
+        passed_over,
+    )
+    .fetch_optional(connection)
     .await
 }

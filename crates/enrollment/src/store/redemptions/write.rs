@@ -1,11 +1,14 @@
 //! Writing what a batch decided.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::redemption::Redemption;
+use crate::domain::enrollment::Status;
+use crate::domain::redemption::{Outcome, Redemption};
 use crate::domain::refusal::Refusal;
 
 /// A decision to be recorded, about a class or about no key. The facts of an enrollment are those of its redemption.
@@ -15,6 +18,8 @@ pub struct NewRedemption {
     pub redemption: Redemption,
     /// If enrolled: which use of the key it is, for a key with a limited number of them.
     pub slot: Option<i32>,
+    /// If it made an enrollment: whether that holds the key.
+    pub holds_key: bool,
 }
 
 /// How many rows were written.
@@ -26,6 +31,37 @@ pub struct Written {
     pub enrollments: i64,
     /// Classes whose seats were taken.
     pub classes: i64,
+}
+
+impl Written {
+    /// What is to be written for `redemptions`.
+    pub fn by(redemptions: &[NewRedemption]) -> Self {
+        let made = redemptions.iter().map(|one| &one.redemption);
+        let made = made.filter(|one| status(&one.outcome).is_some());
+        let enrolled = redemptions.iter().map(|one| &one.redemption);
+        let enrolled = enrolled.filter(|one| one.outcome == Outcome::Enrolled);
+        let classes: BTreeSet<Uuid> = enrolled
+            .filter_map(|one| one.key?.opened.class_id())
+            .collect();
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        Self {
+            redemptions: count(redemptions.len()),
+            enrollments: count(made.count()),
+            classes: count(classes.len()),
+        }
+    }
+}
+
+/// The status in which the enrollment of a redemption begins, if it makes one.
+fn status(outcome: &Outcome) -> Option<Status> {
+    match outcome {
+        Outcome::Enrolled => Some(Status::Enrolled),
+        Outcome::WaitListed => Some(Status::WaitListed),
+        Outcome::AlreadyIn { .. }
+        | Outcome::Assigned
+        | Outcome::AlreadyAssigned { .. }
+        | Outcome::Refused(_) => None,
+    }
 }
 
 /// Records decisions that were made at `now`, makes the enrollments among them and takes their seats, all by one
@@ -44,10 +80,10 @@ pub async fn insert(
             SELECT * FROM unnest(
                 $1::uuid[], $2::bool[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[], $7::uuid[], $8::uuid[],
                 $9::uuid[], $10::text[], $11::int4[], $12::uuid[], $13::uuid[], $14::int4[], $15::text[], $16::text[],
-                $17::text[]
+                $17::text[], $18::text[], $19::bool[]
             ) AS n (
-                redemption_id, registration, outcome, reason, refusal, fingerprint, organization_id, student_id,
-                key_id, key_kind, generation, class_id, enrollment_id, slot, caller, peer, request_id
+                redemption_id, registration, outcome, reason, refusal, fingerprint, organization_id, student_id, key_id,
+                key_kind, generation, class_id, enrollment_id, slot, caller, peer, request_id, status, holds_key
             )
         ), recorded AS (
             INSERT INTO enrollment.redemptions (
@@ -56,25 +92,22 @@ pub async fn insert(
             )
             SELECT n.redemption_id, n.registration, n.outcome, n.reason, n.refusal, n.fingerprint, n.organization_id,
                 n.student_id, n.key_id, n.key_kind, n.generation, n.class_id, n.enrollment_id, n.caller, n.peer,
-                n.request_id, $18
+                n.request_id, $20
             FROM n
             RETURNING 1
         ), enrolled AS (
             INSERT INTO enrollment.enrollments (
                 enrollment_id, class_id, organization_id, student_id, status, status_since, key_id, key_kind,
-                generation, slot, holds_key, enrolled_at
+                generation, slot, holds_key, key_released_at, enrolled_at
             )
-            SELECT n.enrollment_id, n.class_id, n.organization_id, n.student_id, 'enrolled', $18, n.key_id,
-                n.key_kind, n.generation, n.slot, true, $18
-            FROM n WHERE n.outcome = 'enrolled'
+            SELECT n.enrollment_id, n.class_id, n.organization_id, n.student_id, n.status, $20, n.key_id,
+                n.key_kind, n.generation, n.slot, n.holds_key, CASE WHEN NOT n.holds_key THEN $20::timestamptz END, $20
+            FROM n WHERE n.status IS NOT NULL
             RETURNING 1
         ), seated AS (
             UPDATE enrollment.classes c SET seats_taken = c.seats_taken + taken.seats
-            FROM (
-                SELECT n.class_id, count(*)::int4 AS seats FROM n WHERE n.outcome = 'enrolled' GROUP BY n.class_id
-            ) taken
-            WHERE c.class_id = taken.class_id
-            RETURNING 1
+            FROM (SELECT n.class_id, count(*)::int4 AS seats FROM n WHERE n.status = 'enrolled' GROUP BY n.class_id) taken
+            WHERE c.class_id = taken.class_id RETURNING 1
         )
         SELECT (SELECT count(*) FROM recorded) AS "redemptions!", (SELECT count(*) FROM enrolled) AS "enrollments!",
             (SELECT count(*) FROM seated) AS "classes!"
@@ -96,6 +129,8 @@ pub async fn insert(
         &columns.callers as _,
         &columns.peers as _,
         &columns.request_ids as _,
+        &columns.statuses as _,
+        &columns.holds_keys,
         now,
     )
     .fetch_one(connection)
@@ -122,12 +157,15 @@ struct Columns<'r> {
     callers: Vec<&'r str>,
     peers: Vec<&'r str>,
     request_ids: Vec<&'r str>,
+    statuses: Vec<Option<&'static str>>,
+    holds_keys: Vec<bool>,
 }
 
 impl<'r> Columns<'r> {
     fn of(new: &'r [NewRedemption]) -> sqlx::Result<Self> {
         let mut columns = Self::default();
-        for NewRedemption { redemption, slot } in new {
+        for one in new {
+            let redemption = &one.redemption;
             let refusal = redemption.outcome.refusal();
             let stored = refusal
                 .map(serde_json::to_value)
@@ -149,10 +187,13 @@ impl<'r> Columns<'r> {
                 .class_ids
                 .push(key.and_then(|key| key.opened.class_id()));
             columns.enrollment_ids.push(redemption.enrollment_id());
-            columns.slots.push(*slot);
+            columns.slots.push(one.slot);
             columns.callers.push(&redemption.caller);
             columns.peers.push(&redemption.peer);
             columns.request_ids.push(&redemption.request_id);
+            let status = status(&redemption.outcome);
+            columns.statuses.push(status.map(Status::as_str));
+            columns.holds_keys.push(one.holds_key);
         }
         Ok(columns)
     }

@@ -231,8 +231,8 @@ pub(super) async fn redemptions(
         FROM enrollment.redemptions r
         LEFT JOIN enrollment.enrollments e ON e.enrollment_id = r.enrollment_id
         WHERE r.outcome <> 'refused' AND r.pool_id IS NULL AND (
-            e.enrollment_id IS NULL OR e.class_id <> r.class_id OR e.student_id <> r.student_id
-            OR (r.outcome = 'enrolled' AND (
+            e.enrollment_id IS NULL OR (e.class_id <> r.class_id AND e.moved_at IS NULL) OR e.student_id <> r.student_id
+            OR (r.outcome IN ('enrolled', 'wait_listed') AND (
                 e.enrollment_id <> r.redemption_id OR e.organization_id <> r.organization_id
                 OR (e.key_id, e.key_kind, e.generation) IS DISTINCT FROM (r.key_id, r.key_kind, r.generation)
             ))
@@ -248,9 +248,9 @@ pub(super) async fn redemptions(
         "every enrollment has its origin: the redemption with its id, or the direct request with its id",
         r#"
         SELECT e.enrollment_id::text AS "id!",
-            CASE WHEN e.key_id IS NULL THEN 'no direct request' ELSE 'no redemption that enrolled' END AS "found!"
+            CASE WHEN e.key_id IS NULL THEN 'no direct request' ELSE 'no redemption that made it' END AS "found!"
         FROM enrollment.enrollments e
-        LEFT JOIN enrollment.redemptions r ON r.redemption_id = e.enrollment_id AND r.outcome = 'enrolled'
+        LEFT JOIN enrollment.redemptions r ON r.redemption_id = e.enrollment_id AND r.outcome IN ('enrolled', 'wait_listed')
         LEFT JOIN enrollment.requests q ON q.request_id = e.enrollment_id AND q.method = 'EnrollStudent'
             AND q.result ->> 'enrollment_id' = e.enrollment_id::text AND q.result ->> 'already_in' = 'false'
         WHERE CASE WHEN e.key_id IS NULL THEN q.request_id IS NULL OR r.redemption_id IS NOT NULL

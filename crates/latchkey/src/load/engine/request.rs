@@ -109,6 +109,7 @@ impl Writer {
             redemption_id: id.to_string(),
             code,
             student_id: student.to_string(),
+            ..RedeemKeyRequest::default()
         })
     }
 

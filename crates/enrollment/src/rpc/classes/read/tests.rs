@@ -29,11 +29,12 @@ fn fields<T>(read: Result<T, ApiError>) -> Vec<String> {
 }
 
 #[test]
-fn what_is_left_out_of_a_create_is_default() {
+fn what_is_left_out_of_a_create_is_left_to_the_defaults() {
     let wish = new_class(create()).unwrap();
     assert_eq!(wish.settings.maximum_students, None);
-    assert_eq!(wish.settings.post_class_days, 180);
-    assert_eq!(wish.settings.status, ClassStatus::Scheduled);
+    assert_eq!(wish.settings.minimum_students, None);
+    assert_eq!(wish.settings.post_class_days, None);
+    assert_eq!(wish.settings.status, None);
     assert_eq!(
         wish.settings.event_key_window,
         EventKeyWindow::UntilClassEnds
@@ -49,7 +50,8 @@ fn all_faults_of_a_create_are_named_at_once_and_each_field_once() {
         start_time: Some(at(1_780_000_000)),
         end_time: Some(at(1_780_000_000)),
         time_zone: "Europe/Atlantis".into(),
-        minimum_students: 31,
+        minimum_students: Some(31),
+        maximum_students: Some(30),
         status: proto::ClassStatus::Cancelled.into(),
         instructors: vec!["ann".into(), "a\nn".into()],
         ..create()
@@ -98,7 +100,8 @@ fn an_event_key_is_exactly_one_of_its_fields() {
         off: Some(keys::EventKeyOff {}),
         ..Default::default()
     };
-    assert_eq!(new_class(with(off)).unwrap().event_key, None);
+    let off = new_class(with(off)).unwrap().event_key;
+    assert_eq!(off, Some(EventKeyChange::Off));
 }
 
 fn update(paths: &[&str]) -> proto::UpdateClassRequest {
