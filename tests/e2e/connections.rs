@@ -12,15 +12,15 @@ use crate::harness::cluster::{TestDatabase, cluster};
 
 fn pool_of(database: &TestDatabase, connections: u32) -> PgPool {
     let config = json!({"url": database.services.enrollment_url.expose_secret(), "max_connections": connections});
-    let config: DatabaseConfig = serde_json::from_value(config).unwrap();
-    pool(&config, "kit-test").unwrap()
+    let config: DatabaseConfig = serde_json::from_value(config).expect("a configuration");
+    pool(&config, "kit-test").expect("a pool")
 }
 
 async fn backend(connection: &mut PgConnection) -> i32 {
     sqlx::query_scalar("SELECT pg_backend_pid()")
         .fetch_one(connection)
         .await
-        .unwrap()
+        .expect("the number of the server process")
 }
 
 #[tokio::test]

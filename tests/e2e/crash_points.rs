@@ -17,7 +17,9 @@ use crate::harness::{Scene, Stack, eventually};
 const PLACES: usize = 40;
 
 /// How methods are called that write nothing, by the beginnings of their names.
-const READING: [&str; 6] = ["Get", "List", "BatchGet", "Check", "Resolve", "Count"];
+const READING: [&str; 7] = [
+    "Get", "List", "BatchGet", "Check", "Resolve", "Count", "Preview",
+];
 
 /// What of an answer may differ when it is given again.
 const MAY_DIFFER: [&str; 5] = ["replayed", "outcome", "new_uses", "new_releases", "stored"];

@@ -15,6 +15,7 @@ use tonic_types::StatusExt;
 
 use crate::harness::dynamic::{call, methods, pool};
 use crate::harness::world::come_in;
+use crate::harness::world::telling::plan_settings;
 use crate::harness::{
     Caller, ClassDraft, Organization, PoolDraft, Stack, at, invariants, new_id, now, reason_of,
 };
@@ -153,6 +154,7 @@ async fn furnished(stack: &Stack) -> (Organization<'_>, String, String) {
     organization.generate(&class.class_id, 5).await;
     for _ in 0..ITEMS {
         organization.close_period(now()).await;
+        organization.plan(plan_settings()).await;
     }
     invariants::hold(stack).await;
     (organization, class.class_id, pool)
@@ -214,6 +216,10 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
             ("action", text("training_key.reveal")),
         ),
         (marks, ("class_id", text(&new_id()))),
+        (
+            own("ListNotificationPlans", &within),
+            ("organization_id", text(&new_id())),
+        ),
         (own("ListBillingLines", &within), ("until", moment(now()))),
         (
             own("ListBillingPeriods", &within),

@@ -38,6 +38,7 @@ mod masked_codes;
 mod metrics;
 mod mixed_load;
 mod moving;
+mod notification_plans;
 mod organization_defaults;
 mod organizations;
 mod outages;

@@ -44,7 +44,11 @@ pub mod set_completion;
 pub mod update_student;
 
 // Telling people.
+pub mod change_notification_plan;
+pub mod create_notification_plan;
+pub mod read_notification_plans;
 pub mod render_invitation;
+pub mod set_notification_settings;
 
 // Billing.
 pub mod close_period;

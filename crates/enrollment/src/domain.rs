@@ -16,6 +16,7 @@ pub mod fingerprint;
 pub mod grant;
 pub mod invitation;
 pub mod key;
+pub mod notification;
 pub mod organization;
 pub mod password;
 pub mod prefix;

@@ -78,7 +78,16 @@ const MATRIX: &str = "
 /latchkey.enrollment.v1.EnrollmentService/GetRoster               * * o o c s -   CLASS_NOT_FOUND
 /latchkey.enrollment.v1.EnrollmentService/GetAccess               * * o o c s -   STUDENT_NOT_FOUND
 
-/latchkey.enrollment.v1.NotificationService/RenderInvitation      - - o o c - -   CLASS_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/RenderInvitation         - - o o c - -   CLASS_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/CreateNotificationPlan   - - o o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/GetNotificationPlan      - - o o - - -   NOTIFICATION_PLAN_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/ListNotificationPlans    - - o o - - -   (empty)
+/latchkey.enrollment.v1.NotificationService/ReplaceNotificationPlan  - - o o - - -   NOTIFICATION_PLAN_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/DeleteNotificationPlan   - - o o - - -   NOTIFICATION_PLAN_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/PreviewNotificationPlan  - - o o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/GetNotificationSettings  - - o o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/SetNotificationSettings  - - o o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/SetClassNotifications    - - o o - - -   CLASS_NOT_FOUND
 
 /latchkey.enrollment.v1.BillingService/ListBillingLines           * - o o - - -   ORGANIZATION_NOT_FOUND
 /latchkey.enrollment.v1.BillingService/ExportBillingLines         * - o o - - -   ORGANIZATION_NOT_FOUND

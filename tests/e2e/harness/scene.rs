@@ -9,12 +9,14 @@ mod of_notifications;
 use latchkey_proto::audit::v1 as audit;
 use latchkey_proto::enrollment::v1 as enrollment;
 use latchkey_proto::enrollment::v1::{
-    CompletionStatus, Credential, Enrollment, EnrollmentStatus, Password, Student, TrainingClass,
+    CompletionStatus, Credential, Enrollment, EnrollmentStatus, NotificationPlan, Password,
+    Student, TrainingClass,
 };
 use latchkey_proto::keys::v1::RevealedCode;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 
+use super::world::telling::plan_settings;
 use super::world::{mask, own_code, redemption};
 use super::{ClassDraft, Organization, PoolDraft, Stack, new_id};
 
@@ -36,6 +38,8 @@ pub(crate) struct Scene<'s> {
     pub(crate) spare: RevealedCode,
     pub(crate) student: Student,
     pub(crate) enrollment: Enrollment,
+    /// A notification plan of the organization, whose notifications are off.
+    pub(crate) plan: NotificationPlan,
     pub(crate) pool_id: String,
     pub(crate) assignment_id: String,
 }
@@ -83,6 +87,7 @@ impl<'s> Scene<'s> {
             .await
             .expect("redeemed");
         let enrollment = redeemed.into_inner().enrollment.expect("an enrollment");
+        let plan = organization.plan(plan_settings()).await;
         let assignment = organization.assign(&student.student_id, &pool_id).await;
         let assignment_id = assignment.assignment_id;
         Self {
@@ -93,6 +98,7 @@ impl<'s> Scene<'s> {
             spare,
             student,
             enrollment,
+            plan,
             pool_id,
             assignment_id,
         }
@@ -110,6 +116,8 @@ impl<'s> Scene<'s> {
         student.email = format!("{}@example.com", new_id());
         let mut enrollment = self.enrollment.clone();
         enrollment.enrollment_id = new_id();
+        let mut plan = self.plan.clone();
+        plan.plan_id = new_id();
         Self {
             organization: Organization {
                 stack: self.organization.stack,
@@ -121,6 +129,7 @@ impl<'s> Scene<'s> {
             key,
             student,
             enrollment,
+            plan,
             pool_id: new_id(),
             assignment_id: new_id(),
         }
@@ -136,7 +145,7 @@ impl<'s> Scene<'s> {
             "StudentService" => self.of_students(method.name(), fresh).await,
             "RedemptionService" => self.of_redemptions(method.name()),
             "EnrollmentService" => self.of_enrollments(method.name(), fresh).await,
-            "NotificationService" => self.of_notifications(method.name()),
+            "NotificationService" => self.of_notifications(method.name(), fresh).await,
             "BillingService" => self.of_billing(method.name()),
             "AssignmentService" => self.of_assignments(method.name(), fresh).await,
             "TrainingKeyService" => self.of_training_keys(method.name()),

@@ -1,5 +1,7 @@
 //! The making of what tests need: organizations, classes, students, keys.
 
+pub(crate) mod telling;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use latchkey::generation::whole;

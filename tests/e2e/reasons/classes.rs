@@ -3,7 +3,7 @@
 use latchkey_proto::enrollment::v1::{
     CancelClassRequest, CancelEnrollmentRequest, ChangeEnrollmentStatusRequest, ClassStatus,
     CompletionStatus, CreateClassRequest, EnrollStudentRequest, EnrollmentStatus, GetClassRequest,
-    GetEnrollmentRequest, SetCompletionRequest, UpdateClassRequest,
+    GetEnrollmentRequest, GetNotificationPlanRequest, SetCompletionRequest, UpdateClassRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{GenerateTrainingKeysRequest, SetEventKeyRequest};
@@ -16,6 +16,7 @@ pub(super) async fn provoke(provoked: &mut Provoked) {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
     missing(provoked, &organization).await;
+    telling(provoked, &organization).await;
     cancelled(provoked, &organization).await;
     windows(provoked, &organization).await;
     seats(provoked, &organization).await;
@@ -47,6 +48,17 @@ async fn missing(provoked: &mut Provoked, organization: &Organization<'_>) {
     provoked.keep(
         "no such enrollment",
         ErrorReason::EnrollmentNotFound,
+        answer,
+    );
+}
+
+async fn telling(provoked: &mut Provoked, organization: &Organization<'_>) {
+    let request = GetNotificationPlanRequest { plan_id: new_id() };
+    let mut admin = organization.admin().notifications();
+    let answer = admin.get_notification_plan(request).await;
+    provoked.keep(
+        "no such plan",
+        ErrorReason::NotificationPlanNotFound,
         answer,
     );
 }

@@ -56,11 +56,21 @@ pub enum Action {
     CancelAssignment,
     /// Something of an assignment was launched for the first time.
     LaunchAssignment,
+    /// A notification plan was made.
+    CreateNotificationPlan,
+    /// A notification plan got other settings.
+    ReplaceNotificationPlan,
+    /// A notification plan was deleted.
+    DeleteNotificationPlan,
+    /// How an organization writes to people was changed, or whether it does. The resource is the organization.
+    SetNotificationSettings,
+    /// The notifications of one class were turned on or off, or left to its organization. The resource is the class.
+    SetClassNotifications,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::CreateOrganization,
         Self::UpdateOrganization,
         Self::SetSelfRegistration,
@@ -84,6 +94,11 @@ impl Action {
         Self::EndBillingExport,
         Self::CancelAssignment,
         Self::LaunchAssignment,
+        Self::CreateNotificationPlan,
+        Self::ReplaceNotificationPlan,
+        Self::DeleteNotificationPlan,
+        Self::SetNotificationSettings,
+        Self::SetClassNotifications,
     ];
 
     /// The action's name, for example `class.update`.
@@ -112,6 +127,11 @@ impl Action {
             Self::EndBillingExport => "billing.export_end",
             Self::CancelAssignment => "assignment.cancel",
             Self::LaunchAssignment => "assignment.launch",
+            Self::CreateNotificationPlan => "notification_plan.create",
+            Self::ReplaceNotificationPlan => "notification_plan.replace",
+            Self::DeleteNotificationPlan => "notification_plan.delete",
+            Self::SetNotificationSettings => "notification_settings.set",
+            Self::SetClassNotifications => "class_notifications.set",
         }
     }
 

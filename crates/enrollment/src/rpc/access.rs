@@ -250,6 +250,42 @@ pub const TABLE: &[Row] = &[
         STAFF_AND_OPERATORS,
     ),
     row(
+        "/latchkey.enrollment.v1.NotificationService/CreateNotificationPlan",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/GetNotificationPlan",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/ListNotificationPlans",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/ReplaceNotificationPlan",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/DeleteNotificationPlan",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/PreviewNotificationPlan",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/GetNotificationSettings",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/SetNotificationSettings",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/SetClassNotifications",
+        STAFF,
+    ),
+    row(
         "/latchkey.audit.v1.AuditService/ListAuditEvents",
         STAFF_AND_OPERATORS,
     ),

@@ -3,6 +3,9 @@
 mod read;
 pub(super) mod write;
 
+pub(super) use read::status as read_status;
+pub(super) use write::status as write_status;
+
 use std::sync::Arc;
 
 use latchkey_proto::enrollment::v1 as proto;

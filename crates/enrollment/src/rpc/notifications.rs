@@ -1,16 +1,29 @@
 //! `NotificationService`.
 
+mod read;
+mod write;
+
 use std::sync::Arc;
 
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::enrollment::v1::notification_service_server::NotificationService;
+use latchkey_service_kit::etag;
+use latchkey_service_kit::paging::PageRequest;
 use latchkey_service_kit::validation::Violations;
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
 use super::{call, errors, messages};
 use crate::app::Services;
+use crate::app::change_notification_plan::{delete_notification_plan, replace_notification_plan};
+use crate::app::create_notification_plan::{NewPlan, create_notification_plan};
+use crate::app::read_notification_plans::{
+    get_notification_plan, list_notification_plans, preview_notification_plan,
+};
 use crate::app::render_invitation::{InvitationWish, render_invitation};
+use crate::app::set_notification_settings::{
+    get_notification_settings, set_class_notifications, set_notification_settings,
+};
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -48,6 +61,182 @@ impl NotificationService for Notifications {
             text: written.text.expose_secret().to_owned(),
             code: written.code.expose_secret().to_owned(),
             redeemable_until: Some(messages::stamp(written.redeemable_until)),
+        }))
+    }
+
+    async fn create_notification_plan(
+        &self,
+        request: Request<proto::CreateNotificationPlanRequest>,
+    ) -> Result<Response<proto::CreateNotificationPlanResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let wish = NewPlan {
+            request_id: violations.uuid("request_id", &message.request_id),
+            organization_id: violations.uuid("organization_id", &message.organization_id),
+            settings: read::plan_settings(message.settings, &mut violations),
+        };
+        violations.finish()?;
+        let made = create_notification_plan(&self.services, &call, wish)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::CreateNotificationPlanResponse {
+            plan: Some(write::plan(made)),
+        }))
+    }
+
+    async fn get_notification_plan(
+        &self,
+        request: Request<proto::GetNotificationPlanRequest>,
+    ) -> Result<Response<proto::GetNotificationPlanResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("plan_id", &message.plan_id);
+        violations.finish()?;
+        let found = get_notification_plan(&self.services, &call, id)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::GetNotificationPlanResponse {
+            plan: Some(write::plan(found)),
+        }))
+    }
+
+    async fn list_notification_plans(
+        &self,
+        request: Request<proto::ListNotificationPlansRequest>,
+    ) -> Result<Response<proto::ListNotificationPlansResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let owner = violations.optional_uuid("organization_id", &message.organization_id);
+        let owner_text = messages::optional_id(owner);
+        let query = ["ListNotificationPlans", owner_text.as_str()];
+        let page = PageRequest::read(
+            message.page_size,
+            &message.page_token,
+            &query,
+            &mut violations,
+        );
+        violations.finish()?;
+        let found = list_notification_plans(&self.services, &call, owner, &page, &query)
+            .await
+            .map_err(errors::status)?
+            .map(write::plan);
+        Ok(Response::new(proto::ListNotificationPlansResponse {
+            plans: found.items,
+            next_page_token: found.next_page_token,
+        }))
+    }
+
+    async fn replace_notification_plan(
+        &self,
+        request: Request<proto::ReplaceNotificationPlanRequest>,
+    ) -> Result<Response<proto::ReplaceNotificationPlanResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("plan_id", &message.plan_id);
+        let settings = read::plan_settings(message.settings, &mut violations);
+        violations.finish()?;
+        let etag = messages::optional_text(&message.etag);
+        let changed = replace_notification_plan(&self.services, &call, id, settings, etag)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::ReplaceNotificationPlanResponse {
+            plan: Some(write::plan(changed)),
+        }))
+    }
+
+    async fn delete_notification_plan(
+        &self,
+        request: Request<proto::DeleteNotificationPlanRequest>,
+    ) -> Result<Response<proto::DeleteNotificationPlanResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("plan_id", &message.plan_id);
+        violations.finish()?;
+        let etag = messages::optional_text(&message.etag);
+        delete_notification_plan(&self.services, &call, id, etag)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::DeleteNotificationPlanResponse {}))
+    }
+
+    async fn preview_notification_plan(
+        &self,
+        request: Request<proto::PreviewNotificationPlanRequest>,
+    ) -> Result<Response<proto::PreviewNotificationPlanResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let owner = violations.uuid("organization_id", &message.organization_id);
+        let class = violations.optional_uuid("class_id", &message.class_id);
+        let settings = read::plan_settings(message.settings, &mut violations);
+        violations.finish()?;
+        let written = preview_notification_plan(&self.services, &call, owner, class, &settings)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::PreviewNotificationPlanResponse {
+            subject: written.subject,
+            text: written.text,
+            html: written.html,
+        }))
+    }
+
+    async fn get_notification_settings(
+        &self,
+        request: Request<proto::GetNotificationSettingsRequest>,
+    ) -> Result<Response<proto::GetNotificationSettingsResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("organization_id", &message.organization_id);
+        violations.finish()?;
+        let found = get_notification_settings(&self.services, &call, id)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::GetNotificationSettingsResponse {
+            etag: etag::format(id, found.version),
+            settings: Some(write::notification_settings(found)),
+        }))
+    }
+
+    async fn set_notification_settings(
+        &self,
+        request: Request<proto::SetNotificationSettingsRequest>,
+    ) -> Result<Response<proto::SetNotificationSettingsResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("organization_id", &message.organization_id);
+        let wanted = read::notification_settings(message.settings, &mut violations);
+        violations.finish()?;
+        let seen = messages::optional_text(&message.etag);
+        let set = set_notification_settings(&self.services, &call, id, wanted, seen)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::SetNotificationSettingsResponse {
+            etag: etag::format(id, set.version),
+            settings: Some(write::notification_settings(set)),
+        }))
+    }
+
+    async fn set_class_notifications(
+        &self,
+        request: Request<proto::SetClassNotificationsRequest>,
+    ) -> Result<Response<proto::SetClassNotificationsResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("class_id", &message.class_id);
+        violations.finish()?;
+        let enabled = set_class_notifications(&self.services, &call, id, message.enabled)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::SetClassNotificationsResponse {
+            enabled,
         }))
     }
 }

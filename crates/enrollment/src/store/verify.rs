@@ -67,6 +67,7 @@ pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
     audit::organizations_and_classes(&mut transaction, &mut findings).await?;
     audit::students(&mut transaction, &mut findings).await?;
     audit::enrollments(&mut transaction, &mut findings).await?;
+    audit::notifications(&mut transaction, &mut findings).await?;
     transaction.rollback().await?;
     Ok(findings)
 }

@@ -383,7 +383,13 @@ const BILLING: [Case; 8] = [
     ),
 ];
 
-const TRAIL: [Case; 7] = [
+const TRAIL: [Case; 8] = [
+    case(
+        "enrollment.audit_events",
+        "each change of a notification plan or of notification settings has exactly one event",
+        Some(1),
+        "INSERT INTO enrollment.notification_settings (organization_id, settings, version) VALUES (pg_temp.id(1), '{}', 1)",
+    ),
     case(
         "enrollment.audit_events",
         "each change of an organization has exactly one event",

@@ -18,7 +18,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::EnrollmentNotFound
         | ErrorReason::RedemptionNotFound
         | ErrorReason::KeyPoolNotFound
-        | ErrorReason::AssignmentNotFound => Code::NotFound,
+        | ErrorReason::AssignmentNotFound
+        | ErrorReason::NotificationPlanNotFound => Code::NotFound,
         ErrorReason::ClassCancelled
         | ErrorReason::ClassNotScheduled
         | ErrorReason::ClassStarted

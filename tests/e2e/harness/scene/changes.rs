@@ -90,6 +90,17 @@ impl Scene<'_> {
                 }
                 .encode_to_vec()
             }
+            _ => match self.change_of_settings(method.name()).await {
+                Some(bytes) => bytes,
+                None => return self.request(method, true).await,
+            },
+        };
+        DynamicMessage::decode(method.input(), bytes.as_slice()).expect("a request of the method")
+    }
+
+    async fn change_of_settings(&self, method: &str) -> Option<Vec<u8>> {
+        let organization = &self.organization;
+        Some(match method {
             "UpdateKeyPool" => UpdateKeyPoolRequest {
                 pool_id: self.pool_id.clone(),
                 update_mask: mask(&["name"]),
@@ -98,7 +109,7 @@ impl Scene<'_> {
             }
             .encode_to_vec(),
             "UpdateClass" => UpdateClassRequest {
-                class_id,
+                class_id: self.class.class_id.clone(),
                 update_mask: mask(&["name"]),
                 name: new_id(),
                 ..UpdateClassRequest::default()
@@ -116,8 +127,7 @@ impl Scene<'_> {
                 enabled: true,
             }
             .encode_to_vec(),
-            _ => return self.request(method, true).await,
-        };
-        DynamicMessage::decode(method.input(), bytes.as_slice()).expect("a request of the method")
+            _ => return None,
+        })
     }
 }

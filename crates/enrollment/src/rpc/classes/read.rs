@@ -61,7 +61,7 @@ pub(super) fn new_class(message: proto::CreateClassRequest) -> Result<NewClass, 
     };
     let event_key = message
         .event_key
-        .and_then(|change| event_key_change(&mut violations, change));
+        .map(|change| event_key_change(&mut violations, change));
     // How the settings fit each other, as far as the organization has no say in it; a field that is wrong by itself is not
     // named twice.
     let any = ClassDefaults {
@@ -215,11 +215,8 @@ fn event_key_window(number: i32) -> Option<EventKeyWindow> {
     }
 }
 
-/// What to make of a new class's event key; `None` if the request is silent about it.
-fn event_key_change(
-    violations: &mut Violations,
-    change: keys::EventKeyChange,
-) -> Option<EventKeyChange> {
+/// What to make of a new class's event key.
+fn event_key_change(violations: &mut Violations, change: keys::EventKeyChange) -> EventKeyChange {
     let mut grace = |field: &str, grace: Option<&prost_types::Duration>| {
         violations
             .optional_duration(field, grace)
@@ -228,16 +225,16 @@ fn event_key_change(
     };
     if let Some(generated) = change.generated {
         let grace = grace("event_key.generated.grace", generated.grace.as_ref());
-        return Some(EventKeyChange::Generated { grace });
+        return EventKeyChange::Generated { grace };
     }
     let Some(own) = change.own_code else {
-        return Some(EventKeyChange::Off);
+        return EventKeyChange::Off;
     };
     let grace = grace("event_key.own_code.grace", own.grace.as_ref());
-    Some(EventKeyChange::OwnCode {
+    EventKeyChange::OwnCode {
         text: Zeroizing::new(own.text),
         grace,
-    })
+    }
 }
 
 #[cfg(test)]

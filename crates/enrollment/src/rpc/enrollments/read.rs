@@ -202,7 +202,7 @@ pub(super) fn completion(
 }
 
 /// The status, unless it is unspecified. Numbers that the contract does not name are found by its rules.
-fn status(number: i32) -> Option<Status> {
+pub(in crate::rpc) fn status(number: i32) -> Option<Status> {
     match proto::EnrollmentStatus::try_from(number).ok()? {
         proto::EnrollmentStatus::Unspecified => None,
         proto::EnrollmentStatus::Enrolled => Some(Status::Enrolled),

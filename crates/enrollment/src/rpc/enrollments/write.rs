@@ -76,7 +76,7 @@ fn completion(completion: Completion) -> proto::CompletionStatus {
     }
 }
 
-fn status(status: Status) -> proto::EnrollmentStatus {
+pub(in crate::rpc) fn status(status: Status) -> proto::EnrollmentStatus {
     match status {
         Status::Requested => proto::EnrollmentStatus::Requested,
         Status::WaitListed => proto::EnrollmentStatus::WaitListed,

@@ -41,6 +41,7 @@ fn every_refusal() -> Vec<Refusal> {
         },
         Refusal::EnrollmentNotFound { enrollment_id: id },
         Refusal::RedemptionNotFound { redemption_id: id },
+        Refusal::NotificationPlanNotFound { plan_id: id },
         Refusal::ClassCancelled { class_id: id },
         Refusal::ClassNotScheduled { class_id: id },
         Refusal::ClassStarted {

@@ -122,3 +122,34 @@ pub(super) async fn enrollments(
     );
     Ok(())
 }
+
+/// Notification plans: one event for the creation, one for each version after the first; and each version of an
+/// organization's notification settings has one.
+pub(super) async fn notifications(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> sqlx::Result<()> {
+    broken!(
+        findings,
+        connection,
+        "enrollment.audit_events",
+        "each change of a notification plan or of notification settings has exactly one event",
+        r#"
+        SELECT coalesce(n.id, e.resource_id)::text AS "id!",
+            format('version %s, %s events', coalesce(n.version, 0), coalesce(e.events, 0)) AS "found!"
+        FROM (
+            SELECT p.plan_id AS id, p.version FROM enrollment.notification_plans p
+            UNION ALL
+            SELECT s.organization_id, s.version FROM enrollment.notification_settings s
+        ) n
+        FULL JOIN (
+            SELECT a.resource_id, count(*) AS events FROM enrollment.audit_events a
+            WHERE a.outcome = 'done' AND a.resource_type IN ('notification_plan', 'notification_settings')
+            GROUP BY a.resource_id
+        ) e ON e.resource_id = n.id
+        WHERE e.events IS DISTINCT FROM n.version
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Changing and deleting a notification plan.
+
+use latchkey_service_kit::database::{Transaction, begin};
+use latchkey_service_kit::etag;
+use uuid::Uuid;
+
+use super::create_notification_plan::{check_filter, deed};
+use super::{Call, Error, Services};
+use crate::domain::audit::Action;
+use crate::domain::notification::{Plan, PlanSettings};
+use crate::domain::refusal::Refusal;
+use crate::store;
+
+/// Puts `settings` in the place of a plan's. `etag`, if given, must be of its present version. A change that changes nothing
+/// leaves no trace.
+pub async fn replace_notification_plan(
+    services: &Services,
+    call: &Call,
+    id: Uuid,
+    settings: PlanSettings,
+    etag: Option<&str>,
+) -> Result<Plan, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let found = locked(&mut transaction, call, id).await?;
+    if found.deleted {
+        return Err(Refusal::NotificationPlanNotFound { plan_id: id }.into());
+    }
+    check_etag(&found, etag)?;
+    check_filter(services, found.organization_id, &settings).await?;
+    if found.settings == settings {
+        return Ok(found);
+    }
+    let changed = Plan {
+        settings,
+        version: found.version + 1,
+        ..found
+    };
+    store::notifications::update(&mut transaction, &changed).await?;
+    finish(
+        transaction,
+        services,
+        call,
+        Action::ReplaceNotificationPlan,
+        &changed,
+    )
+    .await?;
+    Ok(changed)
+}
+
+/// Deletes a plan for good. Again, it changes nothing, whatever the `etag`; else, if given, that must be of its present
+/// version.
+pub async fn delete_notification_plan(
+    services: &Services,
+    call: &Call,
+    id: Uuid,
+    etag: Option<&str>,
+) -> Result<(), Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let found = locked(&mut transaction, call, id).await?;
+    if found.deleted {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+        transaction.commit().await?;
+        return Ok(());
+    }
+    check_etag(&found, etag)?;
+    store::notifications::delete(&mut transaction, id).await?;
+    let action = Action::DeleteNotificationPlan;
+    finish(transaction, services, call, action, &found).await
+}
+
+/// The plan, deleted or not, locked.
+async fn locked(transaction: &mut Transaction, call: &Call, id: Uuid) -> Result<Plan, Error> {
+    store::notifications::lock(transaction, id).await?;
+    let found = store::notifications::find_placed(transaction, id)
+        .await?
+        .filter(|placed| {
+            let owner = placed.plan.organization_id;
+            call.scope.covers_organization(owner, &placed.ancestors)
+        })
+        .ok_or(Refusal::NotificationPlanNotFound { plan_id: id })?;
+    Ok(found.plan)
+}
+
+fn check_etag(plan: &Plan, etag: Option<&str>) -> Result<(), Error> {
+    if etag.is_some_and(|etag| etag::parse(plan.id, etag) != Some(plan.version)) {
+        let resource_type = "notification_plan".to_owned();
+        let id = plan.id;
+        return Err(Refusal::EtagMismatch { resource_type, id }.into());
+    }
+    Ok(())
+}
+
+async fn finish(
+    mut transaction: Transaction,
+    services: &Services,
+    call: &Call,
+    action: Action,
+    plan: &Plan,
+) -> Result<(), Error> {
+    let deeds = [(services.ids.new_id(), deed(action, plan))];
+    store::audit::insert(&mut transaction, call.author(), &deeds).await?;
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Plans and settings, read from messages with all their violations at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use latchkey_proto::enrollment::v1 as proto;
+use latchkey_service_kit::validation::Violations;
+
+use crate::domain::class::ClassStatus;
+use crate::domain::notification::template::faults;
+use crate::domain::notification::{Letterhead, PlanSettings, Recipient, Trigger, is_page};
+use crate::rpc::enrollments::read_status;
+use crate::rpc::messages::{name, optional_text};
+
+/// The settings of a plan.
+pub(super) fn plan_settings(
+    message: Option<proto::NotificationPlanSettings>,
+    violations: &mut Violations,
+) -> PlanSettings {
+    let message = violations.required("settings", message);
+    // Without a trigger the violation is noted already.
+    let trigger = trigger(message.trigger).unwrap_or(Trigger::Enrolled);
+    if !trigger.is_timed() && !violations.has("settings.hours") {
+        let description = "must be 0, because the trigger is no time";
+        violations.check("settings.hours", message.hours == 0, description);
+    }
+    violations.line("settings.subject", &message.subject);
+    violations.line("settings.course_id", &message.course_id);
+    several_lines(violations, "settings.text", &message.text);
+    several_lines(violations, "settings.html", &message.html);
+    let distinct: BTreeSet<&i32> = message.recipients.iter().collect();
+    violations.check(
+        "settings.recipients",
+        distinct.len() == message.recipients.len(),
+        "must not name anybody twice",
+    );
+    let settings = PlanSettings {
+        display_name: name(violations, "settings.display_name", &message.display_name),
+        trigger,
+        hours: message.hours,
+        class_statuses: read_all(&message.class_statuses, class_status),
+        enrollment_statuses: read_all(&message.enrollment_statuses, read_status),
+        course_id: optional_text(&message.course_id).map(str::to_owned),
+        only_organization_id: violations.optional_uuid(
+            "settings.only_organization_id",
+            &message.only_organization_id,
+        ),
+        recipients: read_all(&message.recipients, recipient),
+        from: optional_text(&message.from).map(str::to_owned),
+        cc: message.cc,
+        subject: message.subject,
+        text: message.text,
+        html: message.html,
+    };
+    for fault in faults(&settings) {
+        let field = format!("settings.{}", fault.field);
+        if !violations.has(&field) {
+            violations.add(field, fault.description);
+        }
+    }
+    settings
+}
+
+/// How an organization writes, and whether it does.
+pub(super) fn notification_settings(
+    message: Option<proto::NotificationSettings>,
+    violations: &mut Violations,
+) -> (bool, Letterhead) {
+    let message = violations.required("settings", message);
+    let page = optional_text(&message.login_page);
+    violations.check(
+        "settings.login_page",
+        page.is_none_or(is_page),
+        "must be an address that begins with `https://` (or `http://localhost`)",
+    );
+    let mut instructors = BTreeMap::new();
+    for (place, one) in message.instructors.into_iter().enumerate() {
+        let field = format!("settings.instructors[{place}].subject");
+        violations.line(&field, &one.subject);
+        if instructors.insert(one.subject, one.email).is_some() {
+            violations.add(field, "must not name anybody twice");
+        }
+    }
+    let letterhead = Letterhead {
+        login_page: page.map(str::to_owned),
+        operations_managers_email: optional_text(&message.operations_managers_email)
+            .map(str::to_owned),
+        instructors,
+    };
+    (message.enabled, letterhead)
+}
+
+/// Text that may have line breaks, and no other control characters.
+fn several_lines(violations: &mut Violations, field: &str, text: &str) {
+    let breaks = ['\n', '\r', '\t'];
+    let rest: String = text.chars().filter(|c| !breaks.contains(c)).collect();
+    violations.line(field, &rest);
+}
+
+/// What the contract names among `numbers`. Those that it does not name are found by its rules.
+fn read_all<T>(numbers: &[i32], read: fn(i32) -> Option<T>) -> Vec<T> {
+    numbers.iter().filter_map(|number| read(*number)).collect()
+}
+
+fn trigger(number: i32) -> Option<Trigger> {
+    match proto::NotificationTrigger::try_from(number).ok()? {
+        proto::NotificationTrigger::Unspecified => None,
+        proto::NotificationTrigger::Enrolled => Some(Trigger::Enrolled),
+        proto::NotificationTrigger::WaitListed => Some(Trigger::WaitListed),
+        proto::NotificationTrigger::Promoted => Some(Trigger::Promoted),
+        proto::NotificationTrigger::Cancelled => Some(Trigger::Cancelled),
+        proto::NotificationTrigger::BeforeStart => Some(Trigger::BeforeStart),
+        proto::NotificationTrigger::AfterStart => Some(Trigger::AfterStart),
+        proto::NotificationTrigger::BeforeEnd => Some(Trigger::BeforeEnd),
+        proto::NotificationTrigger::AfterEnd => Some(Trigger::AfterEnd),
+    }
+}
+
+fn recipient(number: i32) -> Option<Recipient> {
+    match proto::NotificationRecipient::try_from(number).ok()? {
+        proto::NotificationRecipient::Unspecified => None,
+        proto::NotificationRecipient::Student => Some(Recipient::Student),
+        proto::NotificationRecipient::Instructors => Some(Recipient::Instructors),
+        proto::NotificationRecipient::OperationsManagers => Some(Recipient::OperationsManagers),
+    }
+}
+
+fn class_status(number: i32) -> Option<ClassStatus> {
+    match proto::ClassStatus::try_from(number).ok()? {
+        proto::ClassStatus::Unspecified => None,
+        proto::ClassStatus::Tentative => Some(ClassStatus::Tentative),
+        proto::ClassStatus::Scheduled => Some(ClassStatus::Scheduled),
+        proto::ClassStatus::GuaranteedToRun => Some(ClassStatus::GuaranteedToRun),
+        proto::ClassStatus::Cancelled => Some(ClassStatus::Cancelled),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message() -> proto::NotificationPlanSettings {
+        proto::NotificationPlanSettings {
+            display_name: "Reminder".to_owned(),
+            trigger: proto::NotificationTrigger::BeforeStart.into(),
+            hours: 24,
+            recipients: vec![proto::NotificationRecipient::Student.into()],
+            subject: "{{ class_name }}".to_owned(),
+            text: "It begins\non {{ class_start }}.".to_owned(),
+            ..proto::NotificationPlanSettings::default()
+        }
+    }
+
+    fn fields(message: proto::NotificationPlanSettings) -> Vec<String> {
+        let mut violations = Violations::default();
+        plan_settings(Some(message), &mut violations);
+        match violations.finish() {
+            Ok(()) => Vec::new(),
+            Err(error) => error
+                .violations()
+                .iter()
+                .map(|violation| violation.field.clone())
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_plan_is_read_whole() {
+        let mut violations = Violations::default();
+        let read = plan_settings(Some(message()), &mut violations);
+        violations.finish().unwrap();
+        assert_eq!((read.trigger, read.hours), (Trigger::BeforeStart, 24));
+        assert_eq!(read.recipients, [Recipient::Student]);
+        assert_eq!((read.from, read.course_id), (None, None));
+    }
+
+    #[test]
+    fn every_field_at_fault_is_named() {
+        let bad = proto::NotificationPlanSettings {
+            display_name: " ".to_owned(),
+            trigger: proto::NotificationTrigger::Enrolled.into(),
+            recipients: vec![1, 1],
+            subject: "a\nb".to_owned(),
+            text: "a\0b".to_owned(),
+            html: "{{ nothing }}".to_owned(),
+            ..message()
+        };
+        let mut found = fields(bad);
+        found.sort();
+        found.dedup();
+        let expected = [
+            "display_name",
+            "hours",
+            "html",
+            "recipients",
+            "subject",
+            "text",
+        ];
+        assert_eq!(found, expected.map(|field| format!("settings.{field}")));
+        assert!(fields(message()).is_empty());
+    }
+
+    #[test]
+    fn an_instructor_has_one_address_and_a_page_is_one() {
+        let ann = proto::InstructorAddress {
+            subject: "ann".to_owned(),
+            email: "ann@example.com".to_owned(),
+        };
+        let message = proto::NotificationSettings {
+            login_page: "learn.example.com".to_owned(),
+            instructors: vec![ann.clone(), ann],
+            ..proto::NotificationSettings::default()
+        };
+        let mut violations = Violations::default();
+        notification_settings(Some(message), &mut violations);
+        assert!(violations.has("settings.login_page"));
+        assert!(violations.has("settings.instructors[1].subject"));
+    }
+}
