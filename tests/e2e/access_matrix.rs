@@ -66,7 +66,7 @@ impl Shows {
             "ListStudents" | "BatchGetStudents" => Self::Id(scene.student.student_id.clone()),
             "ListKeyPools" => Self::Id(scene.pool_id.clone()),
             "ListTrainingKeys" => Self::Id(scene.key.key_id.clone()),
-            "ListNotificationPlans" => Self::Id(scene.plan.plan_id.clone()),
+            "ListNotifications" | "ListNotificationPlans" => Self::Id(scene.plan.plan_id.clone()),
             "ListRedemptions" => Self::Id(scene.enrollment.enrollment_id.clone()),
             "ListOrganizations" | "ListAuditEvents" => Self::Something,
             other => panic!("what {other} lists is not known"),

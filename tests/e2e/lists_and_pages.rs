@@ -17,7 +17,8 @@ use crate::harness::dynamic::{call, methods, pool};
 use crate::harness::world::come_in;
 use crate::harness::world::telling::plan_settings;
 use crate::harness::{
-    Caller, ClassDraft, Organization, PoolDraft, Stack, at, invariants, new_id, now, reason_of,
+    Caller, ClassDraft, Organization, PoolDraft, Stack, at, eventually, invariants, new_id, now,
+    reason_of,
 };
 
 /// How many things every list of the scene shows at least.
@@ -143,6 +144,8 @@ fn moment(time: DateTime<Utc>) -> Value {
 async fn furnished(stack: &Stack) -> (Organization<'_>, String, String) {
     let organization = Organization::new(stack).await;
     let (class, code) = organization.event_class(ClassDraft::new()).await;
+    organization.write_to_people().await;
+    organization.plan(plan_settings()).await;
     let pool = organization.pool(PoolDraft::new()).await.pool_id;
     for student in organization.students(ITEMS).await {
         organization.child().await;
@@ -174,7 +177,7 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         List::of_keys(name, organization.manager(), filters)
     };
     let marks = List::of_keys("ListMarks", stack.enrollment_service(), &in_class);
-    let lists = vec![
+    let mut lists = vec![
         (
             own("ListOrganizations", &below),
             ("parent_id", text(&new_id())),
@@ -216,18 +219,48 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
             ("action", text("training_key.reveal")),
         ),
         (marks, ("class_id", text(&new_id()))),
-        (
-            own("ListNotificationPlans", &within),
-            ("organization_id", text(&new_id())),
-        ),
-        (own("ListBillingLines", &within), ("until", moment(now()))),
-        (
-            own("ListBillingPeriods", &within),
-            ("organization_id", text(&new_id())),
-        ),
     ];
+    lists.extend(of_letters_and_bills(&organization, &within));
     all_are_known(&lists);
+    letters_are_written(&lists).await;
     lists
+}
+
+fn of_letters_and_bills(
+    organization: &Organization<'_>,
+    within: &[(&'static str, Value)],
+) -> [(List, (&'static str, Value)); 4] {
+    let own = |name: &str| List::of_enrollment(name, organization.manager(), within);
+    [
+        (own("ListNotifications"), ("plan_id", text(&new_id()))),
+        (
+            own("ListNotificationPlans"),
+            ("organization_id", text(&new_id())),
+        ),
+        (own("ListBillingLines"), ("until", moment(now()))),
+        (
+            own("ListBillingPeriods"),
+            ("organization_id", text(&new_id())),
+        ),
+    ]
+}
+
+/// Letters are written a moment after what they are about.
+async fn letters_are_written(lists: &[(List, (&'static str, Value))]) {
+    let is_of_letters = |(list, _): &&(List, _)| list.name() == "ListNotifications";
+    let (of_letters, _) = lists
+        .iter()
+        .find(is_of_letters)
+        .expect("the list of letters");
+    eventually("letters for all", async || {
+        let (letters, _) = of_letters.page(1000, "").await.expect("letters");
+        if letters.len() >= ITEMS {
+            Ok(())
+        } else {
+            Err(format!("{} letters", letters.len()))
+        }
+    })
+    .await;
 }
 
 fn all_are_known(lists: &[(List, (&'static str, Value))]) {

@@ -39,6 +39,7 @@ mod metrics;
 mod mixed_load;
 mod moving;
 mod notification_plans;
+mod notifications;
 mod organization_defaults;
 mod organizations;
 mod outages;

@@ -29,3 +29,52 @@ CREATE TABLE enrollment.class_notifications (
     class_id        uuid PRIMARY KEY REFERENCES enrollment.classes,
     enabled_since   timestamptz               -- null: off
 );
+
+-- How far the changes of enrollments were looked at for letters that follow from them: every change below this
+-- transaction id. Created at the end, not at the beginning: what was before the first plan is nothing to write about.
+CREATE TABLE enrollment.notification_progress (
+    only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    looked_below xid8 NOT NULL DEFAULT pg_current_xact_id()
+);
+INSERT INTO enrollment.notification_progress DEFAULT VALUES;
+
+-- The times around classes about which letters were written, so that they are once.
+CREATE TABLE enrollment.notification_times (
+    plan_id  uuid NOT NULL REFERENCES enrollment.notification_plans ON DELETE CASCADE,
+    class_id uuid NOT NULL,
+    due_at   timestamptz NOT NULL,
+    PRIMARY KEY (plan_id, class_id, due_at)
+);
+
+-- Who does not want to be written to.
+CREATE TABLE enrollment.notification_opt_outs (
+    student_id   uuid PRIMARY KEY,
+    opted_out_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- The outbox: a letter for each plan, occurrence and recipient. It holds ids alone: names, addresses and codes are looked
+-- up when a letter is sent, and kept nowhere.
+CREATE TABLE enrollment.letters (
+    letter_id       uuid NOT NULL,
+    plan_id         uuid NOT NULL REFERENCES enrollment.notification_plans ON DELETE CASCADE,
+    organization_id uuid NOT NULL,            -- of the class
+    class_id        uuid NOT NULL,
+    enrollment_id   uuid,                     -- null: about the class as a whole
+    occurred_at     timestamptz NOT NULL,
+    recipient       text NOT NULL,            -- what they are and an id
+    state           text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'dropped', 'dead')),
+    attempts        integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz DEFAULT clock_timestamp(),
+    problem         text,                     -- why it was not sent, or not yet
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at     timestamptz,
+    CHECK ((state = 'waiting') = (next_attempt_at IS NOT NULL)),
+    CHECK ((state = 'waiting') = (finished_at IS NULL)),
+    CHECK (state NOT IN ('dropped', 'dead') OR problem IS NOT NULL)
+);
+CREATE INDEX letters_waiting ON enrollment.letters (next_attempt_at) WHERE state = 'waiting';
+CREATE INDEX letters_finished ON enrollment.letters (finished_at) WHERE state <> 'waiting';
+CREATE INDEX letters_organization ON enrollment.letters (organization_id, letter_id);
+CREATE UNIQUE INDEX letters_once ON enrollment.letters
+    (plan_id, (coalesce(enrollment_id, class_id)), occurred_at, recipient);
+ALTER TABLE enrollment.letters ADD PRIMARY KEY (letter_id);

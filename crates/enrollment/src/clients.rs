@@ -1,3 +1,4 @@
 //! Calls to the other service.
 
 pub mod keys;
+pub mod smtp;

@@ -14,6 +14,7 @@ use latchkey_service_kit::config::{
 };
 use latchkey_service_kit::telemetry::Chain;
 use mail::MailConfig;
+pub use mail::MailFileError;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Pace;

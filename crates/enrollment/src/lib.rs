@@ -15,7 +15,7 @@ pub mod store;
 pub mod verify;
 
 pub use app::compare::Comparison;
-pub use config::{Config, OwnIdentityConfig, PasswordsConfig, SweeperConfig};
+pub use config::{Config, MailFileError, OwnIdentityConfig, PasswordsConfig, SweeperConfig};
 pub use private_file::{PrivateFile, PrivateFileError};
 pub use serve::{RepairError, ServeError, assemble, repair, serve};
 

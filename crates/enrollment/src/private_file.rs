@@ -65,6 +65,11 @@ impl PrivateFile {
         Ok(SecretString::from(pair.private_pem().expose_secret()))
     }
 
+    /// Reads a text, without the space around it.
+    pub fn text(&self) -> Result<SecretString, PrivateFileError> {
+        Ok(SecretString::from(read_private(&self.0)?.trim()))
+    }
+
     /// Reads a key of fingerprints: random bytes in hexadecimal.
     pub fn fingerprint_key(&self) -> Result<FingerprintKey, PrivateFileError> {
         let text = read_private(&self.0)?;

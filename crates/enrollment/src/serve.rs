@@ -36,9 +36,10 @@ use crate::app::desk::Desk;
 use crate::app::guesses::{self, PLACES};
 use crate::app::keep_refusals::RefusalTrail;
 use crate::app::metrics::METRICS;
-use crate::app::{Passwords, Services, Wake, compare_in_time, learn_costs, sweep};
+use crate::app::{Passwords, Services, Wake, compare_in_time, learn_costs, notify, sweep};
 use crate::clients::keys::Keys;
-use crate::config::Config;
+use crate::clients::smtp::{Mailer, SmtpError};
+use crate::config::{Config, MailFileError};
 use crate::domain::password::{BadCost, PasswordHasher};
 use crate::private_file::PrivateFileError;
 use crate::rpc::access;
@@ -86,6 +87,12 @@ pub enum ServeError {
     /// It is not known whose tokens to believe.
     #[error("the key sets of the issuers cannot be used")]
     Identity(#[from] IdentityError),
+    /// A file that is needed to send mail cannot be used.
+    #[error("mail cannot be sent")]
+    MailFile(#[from] MailFileError),
+    /// The mail server cannot be used.
+    #[error("mail cannot be sent")]
+    Mail(#[from] SmtpError),
     /// Its certificate cannot be used.
     #[error("the service cannot be called in confidence")]
     Tls(#[from] TlsError),
@@ -101,6 +108,10 @@ pub enum ServeError {
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), ServeError> {
     let (server, services, keeping) = assemble(&config)?;
     let pool = services.pool.clone();
+    let mailer = match config.mail.smtp()? {
+        Some(options) => Some((Mailer::new(options)?, config.mail.patience())),
+        None => None,
+    };
     describe(METRICS);
     tokio::spawn(watch_pool(pool.clone()));
     let listener = server::bind(config.listen.address).await?;
@@ -112,8 +123,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     let sweeping = CancellationToken::new();
     let comparing = compare_in_time::run(Arc::clone(&services), sweeping.clone());
     let sharing = guesses::share(Arc::clone(&services), sweeping.clone());
+    let telling = notify::run(Arc::clone(&services), mailer, sweeping.clone());
     let sweeper = sweep::run(services, sweeping.clone());
-    let sweeper = tokio::spawn(async { tokio::join!(sweeper, comparing, sharing) });
+    let sweeper = tokio::spawn(async { tokio::join!(sweeper, comparing, sharing, telling) });
     let outcome = server.serve(listener, shutdown).await;
     keeping.finish(CLOSE_TIMEOUT).await;
     sweeping.cancel();

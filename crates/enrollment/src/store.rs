@@ -13,6 +13,7 @@ pub mod comparisons;
 pub mod deliveries;
 pub mod enrollments;
 pub mod facts;
+pub mod letters;
 pub mod notifications;
 pub mod organizations;
 pub mod redemptions;

@@ -98,6 +98,9 @@ const MATRIX: &str = "
 /latchkey.enrollment.v1.AssignmentService/ListAssignments         * * o o - s -   STUDENT_NOT_FOUND
 /latchkey.enrollment.v1.AssignmentService/CancelAssignment        - - o o - s -   ASSIGNMENT_NOT_FOUND
 /latchkey.enrollment.v1.AssignmentService/RecordLaunch            - * - - - - -   (never)
+/latchkey.enrollment.v1.NotificationService/ListNotifications        * - o o - - -   (empty)
+/latchkey.enrollment.v1.NotificationService/GetNotificationOptOut    - * o o - s -   STUDENT_NOT_FOUND
+/latchkey.enrollment.v1.NotificationService/SetNotificationOptOut    - * o o - s -   STUDENT_NOT_FOUND
 
 /latchkey.keys.v1.TrainingKeyService/GenerateTrainingKeys         - - o o - - -   CLASS_NOT_FOUND
 /latchkey.keys.v1.TrainingKeyService/ListTrainingKeys             - - o o - - -   (empty)

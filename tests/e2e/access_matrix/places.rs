@@ -115,6 +115,7 @@ impl<'s> World<'s> {
                 let student = &scene.student.student_id;
                 scene.enrollment = come_in(stack, student, &scene.event_code).await;
             }
+            letter_of(stack, &scene).await;
             scenes.push((place, scene));
         }
         Self { stack, scenes }
@@ -146,4 +147,19 @@ impl<'s> World<'s> {
             }
         }
     }
+}
+
+/// A letter by the scene's plan, about its class, as if somebody had been written to.
+async fn letter_of(stack: &Stack, scene: &Scene<'_>) {
+    let statement = "INSERT INTO enrollment.letters (
+            letter_id, plan_id, organization_id, class_id, occurred_at, recipient, state, next_attempt_at, finished_at
+        )
+        VALUES (gen_random_uuid(), $1::uuid, $2::uuid, $3::uuid, now(), 'operations_managers', 'sent', NULL, now())";
+    let written = sqlx::query(statement)
+        .bind(&scene.plan.plan_id)
+        .bind(&scene.organization.id)
+        .bind(&scene.class.class_id)
+        .execute(&mut stack.database().await)
+        .await;
+    written.expect("written");
 }

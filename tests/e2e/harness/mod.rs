@@ -8,6 +8,7 @@ pub(crate) mod cores;
 pub(crate) mod dynamic;
 pub(crate) mod invariants;
 pub(crate) mod logs;
+pub(crate) mod mail;
 pub(crate) mod memory;
 pub(crate) mod policy;
 pub(crate) mod pools;

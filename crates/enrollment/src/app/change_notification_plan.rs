@@ -35,6 +35,7 @@ pub async fn replace_notification_plan(
         version: found.version + 1,
         ..found
     };
+    store::notifications::changes::begin(&mut transaction).await?;
     store::notifications::update(&mut transaction, &changed).await?;
     finish(
         transaction,

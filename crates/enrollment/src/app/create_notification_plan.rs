@@ -50,6 +50,7 @@ pub async fn create_notification_plan(
         deleted: false,
     };
     let mut transaction = begin(&services.pool).await?;
+    store::notifications::changes::begin(&mut transaction).await?;
     let made = store::notifications::insert(&mut transaction, &plan, wish.request_id, &fingerprint)
         .await?;
     let Some(created_at) = made else {

@@ -103,6 +103,18 @@ pub const METRICS: &[Description] = &[
         "Age of the oldest message owed to keys",
     ),
     (
+        Kind::Counter,
+        "latchkey_letters_total",
+        Unit::Count,
+        "What became of letters to people, each time one was tried",
+    ),
+    (
+        Kind::Gauge,
+        "latchkey_letters_oldest_due_seconds",
+        Unit::Seconds,
+        "How long the oldest letter is overdue",
+    ),
+    (
         Kind::Gauge,
         "latchkey_comparison_differences",
         Unit::Count,

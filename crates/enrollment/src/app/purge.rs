@@ -1,9 +1,9 @@
-//! Deleting answers whose retention has passed. What enrolled somebody is kept for ever.
+//! Deleting answers and letters whose retention has passed. What enrolled somebody is kept for ever.
 
 use latchkey_service_kit::database::begin;
 
 use super::{Error, Services};
-use crate::store::redemptions;
+use crate::store::{letters, redemptions};
 
 /// How many answers one transaction deletes: short enough to be in nobody's way.
 const AT_ONCE: i64 = 1_000;
@@ -22,6 +22,17 @@ pub(super) async fn answers(services: &Services) -> Result<Purged, Error> {
     let mut transaction = begin(&services.pool).await?;
     let deleted =
         redemptions::purge::delete(&mut transaction, services.answers_kept_days, AT_ONCE).await?;
+    transaction.commit().await?;
+    Ok(Purged {
+        deleted,
+        more: deleted >= AT_ONCE.unsigned_abs(),
+    })
+}
+
+/// Deletes the oldest letters that were sent or given up long enough ago, some at once.
+pub(super) async fn letters(services: &Services) -> Result<Purged, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let deleted = letters::purge(&mut transaction, services.answers_kept_days, AT_ONCE).await?;
     transaction.commit().await?;
     Ok(Purged {
         deleted,

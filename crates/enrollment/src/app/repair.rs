@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::compare::{Comparison, compare};
 use super::{Error, Services, sweep};
 use crate::store::deliveries;
+use crate::store::notifications::changes;
 
 /// How many changes one transaction stamps again.
 const AT_ONCE: i64 = 10_000;
@@ -48,6 +49,7 @@ async fn lower(services: &Services) -> Result<(), Error> {
         let mut transaction = begin(&services.pool).await?;
         if deliveries::lock(&mut transaction).await?.is_some() {
             deliveries::lower(&mut transaction).await?;
+            changes::lower(&mut transaction).await?;
             transaction.commit().await?;
             return Ok(());
         }

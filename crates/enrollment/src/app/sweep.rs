@@ -240,14 +240,16 @@ async fn push_classes(services: &Services) -> Result<usize, Error> {
     }
 }
 
-/// Deletes answers that were kept long enough; how many.
+/// Deletes answers and letters that were kept long enough; how many.
 async fn purge(services: &Services) -> Result<u64, Error> {
     let mut purged = 0;
     loop {
-        let next = in_time(services, purge::answers(services)).await?;
-        purged += next.deleted;
-        metrics::counter!("latchkey_sweeper_purged_rows_total").increment(next.deleted);
-        if !next.more {
+        let answers = in_time(services, purge::answers(services)).await?;
+        let letters = in_time(services, purge::letters(services)).await?;
+        let deleted = answers.deleted + letters.deleted;
+        purged += deleted;
+        metrics::counter!("latchkey_sweeper_purged_rows_total").increment(deleted);
+        if !answers.more && !letters.more {
             return Ok(purged);
         }
     }

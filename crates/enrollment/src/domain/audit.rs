@@ -66,11 +66,13 @@ pub enum Action {
     SetNotificationSettings,
     /// The notifications of one class were turned on or off, or left to its organization. The resource is the class.
     SetClassNotifications,
+    /// A student opted out of being written to, or in again.
+    SetOptOut,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::CreateOrganization,
         Self::UpdateOrganization,
         Self::SetSelfRegistration,
@@ -99,6 +101,7 @@ impl Action {
         Self::DeleteNotificationPlan,
         Self::SetNotificationSettings,
         Self::SetClassNotifications,
+        Self::SetOptOut,
     ];
 
     /// The action's name, for example `class.update`.
@@ -132,6 +135,7 @@ impl Action {
             Self::DeleteNotificationPlan => "notification_plan.delete",
             Self::SetNotificationSettings => "notification_settings.set",
             Self::SetClassNotifications => "class_notifications.set",
+            Self::SetOptOut => "notification_opt_out.set",
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is written to people: by plan, about classes whose notifications are on.
 
 pub mod fields;
+pub mod letters;
 pub mod template;
 
 use std::collections::BTreeMap;

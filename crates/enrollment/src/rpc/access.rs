@@ -286,6 +286,18 @@ pub const TABLE: &[Row] = &[
         STAFF,
     ),
     row(
+        "/latchkey.enrollment.v1.NotificationService/ListNotifications",
+        STAFF_AND_OPERATORS,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/GetNotificationOptOut",
+        STAFF_PLATFORM_AND_SELF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.NotificationService/SetNotificationOptOut",
+        STAFF_PLATFORM_AND_SELF,
+    ),
+    row(
         "/latchkey.audit.v1.AuditService/ListAuditEvents",
         STAFF_AND_OPERATORS,
     ),

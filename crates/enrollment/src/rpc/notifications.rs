@@ -17,6 +17,8 @@ use super::{call, errors, messages};
 use crate::app::Services;
 use crate::app::change_notification_plan::{delete_notification_plan, replace_notification_plan};
 use crate::app::create_notification_plan::{NewPlan, create_notification_plan};
+use crate::app::opt_out::{get_opt_out, set_opt_out};
+use crate::app::read_letters::list_letters;
 use crate::app::read_notification_plans::{
     get_notification_plan, list_notification_plans, preview_notification_plan,
 };
@@ -238,5 +240,54 @@ impl NotificationService for Notifications {
         Ok(Response::new(proto::SetClassNotificationsResponse {
             enabled,
         }))
+    }
+
+    async fn list_notifications(
+        &self,
+        request: Request<proto::ListNotificationsRequest>,
+    ) -> Result<Response<proto::ListNotificationsResponse>, Status> {
+        let call = call::of(&request)?;
+        let list = read::list(&request.into_inner())?;
+        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
+        let found = list_letters(&self.services, &call, &list.filter, &list.page, &query)
+            .await
+            .map_err(errors::status)?
+            .map(write::letter);
+        Ok(Response::new(proto::ListNotificationsResponse {
+            notifications: found.items,
+            next_page_token: found.next_page_token,
+        }))
+    }
+
+    async fn get_notification_opt_out(
+        &self,
+        request: Request<proto::GetNotificationOptOutRequest>,
+    ) -> Result<Response<proto::GetNotificationOptOutResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("student_id", &message.student_id);
+        violations.finish()?;
+        let opted_out = get_opt_out(&self.services, &call, id)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::GetNotificationOptOutResponse {
+            opted_out,
+        }))
+    }
+
+    async fn set_notification_opt_out(
+        &self,
+        request: Request<proto::SetNotificationOptOutRequest>,
+    ) -> Result<Response<proto::SetNotificationOptOutResponse>, Status> {
+        let call = call::of(&request)?;
+        let message = request.into_inner();
+        let mut violations = Violations::of(&message);
+        let id = violations.uuid("student_id", &message.student_id);
+        violations.finish()?;
+        set_opt_out(&self.services, &call, id, message.opted_out)
+            .await
+            .map_err(errors::status)?;
+        Ok(Response::new(proto::SetNotificationOptOutResponse {}))
     }
 }

@@ -1,5 +1,6 @@
 //! `enrollment.notification_plans`: what is written to whom, when.
 
+pub mod changes;
 pub mod settings;
 
 use chrono::{DateTime, Utc};

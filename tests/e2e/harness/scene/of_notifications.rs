@@ -57,6 +57,15 @@ impl Scene<'_> {
                 class_id: String::new(),
             }
             .encode_to_vec(),
+            other => self.of_notification_switches(other),
+        }
+    }
+
+    fn of_notification_switches(&self, method: &str) -> Vec<u8> {
+        let organization_id = self.organization.id.clone();
+        let class_id = self.class.class_id.clone();
+        let student_id = self.student.student_id.clone();
+        match method {
             "GetNotificationSettings" => {
                 enrollment::GetNotificationSettingsRequest { organization_id }.encode_to_vec()
             }
@@ -69,6 +78,19 @@ impl Scene<'_> {
             "SetClassNotifications" => enrollment::SetClassNotificationsRequest {
                 class_id,
                 enabled: None,
+            }
+            .encode_to_vec(),
+            "ListNotifications" => enrollment::ListNotificationsRequest {
+                organization_id,
+                ..enrollment::ListNotificationsRequest::default()
+            }
+            .encode_to_vec(),
+            "GetNotificationOptOut" => {
+                enrollment::GetNotificationOptOutRequest { student_id }.encode_to_vec()
+            }
+            "SetNotificationOptOut" => enrollment::SetNotificationOptOutRequest {
+                student_id,
+                opted_out: true,
             }
             .encode_to_vec(),
             other => panic!("no scene knows {other}"),

@@ -50,4 +50,13 @@ impl Organization<'_> {
         let set = admin.set_notification_settings(request).await;
         set.expect("set");
     }
+
+    /// Turns its notifications on.
+    pub(crate) async fn write_to_people(&self) {
+        self.write_as(NotificationSettings {
+            enabled: true,
+            ..NotificationSettings::default()
+        })
+        .await;
+    }
 }

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use latchkey_proto::enrollment::v1 as proto;
+use latchkey_service_kit::paging::PageRequest;
+use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
+use uuid::Uuid;
 
+use crate::app::read_letters::LetterFilter;
 use crate::domain::class::ClassStatus;
 use crate::domain::notification::template::faults;
 use crate::domain::notification::{Letterhead, PlanSettings, Recipient, Trigger, is_page};
 use crate::rpc::enrollments::read_status;
-use crate::rpc::messages::{name, optional_text};
+use crate::rpc::messages::{name, optional_id, optional_text};
 
 /// The settings of a plan.
 pub(super) fn plan_settings(
@@ -87,6 +91,54 @@ pub(super) fn notification_settings(
         instructors,
     };
     (message.enabled, letterhead)
+}
+
+/// A list that is wanted.
+pub(super) struct List {
+    pub(super) filter: LetterFilter,
+    pub(super) page: PageRequest<Uuid>,
+    pub(super) query: Vec<String>,
+}
+
+/// Which letters to list.
+pub(super) fn list(message: &proto::ListNotificationsRequest) -> Result<List, ApiError> {
+    let mut violations = Violations::of(message);
+    let filter = LetterFilter {
+        organization_id: violations.optional_uuid("organization_id", &message.organization_id),
+        plan_id: violations.optional_uuid("plan_id", &message.plan_id),
+        class_id: violations.optional_uuid("class_id", &message.class_id),
+        state: state(message.state),
+    };
+    let query = vec![
+        "ListNotifications".to_owned(),
+        optional_id(filter.organization_id),
+        optional_id(filter.plan_id),
+        optional_id(filter.class_id),
+        filter.state.unwrap_or_default().to_owned(),
+    ];
+    let parts: Vec<&str> = query.iter().map(String::as_str).collect();
+    let page = PageRequest::read(
+        message.page_size,
+        &message.page_token,
+        &parts,
+        &mut violations,
+    );
+    violations.finish()?;
+    Ok(List {
+        filter,
+        page,
+        query,
+    })
+}
+
+fn state(number: i32) -> Option<&'static str> {
+    match proto::NotificationState::try_from(number).ok()? {
+        proto::NotificationState::Unspecified => None,
+        proto::NotificationState::Waiting => Some("waiting"),
+        proto::NotificationState::Sent => Some("sent"),
+        proto::NotificationState::Dropped => Some("dropped"),
+        proto::NotificationState::Dead => Some("dead"),
+    }
 }
 
 /// Text that may have line breaks, and no other control characters.

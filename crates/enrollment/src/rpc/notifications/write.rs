@@ -3,6 +3,7 @@
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_service_kit::etag;
 
+use crate::app::read_letters::Letter;
 use crate::domain::class::ClassStatus;
 use crate::domain::notification::{
     OrganizationNotifications, Plan, PlanSettings, Recipient, Trigger,
@@ -58,6 +59,31 @@ pub(super) fn notification_settings(
             .into_iter()
             .map(|(subject, email)| proto::InstructorAddress { subject, email })
             .collect(),
+    }
+}
+
+/// A letter.
+pub(super) fn letter(letter: Letter) -> proto::Notification {
+    let state = match letter.state.as_str() {
+        "waiting" => proto::NotificationState::Waiting,
+        "sent" => proto::NotificationState::Sent,
+        "dropped" => proto::NotificationState::Dropped,
+        "dead" => proto::NotificationState::Dead,
+        _ => proto::NotificationState::Unspecified,
+    };
+    proto::Notification {
+        notification_id: letter.letter_id.to_string(),
+        plan_id: letter.plan_id.to_string(),
+        class_id: letter.class_id.to_string(),
+        enrollment_id: optional_id(letter.enrollment_id),
+        occur_time: Some(stamp(letter.occurred_at)),
+        recipient: letter.recipient,
+        state: state.into(),
+        attempts: letter.attempts,
+        next_attempt_time: letter.next_attempt_at.map(stamp),
+        problem: letter.problem.unwrap_or_default(),
+        create_time: Some(stamp(letter.created_at)),
+        finish_time: letter.finished_at.map(stamp),
     }
 }
 
