@@ -22,7 +22,7 @@ const KEYS: [&str; 9] = [
     "keys.batches",
     "keys.audit_events",
 ];
-const ENROLLMENT: [&str; 12] = [
+const ENROLLMENT: [&str; 19] = [
     "enrollment.organizations",
     "enrollment.classes",
     "enrollment.students",
@@ -32,6 +32,13 @@ const ENROLLMENT: [&str; 12] = [
     "enrollment.billing_closings",
     "enrollment.billing_periods",
     "enrollment.billing_lines",
+    "enrollment.notification_plans",
+    "enrollment.notification_settings",
+    "enrollment.class_notifications",
+    "enrollment.notification_progress",
+    "enrollment.notification_times",
+    "enrollment.notification_opt_outs",
+    "enrollment.letters",
     "enrollment.deliveries",
     "enrollment.requests",
     "enrollment.audit_events",

@@ -109,25 +109,6 @@ where
     ///
     /// See [`SubmitError`]. [`SubmitError::Overloaded`] and [`SubmitError::Closed`] come at once.
     pub async fn submit(&self, item: I, deadline: Option<Instant>) -> Result<O, SubmitError<E>> {
-        self.enqueue(item, deadline).await
-    }
-
-    /// Like [`submit`](Self::submit), but the item takes its place at once, and is processed while its submitter does
-    /// something else before awaiting the answer.
-    pub fn enqueue(
-        &self,
-        item: I,
-        deadline: Option<Instant>,
-    ) -> impl Future<Output = Result<O, SubmitError<E>>> + Send + use<I, O, E> {
-        let queued = self.put(item, deadline);
-        async move { queued?.await.unwrap_or(Err(SubmitError::Interrupted)) }
-    }
-
-    fn put(
-        &self,
-        item: I,
-        deadline: Option<Instant>,
-    ) -> Result<oneshot::Receiver<Result<O, SubmitError<E>>>, SubmitError<E>> {
         let arrived = Instant::now();
         if deadline.is_some_and(|deadline| deadline <= arrived) {
             return Err(SubmitError::DeadlineExceeded);
@@ -140,11 +121,12 @@ where
             reply,
         };
         match self.queue().as_ref().map(|queue| queue.try_send(entry)) {
-            Some(Ok(())) => Ok(answer),
-            Some(Err(TrySendError::Full(_))) => Err(SubmitError::Overloaded),
+            Some(Ok(())) => {}
+            Some(Err(TrySendError::Full(_))) => return Err(SubmitError::Overloaded),
             // The task can be gone before a close only if its runtime is.
-            Some(Err(TrySendError::Closed(_))) | None => Err(SubmitError::Closed),
+            Some(Err(TrySendError::Closed(_))) | None => return Err(SubmitError::Closed),
         }
+        answer.await.unwrap_or(Err(SubmitError::Interrupted))
     }
 
     /// Refuses new items from now on. Those that wait are still processed.

@@ -19,18 +19,6 @@ async fn a_lone_item_waits_for_nobody() {
     assert_eq!(step.calls(), [[7]]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_enqueued_item_is_processed_before_its_answer_is_awaited_and_left_out_if_it_is_dropped()
-{
-    let step = Arc::new(Step::open());
-    let batcher = batcher(&step, WIDE);
-    let kept = batcher.enqueue(7, None);
-    drop(batcher.enqueue(8, None));
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    assert_eq!(step.calls(), [[7]]);
-    assert_eq!(kept.await, Ok(7));
-}
-
 #[tokio::test]
 async fn items_gather_while_a_batch_is_in_flight_and_keep_their_order() {
     let step = Arc::new(Step::gated());

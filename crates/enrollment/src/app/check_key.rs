@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use latchkey_code::parse;
+use latchkey_code::{CanonicalCode, Malformed, parse};
 use latchkey_group_commit::{Batch, BatchError};
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use super::{Call, Error, Services};
 use crate::domain::assignment::expiry;
 use crate::domain::class::Class;
 use crate::domain::decision::{Applicant, Decision, IfFull, Wish, decide};
-use crate::domain::key::{KeyKind, Opens, PoolTerms, ResolvedKey};
+use crate::domain::key::{KeyKind, Opens, PoolTerms};
 use crate::domain::refusal::Refusal;
 use crate::store;
 
@@ -82,7 +82,6 @@ pub async fn check_key(
         call: call.clone(),
         registration: None,
     };
-    let key = desk.ask(code, call.deadline);
     let organization = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => {
             // Without an id nothing can have been decided before: this is a refusal.
@@ -94,17 +93,20 @@ pub async fn check_key(
     let applicant = item.wish.applicant.clone();
     let method = of_redemption("CheckKey");
     let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
-    let checked = check(desk, item, key).await;
+    let checked = check(desk, call, item, code).await;
     guess.settle(&checked);
     checked
 }
 
 async fn check(
     desk: &Desk,
+    call: &Call,
     mut item: Item,
-    key: impl Future<Output = Result<Option<ResolvedKey>, Error>>,
+    code: Result<CanonicalCode, Malformed>,
 ) -> Result<CheckedKey, Error> {
-    item.wish.key = key.await?;
+    if let Ok(code) = code {
+        item.wish.key = desk.resolve(code, call.deadline).await?;
+    }
     let key = item.wish.key.clone();
     let judged = desk.judge(item).await?;
     let already_in = match judged.decision {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use latchkey_code::{CanonicalCode, Malformed};
+use latchkey_code::CanonicalCode;
 use latchkey_group_commit::{Batch, BatchError, Batcher, Limits, SubmitError};
 use latchkey_service_kit::access::{ResourceScope, Scope};
 use latchkey_service_kit::database::answered;
@@ -170,24 +170,14 @@ impl Desk {
         submit(&self.recalls, item, deadline).await
     }
 
-    /// Asks at once what `code` is, if it is one and a key has it: keys answers while the applicant is recalled. Who is
-    /// answered without a key, as for a repetition, does not await it, and is not held up by it.
-    pub(super) fn ask(
+    /// What `code` is, if a key has it.
+    pub(super) async fn resolve(
         &self,
-        code: Result<CanonicalCode, Malformed>,
+        code: CanonicalCode,
         deadline: Instant,
-    ) -> impl Future<Output = Result<Option<ResolvedKey>, Error>> + Send + use<> {
-        let asked = code.ok().map(|code| {
-            let span = traces::current();
-            self.resolutions
-                .enqueue(Sought { code, span }, Some(deadline))
-        });
-        async {
-            match asked {
-                Some(asked) => asked.await.map_err(error),
-                None => Ok(None),
-            }
-        }
+    ) -> Result<Option<ResolvedKey>, Error> {
+        let span = traces::current();
+        submit(&self.resolutions, Sought { code, span }, deadline).await
     }
 
     /// What would be decided about `item`; nothing is done.
@@ -298,17 +288,16 @@ where
     I: Send + Sync + 'static,
     O: Send + 'static,
 {
-    batcher.submit(item, Some(deadline)).await.map_err(error)
-}
-
-fn error(error: SubmitError<Error>) -> Error {
-    match error {
-        SubmitError::Overloaded => Error::Overloaded,
-        SubmitError::DeadlineExceeded => Error::DeadlineExceeded,
-        SubmitError::Failed(error) => error,
-        SubmitError::Closed => Error::unavailable(error),
-        SubmitError::Interrupted => Error::internal(error),
-    }
+    batcher
+        .submit(item, Some(deadline))
+        .await
+        .map_err(|error| match error {
+            SubmitError::Overloaded => Error::Overloaded,
+            SubmitError::DeadlineExceeded => Error::DeadlineExceeded,
+            SubmitError::Failed(error) => error,
+            SubmitError::Closed => Error::unavailable(error),
+            SubmitError::Interrupted => Error::internal(error),
+        })
 }
 
 /// Whether `applicant`, who belongs to `home`, exists for a caller with this `scope`.

@@ -12,7 +12,6 @@ use super::intake::Recalled;
 use super::{Call, Error};
 use crate::domain::decision::{Applicant, IfFull, Wish};
 use crate::domain::fingerprint::Fingerprint;
-use crate::domain::key::ResolvedKey;
 
 /// Asked to hash no password, and hashing one first all the same.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +72,6 @@ pub async fn redeem(desk: &Desk, call: &Call, wish: Redeeming<'_>) -> Result<Adm
         call: call.clone(),
         registration: None,
     };
-    let key = desk.ask(code, call.deadline);
     let organization = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => return Ok((*answer)?),
         Recalled::Open(organization) => organization,
@@ -81,17 +79,20 @@ pub async fn redeem(desk: &Desk, call: &Call, wish: Redeeming<'_>) -> Result<Adm
     let applicant = item.wish.applicant.clone();
     let method = of_redemption("RedeemKey");
     let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
-    let decided = decide(desk, item, key).await;
+    let decided = decide(desk, call, item, code).await;
     guess.settle(&decided);
     decided
 }
 
 async fn decide(
     desk: &Desk,
+    call: &Call,
     mut item: Item,
-    key: impl Future<Output = Result<Option<ResolvedKey>, Error>>,
+    code: Result<CanonicalCode, Malformed>,
 ) -> Result<Admitted, Error> {
-    item.wish.key = key.await?;
+    if let Ok(code) = code {
+        item.wish.key = desk.resolve(code, call.deadline).await?;
+    }
     match desk.decide(item).await? {
         Some(answer) => Ok(answer?),
         None => Err(Error::internal(NothingToHash)),

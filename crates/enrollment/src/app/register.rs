@@ -1,7 +1,7 @@
 //! Registering somebody with a code: account and enrollment appear together, or neither does.
 
 use chrono::DateTime;
-use latchkey_code::parse;
+use latchkey_code::{CanonicalCode, Malformed, parse};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -14,7 +14,6 @@ use super::redeem::{NothingToHash, with_code};
 use super::{Call, Error};
 use crate::domain::decision::{Applicant, Decision, IfFull, NewAccount, Wish};
 use crate::domain::email::EmailAddress;
-use crate::domain::key::ResolvedKey;
 use crate::domain::redemption::registered_student_id;
 use crate::domain::student::Student;
 
@@ -60,7 +59,6 @@ pub async fn register(
         Credential::ExternalIdentity(_) => None,
     };
     let item = item(call, newcomer, fingerprint, code.is_ok());
-    let key = desk.ask(code, call.deadline);
     let organization = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => return Ok((*answer)?),
         Recalled::Open(organization) => organization,
@@ -68,18 +66,21 @@ pub async fn register(
     let applicant = item.wish.applicant.clone();
     let method = of_redemption("RegisterWithKey");
     let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
-    let decided = decide(desk, item, key, password).await;
+    let decided = decide(desk, call, item, code, password).await;
     guess.settle(&decided);
     decided
 }
 
 async fn decide(
     desk: &Desk,
+    call: &Call,
     mut item: Item,
-    key: impl Future<Output = Result<Option<ResolvedKey>, Error>>,
+    code: Result<CanonicalCode, Malformed>,
     mut password: Option<SecretString>,
 ) -> Result<Admitted, Error> {
-    item.wish.key = key.await?;
+    if let Ok(code) = code {
+        item.wish.key = desk.resolve(code, call.deadline).await?;
+    }
     if password.is_some() && desk.judge(item.clone()).await?.decision == Decision::HashFirst {
         hash(desk, &mut item, password.take()).await?;
     }
