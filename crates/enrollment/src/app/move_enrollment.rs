@@ -28,9 +28,9 @@ pub struct Move<'r> {
     pub etag: Option<&'r str>,
 }
 
-/// Moves a live enrollment to another class of its organization, in the status in which it stands: frees the seat there and takes one here, in
-/// one transaction under both classes' locks. Its key is given up for good. In that class already, nothing changes, whatever
-/// the `etag`.
+/// Moves a live enrollment to another class of its organization, in the status in which it stands: frees the seat there and
+/// takes one here, in one transaction under both classes' locks. Its key is given up for good. In that class already, nothing
+/// changes, whatever the `etag`.
 pub async fn move_enrollment(
     services: &Services,
     call: &Call,
