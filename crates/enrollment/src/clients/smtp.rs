@@ -102,7 +102,7 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// The way to the mail server that `options` name. Nothing is sent yet.
+    /// The way to the mail server that `options` name. Nothing is sent yet. Needs a tokio runtime, also where it is dropped.
     pub fn new(options: SmtpOptions) -> Result<Self, SmtpError> {
         let from: Address = options.from.parse().map_err(SmtpError::From)?;
         let tls = match options.encryption {
@@ -153,10 +153,12 @@ impl Mailer {
             Some(_) => return Err(Unsent::Malformed("SENDER_NOT_ALLOWED")),
             None => self.from.clone(),
         };
+        // The library panics at a name with a line break.
+        let sender = letter.sender.replace(char::is_control, " ");
         let id = format!("<{}@{}>", letter.letter_id, self.from.domain());
         let mut message = Message::builder()
             .message_id(Some(id))
-            .from(Mailbox::new(Some(letter.sender.to_owned()), from))
+            .from(Mailbox::new(Some(sender), from))
             .to(Mailbox::new(None, address(letter.to, "BAD_ADDRESS")?))
             .subject(letter.content.subject.clone());
         for copy in letter.cc {
@@ -202,6 +204,7 @@ fn unsent(error: &lettre::transport::smtp::Error) -> Unsent {
 mod tests {
     use super::*;
 
+    /// In a runtime: it closes idle connections.
     fn mailer() -> Mailer {
         Mailer::new(SmtpOptions {
             server: "127.0.0.1".into(),
@@ -221,8 +224,8 @@ mod tests {
         Ok(String::from_utf8(message.formatted()).unwrap())
     }
 
-    #[test]
-    fn a_letter_has_the_id_of_its_row_and_no_header_that_a_value_could_add() {
+    #[tokio::test]
+    async fn a_letter_has_the_id_of_its_row_and_no_header_that_a_value_could_add() {
         let content = Rendered {
             subject: "Hello Ännchen".into(),
             text: "Hello".into(),
@@ -248,8 +251,8 @@ mod tests {
         assert_eq!(written(&letter).unwrap().matches("Message-ID").count(), 1);
     }
 
-    #[test]
-    fn letters_are_from_domains_that_they_may_be_from() {
+    #[tokio::test]
+    async fn letters_are_from_domains_that_they_may_be_from() {
         let content = Rendered {
             subject: "Hello".into(),
             text: "Hello".into(),
