@@ -27,6 +27,7 @@ pub mod config;
 pub mod context;
 pub mod database;
 pub mod etag;
+pub mod exports;
 pub mod faults;
 pub mod identity;
 pub mod ids;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use latchkey_service_kit::database::{answered, begin};
+use latchkey_service_kit::exports::{BrokenOff, PIECE_BYTES, Part};
 use latchkey_service_kit::rows::{Contents, RowFormat, RowWriter};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -42,40 +43,6 @@ const PAGE: usize = 2_000;
 
 /// How long reading a page may take before the database is taken for gone: its own bounds on statements are shorter.
 const PAGE_WITHIN: Duration = Duration::from_secs(15);
-
-/// From how many bytes on a piece is handed over. With the row that brought it there it stays below 64 KiB: a row is the
-/// names of its class and course (200 characters each, each up to 4 bytes) and some hundred bytes.
-const PIECE_BYTES: usize = 60 * 1024;
-
-/// A part of an export.
-#[derive(Debug)]
-pub enum Part {
-    /// The next bytes of the file: whole rows.
-    Rows(Vec<u8>),
-    /// The export is whole, and this is what it consists of.
-    Summary(Contents),
-}
-
-/// Why an export broke off; the audit trail names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BrokenOff {
-    /// Its reader is not there any more.
-    ReaderGone,
-    /// Its reader did not take it in time.
-    TooSlow,
-    /// The service could not go on.
-    Failed,
-}
-
-impl BrokenOff {
-    fn name(self) -> &'static str {
-        match self {
-            Self::ReaderGone => "reader_gone",
-            Self::TooSlow => "too_slow",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// An export that has begun: its first audit row is committed. Whoever reads it takes [`Export::next`] until that gives
 /// nothing more, or says why it ends before ([`Export::break_off`]).

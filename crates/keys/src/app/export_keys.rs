@@ -4,12 +4,12 @@
 //! transaction. The audit trail hears of it twice: before the first code leaves, and when it is over.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
 use latchkey_service_kit::database::{answered, begin};
+use latchkey_service_kit::exports::{BrokenOff, PIECE_BYTES, Part};
 use latchkey_service_kit::rows::{Contents, RowFormat, RowWriter};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -45,10 +45,6 @@ const PAGE: usize = 2_000;
 /// How long reading a page may take before the database is taken for gone: its own bounds on statements are shorter.
 const PAGE_WITHIN: Duration = Duration::from_secs(15);
 
-/// From how many bytes on a piece is handed over. With the row that brought it there it stays below 64 KiB: a row is
-/// its code, the name of its class (200 characters, each up to 4 bytes or escaped) and some hundred bytes.
-const PIECE_BYTES: usize = 60 * 1024;
-
 /// Of what the keys are exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
@@ -69,44 +65,6 @@ pub struct ExportKeys {
     pub format: RowFormat,
     /// Why.
     pub reason: String,
-}
-
-/// A part of an export.
-pub enum Part {
-    /// The next bytes of the file: whole rows.
-    Rows(Vec<u8>),
-    /// The export is whole, and this is what it consists of.
-    Summary(Contents),
-}
-
-impl fmt::Debug for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rows(rows) => write!(f, "Rows({} bytes, [redacted])", rows.len()),
-            Self::Summary(contents) => f.debug_tuple("Summary").field(contents).finish(),
-        }
-    }
-}
-
-/// Why an export broke off; the audit trail names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BrokenOff {
-    /// Its reader is not there any more.
-    ReaderGone,
-    /// Its reader did not take it in time.
-    TooSlow,
-    /// The service could not go on.
-    Failed,
-}
-
-impl BrokenOff {
-    fn name(self) -> &'static str {
-        match self {
-            Self::ReaderGone => "reader_gone",
-            Self::TooSlow => "too_slow",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 /// An export that has begun: its first audit row is committed. Whoever reads it takes [`Export::next`] until that gives
@@ -408,12 +366,6 @@ mod tests {
             many,
             json!({ "reason": "audit", "format": "jsonl", "keys_at_least": PAGE })
         );
-    }
-
-    #[test]
-    fn rows_do_not_show_in_debug() {
-        let part = Part::Rows(b"hunter2".to_vec());
-        assert_eq!(format!("{part:?}"), "Rows(7 bytes, [redacted])");
     }
 
     #[test]

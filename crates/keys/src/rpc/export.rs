@@ -1,14 +1,15 @@
 //! Messages of an export, and how they are streamed.
 
 use latchkey_proto::keys::v1 as proto;
+use latchkey_service_kit::exports::Part;
 use latchkey_service_kit::rows::{Contents, RowFormat};
-use latchkey_service_kit::server::{NotTaken, Outlet, Place};
+use latchkey_service_kit::server::{Outlet, Place};
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 
 use super::convert::{kind_filter, state_filter};
 use super::errors::api_error;
-use crate::app::export_keys::{BrokenOff, Export, ExportKeys, Extent, Part};
+use crate::app::export_keys::{Export, ExportKeys, Extent};
 use crate::app::list_keys::Filter;
 use crate::domain::grant::GrantKind;
 
@@ -79,11 +80,7 @@ pub(super) async fn hand_over(
 ) -> Result<(), ApiError> {
     while let Some(part) = export.next().await.map_err(api_error)? {
         if let Err(not_taken) = outlet.send(message(part)).await {
-            let why = match not_taken {
-                NotTaken::Gone => BrokenOff::ReaderGone,
-                NotTaken::Late => BrokenOff::TooSlow,
-            };
-            export.break_off(why).await;
+            export.break_off(not_taken.into()).await;
             return Err(not_taken.into());
         }
     }

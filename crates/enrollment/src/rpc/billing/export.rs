@@ -1,11 +1,12 @@
 //! How a statement is streamed.
 
 use latchkey_proto::enrollment::v1 as proto;
+use latchkey_service_kit::exports::Part;
 use latchkey_service_kit::rows::Contents;
-use latchkey_service_kit::server::{NotTaken, Outlet, Place};
+use latchkey_service_kit::server::{Outlet, Place};
 use latchkey_service_kit::status::ApiError;
 
-use crate::app::export_billing::{BrokenOff, Export, Part};
+use crate::app::export_billing::Export;
 use crate::rpc::errors::api_error;
 
 /// The path of the method.
@@ -19,11 +20,7 @@ pub(super) async fn hand_over(
 ) -> Result<(), ApiError> {
     while let Some(part) = export.next().await.map_err(api_error)? {
         if let Err(not_taken) = outlet.send(message(part)).await {
-            let why = match not_taken {
-                NotTaken::Gone => BrokenOff::ReaderGone,
-                NotTaken::Late => BrokenOff::TooSlow,
-            };
-            export.break_off(why).await;
+            export.break_off(not_taken.into()).await;
             return Err(not_taken.into());
         }
     }
