@@ -1,5 +1,6 @@
 //! `enrollment.redemptions`: recorded decisions, never changed.
 
+pub(super) mod columns;
 pub mod listing;
 pub mod purge;
 pub mod write;

@@ -1,13 +1,12 @@
 //! Writing what a batch decided about keys of pools.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::domain::assignment::CourseAssignment;
-use crate::domain::redemption::Redemption;
-use crate::domain::refusal::Refusal;
+use crate::domain::redemption::{Opened, Redemption};
+use crate::store::redemptions::columns::Decisions;
 
 /// A decision about the key of a pool, to be recorded.
 #[derive(Debug, Clone)]
@@ -35,7 +34,8 @@ pub async fn insert(
     new: &[NewRedemption],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Written> {
-    let columns = Columns::of(new)?;
+    let decisions = Decisions::of(new.iter().map(|one| &one.redemption))?;
+    let columns = Columns::of(new);
     sqlx::query_as!(
         Written,
         r#"
@@ -71,21 +71,21 @@ pub async fn insert(
         )
         SELECT (SELECT count(*) FROM recorded) AS "redemptions!", (SELECT count(*) FROM assigned) AS "assignments!"
         "#,
-        &columns.ids,
-        &columns.registrations,
-        &columns.outcomes as _,
-        &columns.reasons as _,
-        &columns.refusals as _,
-        &columns.fingerprints as _,
-        &columns.organization_ids,
-        &columns.student_ids as _,
-        &columns.key_ids as _,
-        &columns.generations as _,
+        &decisions.ids,
+        &decisions.registrations,
+        &decisions.outcomes as _,
+        &decisions.reasons as _,
+        &decisions.refusals as _,
+        &decisions.fingerprints as _,
+        &decisions.organization_ids,
+        &decisions.student_ids as _,
+        &decisions.key_ids as _,
+        &decisions.generations as _,
         &columns.pool_ids as _,
         &columns.assignment_ids as _,
-        &columns.callers as _,
-        &columns.peers as _,
-        &columns.request_ids as _,
+        &decisions.callers as _,
+        &decisions.peers as _,
+        &decisions.request_ids as _,
         &columns.course_ids as _,
         &columns.course_names as _,
         &columns.expiries as _,
@@ -95,57 +95,24 @@ pub async fn insert(
     .await
 }
 
-/// The rows, column by column.
+/// What the rows have besides: of the pool, and of the assignment that is made.
 #[derive(Default)]
 struct Columns<'r> {
-    ids: Vec<Uuid>,
-    registrations: Vec<bool>,
-    outcomes: Vec<&'static str>,
-    reasons: Vec<Option<&'static str>>,
-    refusals: Vec<Option<Value>>,
-    fingerprints: Vec<&'r [u8]>,
-    organization_ids: Vec<Uuid>,
-    student_ids: Vec<Option<Uuid>>,
-    key_ids: Vec<Option<Uuid>>,
-    generations: Vec<Option<i32>>,
     pool_ids: Vec<Option<Uuid>>,
     assignment_ids: Vec<Option<Uuid>>,
-    callers: Vec<&'r str>,
-    peers: Vec<&'r str>,
-    request_ids: Vec<&'r str>,
     course_ids: Vec<Option<&'r str>>,
     course_names: Vec<Option<&'r str>>,
     expiries: Vec<Option<DateTime<Utc>>>,
 }
 
 impl<'r> Columns<'r> {
-    fn of(new: &'r [NewRedemption]) -> sqlx::Result<Self> {
+    fn of(new: &'r [NewRedemption]) -> Self {
         let mut columns = Self::default();
         for one in new {
             let (redemption, assignment) = (&one.redemption, one.assignment.as_ref());
-            let refusal = redemption.outcome.refusal();
-            let stored = refusal
-                .map(serde_json::to_value)
-                .transpose()
-                .map_err(|error| sqlx::Error::Encode(error.into()))?;
-            let key = redemption.key;
-            columns.ids.push(redemption.id);
-            columns.registrations.push(redemption.registration);
-            columns.outcomes.push(redemption.outcome.as_str());
-            columns.reasons.push(refusal.map(Refusal::reason));
-            columns.refusals.push(stored);
-            columns.fingerprints.push(&redemption.fingerprint);
-            columns.organization_ids.push(redemption.organization_id);
-            columns.student_ids.push(redemption.student_id);
-            columns.key_ids.push(key.map(|key| key.key_id));
-            columns.generations.push(key.map(|key| key.generation));
-            columns
-                .pool_ids
-                .push(key.and_then(|key| key.opened.pool_id()));
+            let opened = redemption.key.map(|key| key.opened);
+            columns.pool_ids.push(opened.and_then(Opened::pool_id));
             columns.assignment_ids.push(redemption.assignment_id());
-            columns.callers.push(&redemption.caller);
-            columns.peers.push(&redemption.peer);
-            columns.request_ids.push(&redemption.request_id);
             columns
                 .course_ids
                 .push(assignment.map(|one| &*one.course_id));
@@ -154,6 +121,6 @@ impl<'r> Columns<'r> {
                 .push(assignment.map(|one| &*one.course_name));
             columns.expiries.push(assignment.map(|one| one.expires_at));
         }
-        Ok(columns)
+        columns
     }
 }

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::columns::Decisions;
 use crate::domain::enrollment::Status;
-use crate::domain::redemption::{Outcome, Redemption};
-use crate::domain::refusal::Refusal;
+use crate::domain::redemption::{Opened, Outcome, Redemption};
 
 /// A decision to be recorded, about a class or about no key. The facts of an enrollment are those of its redemption.
 #[derive(Debug, Clone)]
@@ -72,7 +71,8 @@ pub async fn insert(
     new: &[NewRedemption],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Written> {
-    let columns = Columns::of(new)?;
+    let decisions = Decisions::of(new.iter().map(|one| &one.redemption))?;
+    let columns = Columns::of(new);
     sqlx::query_as!(
         Written,
         r#"
@@ -112,23 +112,23 @@ pub async fn insert(
         SELECT (SELECT count(*) FROM recorded) AS "redemptions!", (SELECT count(*) FROM enrolled) AS "enrollments!",
             (SELECT count(*) FROM seated) AS "classes!"
         "#,
-        &columns.ids,
-        &columns.registrations,
-        &columns.outcomes as _,
-        &columns.reasons as _,
-        &columns.refusals as _,
-        &columns.fingerprints as _,
-        &columns.organization_ids,
-        &columns.student_ids as _,
-        &columns.key_ids as _,
+        &decisions.ids,
+        &decisions.registrations,
+        &decisions.outcomes as _,
+        &decisions.reasons as _,
+        &decisions.refusals as _,
+        &decisions.fingerprints as _,
+        &decisions.organization_ids,
+        &decisions.student_ids as _,
+        &decisions.key_ids as _,
         &columns.key_kinds as _,
-        &columns.generations as _,
+        &decisions.generations as _,
         &columns.class_ids as _,
         &columns.enrollment_ids as _,
         &columns.slots as _,
-        &columns.callers as _,
-        &columns.peers as _,
-        &columns.request_ids as _,
+        &decisions.callers as _,
+        &decisions.peers as _,
+        &decisions.request_ids as _,
         &columns.statuses as _,
         &columns.holds_keys,
         now,
@@ -137,64 +137,31 @@ pub async fn insert(
     .await
 }
 
-/// The rows, column by column.
+/// What the rows have besides: of the class, and of the enrollment that is made.
 #[derive(Default)]
-struct Columns<'r> {
-    ids: Vec<Uuid>,
-    registrations: Vec<bool>,
-    outcomes: Vec<&'static str>,
-    reasons: Vec<Option<&'static str>>,
-    refusals: Vec<Option<Value>>,
-    fingerprints: Vec<&'r [u8]>,
-    organization_ids: Vec<Uuid>,
-    student_ids: Vec<Option<Uuid>>,
-    key_ids: Vec<Option<Uuid>>,
+struct Columns {
     key_kinds: Vec<Option<&'static str>>,
-    generations: Vec<Option<i32>>,
     class_ids: Vec<Option<Uuid>>,
     enrollment_ids: Vec<Option<Uuid>>,
     slots: Vec<Option<i32>>,
-    callers: Vec<&'r str>,
-    peers: Vec<&'r str>,
-    request_ids: Vec<&'r str>,
     statuses: Vec<Option<&'static str>>,
     holds_keys: Vec<bool>,
 }
 
-impl<'r> Columns<'r> {
-    fn of(new: &'r [NewRedemption]) -> sqlx::Result<Self> {
+impl Columns {
+    fn of(new: &[NewRedemption]) -> Self {
         let mut columns = Self::default();
         for one in new {
             let redemption = &one.redemption;
-            let refusal = redemption.outcome.refusal();
-            let stored = refusal
-                .map(serde_json::to_value)
-                .transpose()
-                .map_err(|error| sqlx::Error::Encode(error.into()))?;
-            let key = redemption.key;
-            columns.ids.push(redemption.id);
-            columns.registrations.push(redemption.registration);
-            columns.outcomes.push(redemption.outcome.as_str());
-            columns.reasons.push(refusal.map(Refusal::reason));
-            columns.refusals.push(stored);
-            columns.fingerprints.push(&redemption.fingerprint);
-            columns.organization_ids.push(redemption.organization_id);
-            columns.student_ids.push(redemption.student_id);
-            columns.key_ids.push(key.map(|key| key.key_id));
-            columns.key_kinds.push(key.map(|key| key.opened.key_kind()));
-            columns.generations.push(key.map(|key| key.generation));
-            columns
-                .class_ids
-                .push(key.and_then(|key| key.opened.class_id()));
+            let opened = redemption.key.map(|key| key.opened);
+            columns.key_kinds.push(opened.map(Opened::key_kind));
+            columns.class_ids.push(opened.and_then(Opened::class_id));
             columns.enrollment_ids.push(redemption.enrollment_id());
             columns.slots.push(one.slot);
-            columns.callers.push(&redemption.caller);
-            columns.peers.push(&redemption.peer);
-            columns.request_ids.push(&redemption.request_id);
             let status = status(&redemption.outcome);
             columns.statuses.push(status.map(Status::as_str));
             columns.holds_keys.push(one.holds_key);
         }
-        Ok(columns)
+        columns
     }
 }
