@@ -3,6 +3,7 @@
 // What they share.
 mod call;
 mod error;
+mod etags;
 mod passwords;
 mod planted;
 mod promote;

@@ -1,10 +1,10 @@
 //! Cancelling a class.
 
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::etags::check_etag;
 use super::{Call, Error, Services, push};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::class::{Class, ClassStatus};
@@ -47,10 +47,7 @@ pub async fn cancel_class(
             cancelled_enrollments: 0,
         });
     }
-    if etag.is_some_and(|etag| etag::parse(id, etag) != Some(class.version)) {
-        let resource_type = "class".to_owned();
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
+    check_etag(etag, "class", id, class.version)?;
     let previous = class.status;
     class.status = ClassStatus::Cancelled;
     class.version += 1;
@@ -64,10 +61,8 @@ pub async fn cancel_class(
         student_id: None,
         details: json!({ "from": previous, "reason": reason, "cancelled_enrollments": ended.len() }),
     };
-    let deeds: Vec<(Uuid, Deed)> = std::iter::once(cancelled)
-        .chain(ended.iter().map(|ended| cancellation(&class, ended)))
-        .map(|deed| (services.ids.new_id(), deed))
-        .collect();
+    let cancellations = ended.iter().map(|ended| cancellation(&class, ended));
+    let deeds = services.numbered(std::iter::once(cancelled).chain(cancellations));
     store::audit::insert(&mut transaction, call.author(), &deeds).await?;
     transaction.commit().await?;
     services.wake.ring();

@@ -78,10 +78,8 @@ pub async fn cancel_enrollment(
         None => None,
     };
     let (promoted, promotion) = promoted.unzip();
-    let deeds: Vec<(Uuid, Deed)> = std::iter::once(deed(&cancelled, wish.reason))
-        .chain(promotion)
-        .map(|deed| (services.ids.new_id(), deed))
-        .collect();
+    let deeds = std::iter::once(deed(&cancelled, wish.reason)).chain(promotion);
+    let deeds = services.numbered(deeds);
     store::audit::insert(&mut transaction, call.author(), &deeds).await?;
     transaction.commit().await?;
     services.wake.ring();

@@ -1,10 +1,10 @@
 //! Changing and deleting a notification plan.
 
 use latchkey_service_kit::database::{Transaction, begin};
-use latchkey_service_kit::etag;
 use uuid::Uuid;
 
 use super::create_notification_plan::{check_filter, deed};
+use super::etags::check_etag;
 use super::{Call, Error, Services};
 use crate::domain::audit::Action;
 use crate::domain::notification::{Plan, PlanSettings};
@@ -25,7 +25,7 @@ pub async fn replace_notification_plan(
     if found.deleted {
         return Err(Refusal::NotificationPlanNotFound { plan_id: id }.into());
     }
-    check_etag(&found, etag)?;
+    check_etag(etag, "notification_plan", found.id, found.version)?;
     check_filter(services, found.organization_id, &settings).await?;
     if found.settings == settings {
         return Ok(found);
@@ -64,7 +64,7 @@ pub async fn delete_notification_plan(
         transaction.commit().await?;
         return Ok(());
     }
-    check_etag(&found, etag)?;
+    check_etag(etag, "notification_plan", found.id, found.version)?;
     store::notifications::delete(&mut transaction, id).await?;
     let action = Action::DeleteNotificationPlan;
     finish(transaction, services, call, action, &found).await
@@ -81,15 +81,6 @@ async fn locked(transaction: &mut Transaction, call: &Call, id: Uuid) -> Result<
         })
         .ok_or(Refusal::NotificationPlanNotFound { plan_id: id })?;
     Ok(found.plan)
-}
-
-fn check_etag(plan: &Plan, etag: Option<&str>) -> Result<(), Error> {
-    if etag.is_some_and(|etag| etag::parse(plan.id, etag) != Some(plan.version)) {
-        let resource_type = "notification_plan".to_owned();
-        let id = plan.id;
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
-    Ok(())
 }
 
 async fn finish(

@@ -1,11 +1,11 @@
 //! Changing the status of an enrollment, other than by a cancellation.
 
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::etags::check_etag;
 use super::under_lock::{self, UnderLock};
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
@@ -44,13 +44,7 @@ pub async fn change_status(
         return Ok(locked.found.enrollment);
     }
     let id = enrollment.id;
-    if wish
-        .etag
-        .is_some_and(|etag| etag::parse(id, etag) != Some(enrollment.version))
-    {
-        let resource_type = "enrollment".to_owned();
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
+    check_etag(wish.etag, "enrollment", id, enrollment.version)?;
     judge(&mut transaction, call, &locked, wish.to).await?;
     let (class, now) = (&locked.class.class, locked.class.now);
     let changed = enrollment.in_status(wish.to, None, now);
@@ -62,10 +56,7 @@ pub async fn change_status(
             store::enrollments::write::lift_blocks(&mut transaction, class, student).await?;
         deeds.extend(lifted.into_iter().map(|id| under_lock::lift(&changed, id)));
     }
-    let deeds: Vec<(Uuid, Deed)> = deeds
-        .into_iter()
-        .map(|deed| (services.ids.new_id(), deed))
-        .collect();
+    let deeds = services.numbered(deeds);
     store::audit::insert(&mut transaction, call.author(), &deeds).await?;
     transaction.commit().await?;
     services.wake.ring();

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::etags::check_etag;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::enrollment::CancelledBy;
@@ -87,13 +87,7 @@ async fn attempt(
             cancelled_enrollments: 0,
         }));
     }
-    if wish
-        .etag
-        .is_some_and(|etag| etag::parse(id, etag) != Some(student.version))
-    {
-        let resource_type = "student".to_owned();
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
+    check_etag(wish.etag, "student", id, student.version)?;
     let now = erasure::now(&mut transaction).await?;
     let Some(ended) = end_enrollments(&mut transaction, id, &locked, now).await? else {
         transaction.rollback().await?;
@@ -156,8 +150,7 @@ async fn record(
     author: Author<'_>,
     deeds: impl Iterator<Item = Deed>,
 ) -> Result<(), Error> {
-    let deeds: Vec<(Uuid, Deed)> = deeds.map(|deed| (services.ids.new_id(), deed)).collect();
-    Ok(store::audit::insert(connection, author, &deeds).await?)
+    Ok(store::audit::insert(connection, author, &services.numbered(deeds)).await?)
 }
 
 fn cancellation(student: Uuid, ended: &EndedWithAccount) -> Deed {

@@ -1,11 +1,11 @@
 //! Moving an enrollment to another class.
 
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::etags::check_etag;
 use super::under_lock::{self, UnderLock};
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
@@ -47,13 +47,7 @@ pub async fn move_enrollment(
         return Ok(locked.found.enrollment);
     }
     let id = enrollment.id;
-    if wish
-        .etag
-        .is_some_and(|etag| etag::parse(id, etag) != Some(enrollment.version))
-    {
-        let resource_type = "enrollment".to_owned();
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
+    check_etag(wish.etag, "enrollment", id, enrollment.version)?;
     let target = store::classes::find_placed(&mut *transaction, wish.class_id, None)
         .await?
         .filter(|class| call.reaches(&class.scope()))
@@ -67,10 +61,8 @@ pub async fn move_enrollment(
         store::enrollments::write::lift_blocks(&mut transaction, moved.class_id, moved.student_id)
             .await?;
     let lifted = lifted.into_iter().map(|id| under_lock::lift(&moved, id));
-    let deeds: Vec<(Uuid, Deed)> = std::iter::once(deed(enrollment, &moved, wish.reason))
-        .chain(lifted)
-        .map(|deed| (services.ids.new_id(), deed))
-        .collect();
+    let deeds = std::iter::once(deed(enrollment, &moved, wish.reason)).chain(lifted);
+    let deeds = services.numbered(deeds);
     store::audit::insert(&mut transaction, call.author(), &deeds).await?;
     transaction.commit().await?;
     services.wake.ring();

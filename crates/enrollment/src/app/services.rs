@@ -9,9 +9,11 @@ use latchkey_service_kit::database::Standing;
 use latchkey_service_kit::identity::Caller;
 use latchkey_service_kit::ids::Ids;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::{Passwords, Wake};
 use crate::clients::keys::Keys;
+use crate::domain::audit::Deed;
 use crate::domain::fingerprint::FingerprintKey;
 
 /// How often the sweeper does what. Each time is random, on the average this, so that replicas do not meet.
@@ -60,4 +62,14 @@ pub struct Services {
     pub guesses: Limits,
     /// The key of fingerprints.
     pub fingerprint_key: FingerprintKey,
+}
+
+impl Services {
+    /// Each deed with the id of its audit row.
+    pub(crate) fn numbered(&self, deeds: impl IntoIterator<Item = Deed>) -> Vec<(Uuid, Deed)> {
+        deeds
+            .into_iter()
+            .map(|deed| (self.ids.new_id(), deed))
+            .collect()
+    }
 }

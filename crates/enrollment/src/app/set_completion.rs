@@ -1,10 +1,10 @@
 //! Recording how far a student came in a class.
 
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::etags::check_etag;
 use super::{Call, Error, Services, under_lock};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::enrollment::{Completion, Enrollment};
@@ -39,13 +39,7 @@ pub async fn set_completion(
         return Ok(locked.found.enrollment);
     }
     let id = enrollment.id;
-    if wish
-        .etag
-        .is_some_and(|etag| etag::parse(id, etag) != Some(enrollment.version))
-    {
-        let resource_type = "enrollment".to_owned();
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
+    check_etag(wish.etag, "enrollment", id, enrollment.version)?;
     let (class_id, student_id) = (enrollment.class_id, enrollment.student_id);
     if !enrollment.status.opens_class() {
         return Err(Refusal::StudentNotIn {

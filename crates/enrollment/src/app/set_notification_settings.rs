@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::etags::check_etag;
 use super::read_organizations::get_organization;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
@@ -39,11 +39,7 @@ pub async fn set_notification_settings(
     store::organizations::lock(&mut transaction, organization).await?;
     let now = store::students::erasure::now(&mut transaction).await?;
     let found = settings::find(&mut *transaction, organization).await?;
-    if etag.is_some_and(|etag| etag::parse(organization, etag) != Some(found.version)) {
-        let resource_type = "notification_settings".to_owned();
-        let id = organization;
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
+    check_etag(etag, "notification_settings", organization, found.version)?;
     let wanted = OrganizationNotifications {
         enabled_since: since(enabled, found.enabled_since, now),
         letterhead,

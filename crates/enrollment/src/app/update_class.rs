@@ -1,10 +1,10 @@
 //! Changing a class.
 
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use latchkey_service_kit::telemetry::Chain;
 use uuid::Uuid;
 
+use super::etags::check_etag;
 use super::read_classes::placed_class;
 use super::{Call, Error, FieldProblem, Services, push};
 use crate::clients::keys::KeysError;
@@ -78,10 +78,7 @@ async fn commit(
         .filter(|class| call.reaches(&class.scope()))
         .ok_or(Refusal::ClassNotFound { class_id: id })?
         .class;
-    if etag.is_some_and(|etag| etag::parse(id, etag) != Some(class.version)) {
-        let resource_type = "class".to_owned();
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
+    check_etag(etag, "class", id, class.version)?;
     if class.status == ClassStatus::Cancelled {
         return Err(Refusal::ClassCancelled { class_id: id }.into());
     }

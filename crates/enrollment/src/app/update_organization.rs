@@ -2,10 +2,10 @@
 
 use chrono::TimeDelta;
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::etags::check_etag;
 use super::{Call, Error, Services, push};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::organization::{ClassDefaults, Organization};
@@ -79,10 +79,7 @@ pub async fn update_organization(
         .await?
         .filter(|one| call.scope.covers_organization(one.id, &one.ancestor_ids))
         .ok_or(missing)?;
-    if etag.is_some_and(|etag| etag::parse(id, etag) != Some(found.version)) {
-        let resource_type = "organization".to_owned();
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
+    check_etag(etag, "organization", id, found.version)?;
     let switched = change.self_registration.is_some();
     let wanted = change.apply(&found);
     if wanted == found {

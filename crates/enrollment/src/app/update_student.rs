@@ -1,10 +1,10 @@
 //! Changing a student's account: names, e-mail address, activity.
 
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::etags::check_etag;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::email::EmailAddress;
@@ -60,10 +60,7 @@ pub async fn update_student(
         .filter(|student| call.reaches(&student.scope()))
         .ok_or(Refusal::StudentNotFound { student_id: id })?
         .student;
-    if etag.is_some_and(|etag| etag::parse(id, etag) != Some(student.version)) {
-        let resource_type = "student".to_owned();
-        return Err(Refusal::EtagMismatch { resource_type, id }.into());
-    }
+    check_etag(etag, "student", id, student.version)?;
     let mut changed = change.apply(&student);
     if changed == student {
         // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
