@@ -6,8 +6,8 @@ use latchkey_proto::enrollment::v1::{
     SubscriptionProfile,
 };
 use latchkey_proto::keys::v1::{
-    GenerateSubscriptionKeysRequest, GenerateSubscriptionKeysResponse, RevealTrainingKeysRequest,
-    RevealedCode, SubscriptionKeyTerms, TrainingKey,
+    GenerateSubscriptionKeysRequest, GenerateSubscriptionKeysResponse, RevealedCode,
+    SubscriptionKeyTerms, TrainingKey,
 };
 use prost_types::Duration;
 use tonic::{Response, Status, Streaming};
@@ -112,18 +112,6 @@ impl Organization<'_> {
     /// The code of a key.
     pub(crate) async fn code_of(&self, key_id: &str) -> String {
         self.codes(vec![key_id.to_owned()]).await.remove(0).code
-    }
-
-    /// The codes of keys.
-    pub(crate) async fn codes(&self, key_ids: Vec<String>) -> Vec<RevealedCode> {
-        let request = RevealTrainingKeysRequest {
-            key_ids,
-            purpose: "hand-out".to_owned(),
-        };
-        let keys = self.manager().training_keys();
-        let revealed =
-            insist(async || keys.clone().reveal_training_keys(request.clone()).await).await;
-        revealed.codes
     }
 
     /// A new assignment of the courses of a profile to a student, by a new key.
