@@ -30,6 +30,7 @@ const SERVICES: [(Service, &[&str]); 2] = [
             "latchkey.enrollment.v1.ClassService",
             "latchkey.enrollment.v1.StudentService",
             "latchkey.enrollment.v1.AssignmentService",
+            "latchkey.enrollment.v1.SubscriptionProfileService",
             "latchkey.enrollment.v1.RedemptionService",
             "latchkey.enrollment.v1.EnrollmentService",
             "latchkey.enrollment.v1.NotificationService",

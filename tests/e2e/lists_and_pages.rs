@@ -158,6 +158,7 @@ async fn furnished(stack: &Stack) -> (Organization<'_>, String, String) {
     for _ in 0..ITEMS {
         organization.close_period(now()).await;
         organization.plan(plan_settings()).await;
+        organization.profile().await;
     }
     invariants::hold(stack).await;
     (organization, class.class_id, pool)
@@ -209,6 +210,10 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         (
             of_keys("ListTrainingKeys", &in_class),
             ("kind", choice(KeyKind::Enrollment)),
+        ),
+        (
+            own("ListSubscriptionProfiles", &within),
+            ("organization_id", text(&new_id())),
         ),
         (
             of_keys("ListKeyPools", &within),

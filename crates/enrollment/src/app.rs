@@ -21,6 +21,11 @@ pub mod read_organizations;
 pub mod update_class;
 pub mod update_organization;
 
+// Subscription profiles.
+pub mod create_profile;
+pub mod read_profiles;
+pub mod update_profile;
+
 // Students, enrollments, assignments, audit.
 pub mod authenticate;
 pub mod cancel_assignment;

@@ -44,6 +44,7 @@ use crate::domain::password::{BadCost, PasswordHasher};
 use crate::private_file::PrivateFileError;
 use crate::rpc::access;
 use crate::rpc::assignments::Assignments;
+use crate::rpc::profiles::Profiles;
 use crate::rpc::audit::AuditTrail;
 use crate::rpc::billing::{self, Billing};
 use crate::rpc::classes::Classes;
@@ -262,6 +263,10 @@ fn with_routes(server: GrpcServer, config: &Config, services: &Arc<Services>) ->
         ))
         .service(limited!(
             NotificationServiceServer::new(Notifications::new(shared())),
+            limits
+        ))
+        .service(limited!(
+            SubscriptionProfileServiceServer::new(Profiles::new(shared())),
             limits
         ))
         .service(limited!(

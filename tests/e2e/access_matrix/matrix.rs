@@ -94,6 +94,11 @@ const MATRIX: &str = "
 /latchkey.enrollment.v1.BillingService/ClosePeriod                - - - o - - -   ORGANIZATION_NOT_FOUND
 /latchkey.enrollment.v1.BillingService/ListBillingPeriods         * - o o - - -   ORGANIZATION_NOT_FOUND
 
+/latchkey.enrollment.v1.SubscriptionProfileService/CreateSubscriptionProfile  - - o o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.enrollment.v1.SubscriptionProfileService/GetSubscriptionProfile     - - o o - - -   SUBSCRIPTION_PROFILE_NOT_FOUND
+/latchkey.enrollment.v1.SubscriptionProfileService/ListSubscriptionProfiles   - - o o - - -   (empty)
+/latchkey.enrollment.v1.SubscriptionProfileService/UpdateSubscriptionProfile  - - o o - - -   SUBSCRIPTION_PROFILE_NOT_FOUND
+
 /latchkey.enrollment.v1.AssignmentService/GetAssignment           * * o o - s -   ASSIGNMENT_NOT_FOUND
 /latchkey.enrollment.v1.AssignmentService/ListAssignments         * * o o - s -   STUDENT_NOT_FOUND
 /latchkey.enrollment.v1.AssignmentService/CancelAssignment        - - o o - s -   ASSIGNMENT_NOT_FOUND

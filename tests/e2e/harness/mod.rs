@@ -17,6 +17,7 @@ pub(crate) mod refusals;
 pub(crate) mod scene;
 pub(crate) mod site;
 pub(crate) mod stack;
+pub(crate) mod subscriptions;
 pub(crate) mod time;
 pub(crate) mod waiting;
 pub(crate) mod world;

@@ -26,7 +26,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const NO_KEYS_CODE: &str = "opens-nothing-here";
 
 /// An organization with one below it; a class with its event key on; a student who is in, by that key; two enrollment keys;
-/// and a pool, by a key of which the student has its course.
+/// a pool, by a key of which the student has its course; and a subscription profile.
 pub(crate) struct Scene<'s> {
     pub(crate) organization: Organization<'s>,
     pub(crate) class: TrainingClass,
@@ -42,6 +42,7 @@ pub(crate) struct Scene<'s> {
     pub(crate) plan: NotificationPlan,
     pub(crate) pool_id: String,
     pub(crate) assignment_id: String,
+    pub(crate) profile_id: String,
 }
 
 impl<'s> Scene<'s> {
@@ -90,6 +91,7 @@ impl<'s> Scene<'s> {
         let plan = organization.plan(plan_settings()).await;
         let assignment = organization.assign(&student.student_id, &pool_id).await;
         let assignment_id = assignment.assignment_id;
+        let profile_id = organization.profile().await.profile_id;
         Self {
             organization,
             class,
@@ -101,6 +103,7 @@ impl<'s> Scene<'s> {
             plan,
             pool_id,
             assignment_id,
+            profile_id,
         }
     }
 
@@ -132,6 +135,7 @@ impl<'s> Scene<'s> {
             plan,
             pool_id: new_id(),
             assignment_id: new_id(),
+            profile_id: new_id(),
         }
     }
 
@@ -147,6 +151,7 @@ impl<'s> Scene<'s> {
             "EnrollmentService" => self.of_enrollments(method.name(), fresh).await,
             "NotificationService" => self.of_notifications(method.name(), fresh).await,
             "BillingService" => self.of_billing(method.name()),
+            "SubscriptionProfileService" => self.of_profiles(method.name()),
             "AssignmentService" => self.of_assignments(method.name(), fresh).await,
             "TrainingKeyService" => self.of_training_keys(method.name()),
             "KeyPoolService" => self.of_key_pools(method.name()),

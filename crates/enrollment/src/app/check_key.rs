@@ -12,10 +12,11 @@ use super::desk::{Desk, Item, within_reach};
 use super::guesses::{Guess, of_redemption};
 use super::intake::{Recalled, batch_error};
 use super::{Call, Error, Services};
-use crate::domain::assignment::expiry;
+use crate::domain::assignment::{expiry, subscription_expiry};
 use crate::domain::class::Class;
 use crate::domain::decision::{Applicant, Decision, IfFull, Wish, decide};
-use crate::domain::key::{KeyKind, Opens, PoolTerms};
+use crate::domain::key::{KeyKind, Opens, PoolTerms, ResolvedKey};
+use crate::domain::profile::Profile;
 use crate::domain::refusal::Refusal;
 use crate::store;
 
@@ -24,8 +25,8 @@ use crate::store;
 pub struct CheckedKey {
     /// What it would grant.
     pub opens: Opening,
-    /// Until when this code can be redeemed, unless the dates of the class or pool move.
-    pub redeemable_until: DateTime<Utc>,
+    /// Until when this code can be redeemed, unless the dates of the class or pool move, or its own; `None`: always.
+    pub redeemable_until: Option<DateTime<Utc>>,
     /// Whether the student is in already, or has used the key already.
     pub already_in: bool,
 }
@@ -49,6 +50,15 @@ pub enum Opening {
         /// Until when the course would be open, if the code were redeemed now.
         expires_at: DateTime<Utc>,
     },
+    /// The courses of a subscription profile.
+    Subscription {
+        /// The profile.
+        profile: Arc<Profile>,
+        /// Until when its courses would be open, if the code were redeemed now.
+        expires_at: DateTime<Utc>,
+        /// How many more students can use the key; `None`: any number.
+        uses_left: Option<i64>,
+    },
 }
 
 /// What would be decided at this moment.
@@ -58,6 +68,10 @@ pub(super) struct Judged {
     pub(super) decision: Decision,
     /// The class it is about, if there is one.
     pub(super) class: Option<Arc<Class>>,
+    /// The subscription profile it is about, if there is one.
+    pub(super) profile: Option<Arc<Profile>>,
+    /// How many uses of a subscription key with a limit are left.
+    pub(super) uses_left: Option<i64>,
     /// At this instant.
     pub(super) now: DateTime<Utc>,
 }
@@ -112,16 +126,28 @@ async fn check(
     let already_in = match judged.decision {
         Decision::Refuse(refusal) => return Err(refusal.into()),
         Decision::AlreadyIn(_) | Decision::AlreadyAssigned(_) => true,
-        Decision::Enroll(_) | Decision::Assign(_) | Decision::HashFirst | Decision::Repeat(_) => {
-            false
-        }
+        Decision::Enroll(_)
+        | Decision::Assign { .. }
+        | Decision::HashFirst
+        | Decision::Repeat(_) => false,
     };
     let key = key.ok_or(Refusal::KeyNotFound)?;
-    let (opens, window) = match key.opens {
+    let code_valid_until = key.code_valid_until;
+    let (opens, window) = opening(key, judged).ok_or(Refusal::KeyNotFound)?;
+    Ok(CheckedKey {
+        opens,
+        redeemable_until: [code_valid_until, window].into_iter().flatten().min(),
+        already_in,
+    })
+}
+
+/// What `key` would grant, and until when it can be redeemed, if that has an end.
+fn opening(key: ResolvedKey, judged: Judged) -> Option<(Opening, Option<DateTime<Utc>>)> {
+    Some(match key.opens {
         Opens::Class { kind, .. } => {
-            let class = judged.class.ok_or(Refusal::KeyNotFound)?;
+            let class = judged.class?;
             let window = class.windows().until(kind);
-            (Opening::Class { kind, class }, window)
+            (Opening::Class { kind, class }, Some(window))
         }
         Opens::Pool(terms) => {
             let (window, expires_at) = (terms.expires_at, expiry(&terms, judged.now));
@@ -130,15 +156,17 @@ async fn check(
                 terms,
                 expires_at,
             };
-            (course, window)
+            (course, Some(window))
         }
-    };
-    Ok(CheckedKey {
-        opens,
-        redeemable_until: key
-            .code_valid_until
-            .map_or(window, |until| until.min(window)),
-        already_in,
+        Opens::Subscription(terms) => {
+            let profile = judged.profile?;
+            let subscription = Opening::Subscription {
+                expires_at: subscription_expiry(&terms, &profile, judged.now),
+                profile,
+                uses_left: judged.uses_left,
+            };
+            (subscription, terms.redeemable_until())
+        }
     })
 }
 
@@ -171,6 +199,8 @@ async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error
             Judged {
                 decision: decide(&item.wish, &ledger.facts(&item.wish, reached)),
                 class: key.and_then(|key| classes.get(&key.class_id()?)).cloned(),
+                profile: key.and_then(|key| ledger.profile(key)).cloned(),
+                uses_left: key.and_then(|key| ledger.uses_left(key)),
                 now: ledger.now,
             }
         })

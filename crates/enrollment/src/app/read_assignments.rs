@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::read_students::placed_student;
 use super::{Call, Error, Services};
-use crate::domain::assignment::CourseAssignment;
+use crate::domain::assignment::Assignment;
 use crate::domain::refusal::Refusal;
 use crate::store;
 
@@ -16,7 +16,7 @@ pub async fn get_assignment(
     services: &Services,
     call: &Call,
     id: Uuid,
-) -> Result<CourseAssignment, Error> {
+) -> Result<Assignment, Error> {
     let mut connection = services.pool.acquire().await?;
     let found = store::assignments::find_placed(&mut connection, id)
         .await?
@@ -25,7 +25,7 @@ pub async fn get_assignment(
     Ok(found.assignment)
 }
 
-/// A page of the assignments of a pool or student that are within reach, the newest first. `query` binds its token.
+/// A page of the assignments of a pool, subscription profile or student that are within reach, the newest first. `query` binds its token.
 ///
 /// Pools are not known here: one that does not exist has no assignments.
 pub async fn list_assignments(
@@ -34,8 +34,8 @@ pub async fn list_assignments(
     whose: Whose,
     page: &PageRequest<AssignmentPlace>,
     query: &[&str],
-) -> Result<Page<CourseAssignment>, Error> {
-    if let Whose::Student { student_id, .. } = whose {
+) -> Result<Page<Assignment>, Error> {
+    if let Some(student_id) = whose.student_id {
         placed_student(services, call, student_id).await?;
     }
     let rows = store::assignments::listing::page(

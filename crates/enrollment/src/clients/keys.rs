@@ -23,6 +23,7 @@ use crate::domain::event_key::{EventKey, EventKeyChange};
 use crate::domain::grant::Grant;
 use crate::domain::key::{KeyCount, Mark, ResolvedKey};
 use crate::domain::organization::Organization;
+use crate::domain::profile::Profile;
 use crate::domain::warning::Warning;
 
 /// The most codes, marks, organizations or grants in one call, as the contract says.
@@ -228,6 +229,21 @@ impl Keys {
         Ok(Put {
             stored: convert::count(answer.stored),
             held: convert::held("PutGrants", &answer.held)?,
+        })
+    }
+
+    /// Copies subscription profiles, at most [`MAX_ITEMS`].
+    pub async fn put_profiles(&self, profiles: &[Profile]) -> Result<Put, KeysError> {
+        let profiles = profiles.iter().map(convert::profile).collect();
+        let request = proto::PutProfilesRequest { profiles };
+        let answer = self
+            .call(request, |mut client, request| async move {
+                client.put_profiles(request).await
+            })
+            .await?;
+        Ok(Put {
+            stored: convert::count(answer.stored),
+            held: convert::held("PutProfiles", &answer.held)?,
         })
     }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::enrollment::v1::assignment_service_server::AssignmentService;
 use latchkey_service_kit::paging::PageRequest;
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::messages::{optional_id, stamp};
 use super::{call, errors};
@@ -15,7 +15,9 @@ use crate::app::Services;
 use crate::app::cancel_assignment::cancel_assignment;
 use crate::app::read_assignments::{AssignmentPlace, Whose, get_assignment, list_assignments};
 use crate::app::record_launch::record_launch;
-use crate::domain::assignment::{self, CourseAssignment, EndedBy};
+use crate::domain::assignment::{self, Assigned, EndedBy};
+use crate::domain::profile::Course;
+use crate::domain::redemption::Assigning;
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -45,7 +47,7 @@ impl AssignmentService for Assignments {
             .await
             .map_err(errors::status)?;
         Ok(Response::new(proto::GetAssignmentResponse {
-            assignment: Some(course_assignment(found)),
+            assignment: Some(assignment(found)),
         }))
     }
 
@@ -56,22 +58,22 @@ impl AssignmentService for Assignments {
         let call = call::of(&request)?;
         let message = request.into_inner();
         let mut violations = Violations::of(&message);
-        let pool_id = violations.optional_uuid("pool_id", &message.pool_id);
         let student_id = violations.optional_uuid("student_id", &message.student_id);
-        if message.pool_id.is_empty() && message.student_id.is_empty() {
-            for field in ["pool_id", "student_id"] {
-                violations.add(field, "one of `pool_id` and `student_id` must be set");
+        let assigning = assigning(&mut violations, &message.pool_id, &message.profile_id);
+        if [&message.pool_id, &message.profile_id, &message.student_id]
+            .iter()
+            .all(|id| id.is_empty())
+        {
+            for field in ["pool_id", "profile_id", "student_id"] {
+                violations.add(field, "one of `pool_id`, `profile_id` and `student_id` must be set");
             }
         }
-        let whose = match student_id {
-            None => Whose::Pool(pool_id.unwrap_or(Uuid::nil())),
-            Some(student_id) => Whose::Student {
-                student_id,
-                pool_id,
-            },
+        let whose = Whose {
+            student_id,
+            assigning,
         };
-        let (pool, student) = (optional_id(pool_id), optional_id(student_id));
-        let query = ["ListAssignments", &pool, &student];
+        let (student, of) = (optional_id(student_id), format!("{assigning:?}"));
+        let query = ["ListAssignments", &student, &of];
         let page: PageRequest<AssignmentPlace> = PageRequest::read(
             message.page_size,
             &message.page_token,
@@ -82,7 +84,7 @@ impl AssignmentService for Assignments {
         let found = list_assignments(&self.services, &call, whose, &page, &query)
             .await
             .map_err(errors::status)?
-            .map(course_assignment);
+            .map(assignment);
         Ok(Response::new(proto::ListAssignmentsResponse {
             assignments: found.items,
             next_page_token: found.next_page_token,
@@ -103,7 +105,7 @@ impl AssignmentService for Assignments {
             .await
             .map_err(errors::status)?;
         Ok(Response::new(proto::CancelAssignmentResponse {
-            assignment: Some(course_assignment(cancelled)),
+            assignment: Some(assignment(cancelled)),
         }))
     }
 
@@ -120,14 +122,99 @@ impl AssignmentService for Assignments {
             .await
             .map_err(errors::status)?;
         Ok(Response::new(proto::RecordLaunchResponse {
-            assignment: Some(course_assignment(launched)),
+            assignment: Some(assignment(launched)),
         }))
     }
 }
 
-/// An assignment.
-pub(in crate::rpc) fn course_assignment(assignment: CourseAssignment) -> proto::CourseAssignment {
-    let (status, cancelled_at, ended_by) = match assignment.status {
+/// The pool or subscription profile that a list is limited to: one of them at most.
+pub(in crate::rpc) fn assigning(
+    violations: &mut Violations,
+    pool_id: &str,
+    profile_id: &str,
+) -> Option<Assigning> {
+    let pool = violations.optional_uuid("pool_id", pool_id);
+    let profile = violations.optional_uuid("profile_id", profile_id);
+    if !pool_id.is_empty() && !profile_id.is_empty() {
+        for field in ["pool_id", "profile_id"] {
+            violations.add(field, "nothing is of a pool and of a profile: set one of them");
+        }
+    }
+    pool.map(Assigning::Pool)
+        .or(profile.map(Assigning::Profile))
+}
+
+/// An assignment, as `AssignmentService` carries it.
+fn assignment(one: assignment::Assignment) -> proto::Assignment {
+    match of_kind(one) {
+        Message::Course(one) => proto::Assignment {
+            course_assignment: Some(one),
+            subscription_assignment: None,
+        },
+        Message::Subscription(one) => proto::Assignment {
+            course_assignment: None,
+            subscription_assignment: Some(one),
+        },
+    }
+}
+
+/// The message of an assignment, by its kind.
+pub(in crate::rpc) enum Message {
+    /// Of a course.
+    Course(proto::CourseAssignment),
+    /// Of the courses of a subscription profile.
+    Subscription(proto::SubscriptionAssignment),
+}
+
+/// An assignment as its message.
+pub(in crate::rpc) fn of_kind(one: assignment::Assignment) -> Message {
+    let (status, cancelled_at, ended_by) = standing(one.status);
+    match one.assigned {
+        Assigned::Course { pool_id, course } => Message::Course(proto::CourseAssignment {
+            assignment_id: one.id.to_string(),
+            pool_id: pool_id.to_string(),
+            organization_id: one.organization_id.to_string(),
+            student_id: one.student_id.to_string(),
+            course_id: course.course_id,
+            course_name: course.course_name,
+            key_id: one.key_id.to_string(),
+            status: status.into(),
+            assign_time: Some(stamp(one.assigned_at)),
+            expire_time: Some(stamp(one.expires_at)),
+            launch_time: one.launched_at.map(stamp),
+            cancel_time: cancelled_at.map(stamp),
+            ended_by: ended_by.into(),
+        }),
+        Assigned::Subscription {
+            profile_id,
+            profile_name,
+            courses: of_profile,
+        } => Message::Subscription(proto::SubscriptionAssignment {
+            assignment_id: one.id.to_string(),
+            profile_id: profile_id.to_string(),
+            organization_id: one.organization_id.to_string(),
+            student_id: one.student_id.to_string(),
+            profile_name,
+            courses: courses(&of_profile),
+            key_id: one.key_id.to_string(),
+            status: status.into(),
+            assign_time: Some(stamp(one.assigned_at)),
+            expire_time: Some(stamp(one.expires_at)),
+            launch_time: one.launched_at.map(stamp),
+            cancel_time: cancelled_at.map(stamp),
+            ended_by: ended_by.into(),
+        }),
+    }
+}
+
+fn standing(
+    status: assignment::Status,
+) -> (
+    proto::AssignmentStatus,
+    Option<DateTime<Utc>>,
+    proto::AssignmentEndedBy,
+) {
+    match status {
         assignment::Status::Assigned => (
             proto::AssignmentStatus::Assigned,
             None,
@@ -141,20 +228,14 @@ pub(in crate::rpc) fn course_assignment(assignment: CourseAssignment) -> proto::
                 EndedBy::Staff => proto::AssignmentEndedBy::Staff,
             },
         ),
-    };
-    proto::CourseAssignment {
-        assignment_id: assignment.id.to_string(),
-        pool_id: assignment.pool_id.to_string(),
-        organization_id: assignment.organization_id.to_string(),
-        student_id: assignment.student_id.to_string(),
-        course_id: assignment.course_id,
-        course_name: assignment.course_name,
-        key_id: assignment.key_id.to_string(),
-        status: status.into(),
-        assign_time: Some(stamp(assignment.assigned_at)),
-        expire_time: Some(stamp(assignment.expires_at)),
-        launch_time: assignment.launched_at.map(stamp),
-        cancel_time: cancelled_at.map(stamp),
-        ended_by: ended_by.into(),
     }
+}
+
+/// Courses as messages carry them.
+pub(in crate::rpc) fn courses(courses: &[Course]) -> Vec<proto::Course> {
+    let course = |one: &Course| proto::Course {
+        course_id: one.course_id.clone(),
+        course_name: one.course_name.clone(),
+    };
+    courses.iter().map(course).collect()
 }

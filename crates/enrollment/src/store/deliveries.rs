@@ -73,6 +73,8 @@ pub struct Owed {
     pub organizations: bool,
     /// Copies of classes.
     pub classes: bool,
+    /// Copies of subscription profiles.
+    pub profiles: bool,
 }
 
 /// What is owed at this moment: one statement, which locks and writes nothing.
@@ -89,7 +91,10 @@ pub async fn owed(executor: impl PgExecutor<'_>) -> sqlx::Result<Owed> {
         ) AS "organizations!",
         EXISTS (
             SELECT 1 FROM enrollment.classes c WHERE c.copied_version < c.version
-        ) AS "classes!"
+        ) AS "classes!",
+        EXISTS (
+            SELECT 1 FROM enrollment.profiles p WHERE p.copied_version < p.version
+        ) AS "profiles!"
         "#
     )
     .fetch_one(executor)

@@ -243,6 +243,33 @@ pub async fn is_owed(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bo
     Ok(owed.unwrap_or(false))
 }
 
+/// The first of the organizations `ids` that is neither `owner` nor below it, if there is one.
+pub async fn not_below(
+    connection: &mut PgConnection,
+    owner: Uuid,
+    ids: &[Uuid],
+) -> sqlx::Result<Option<Uuid>> {
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let found = sqlx::query_scalar!(
+        r#"
+        SELECT n.organization_id AS "organization_id!"
+        FROM unnest($2::uuid[]) WITH ORDINALITY AS n (organization_id, place)
+        LEFT JOIN LATERAL (
+            SELECT x.ancestor_ids FROM enrollment.organizations x WHERE x.organization_id = n.organization_id LIMIT 1
+        ) o ON true
+        WHERE n.organization_id <> $1 AND ($1 = ANY (o.ancestor_ids)) IS NOT TRUE
+        ORDER BY n.place LIMIT 1
+        "#,
+        owner,
+        ids,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(found)
+}
+
 /// Notes that these versions have reached the keys service.
 pub async fn set_copied(
     connection: &mut PgConnection,

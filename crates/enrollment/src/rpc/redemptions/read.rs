@@ -74,11 +74,15 @@ pub(super) fn list(message: &proto::ListRedemptionsRequest) -> Result<List, ApiE
         student_id: v.optional_uuid("student_id", &message.student_id),
         key_id: v.optional_uuid("key_id", &message.key_id),
         class_id: v.optional_uuid("class_id", &message.class_id),
+        assigning: assigning(v, &message.pool_id, &message.profile_id),
         organization_id: v.optional_uuid("organization_id", &message.organization_id),
         outcome: outcome(message.outcome()),
         from: v.optional_timestamp("from", message.from.as_ref()),
         until: v.optional_timestamp("until", message.until.as_ref()),
     };
+    if !message.class_id.is_empty() && !(message.pool_id.is_empty() && message.profile_id.is_empty()) {
+        v.add("class_id", "nothing is of a class and of a pool or profile: set one of them");
+    }
     let time = |time: Option<DateTime<Utc>>| time.map(|time| time.to_rfc3339()).unwrap_or_default();
     let query = vec![
         "ListRedemptions".to_owned(),
@@ -89,6 +93,7 @@ pub(super) fn list(message: &proto::ListRedemptionsRequest) -> Result<List, ApiE
         filter.outcome.unwrap_or_default().to_owned(),
         time(filter.from),
         time(filter.until),
+        format!("{:?}", filter.assigning),
     ];
     let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(
