@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use crate::domain::grant::{Grant, GrantStatus};
+pub use crate::domain::grant::{Dates, Grant, GrantStatus};
 pub use crate::domain::organization::Organization;
 pub use crate::store::StoreError;
 pub use crate::store::marks::Mark;
