@@ -14,6 +14,7 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use crate::harness::dynamic::{call, methods, pool};
+use crate::harness::subscriptions::uses;
 use crate::harness::world::come_in;
 use crate::harness::world::telling::plan_settings;
 use crate::harness::{

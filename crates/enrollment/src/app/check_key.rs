@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use latchkey_code::{CanonicalCode, Malformed, parse};
+use latchkey_code::parse;
 use latchkey_group_commit::{Batch, BatchError};
 use uuid::Uuid;
 
@@ -66,6 +66,8 @@ pub enum Opening {
 pub(super) struct Judged {
     /// The decision.
     pub(super) decision: Decision,
+    /// The organization of the applicant, if they exist for the caller.
+    pub(super) organization: Option<Uuid>,
     /// The class it is about, if there is one.
     pub(super) class: Option<Arc<Class>>,
     /// The subscription profile it is about, if there is one.
@@ -84,47 +86,48 @@ pub async fn check_key(
     typed: &str,
 ) -> Result<CheckedKey, Error> {
     let code = parse(typed);
-    let item = Item {
+    let mut item = Item {
         wish: Wish {
             redemption_id: None,
             fingerprint: Vec::new(),
             well_formed: code.is_ok(),
-            applicant,
+            applicant: applicant.clone(),
             key: None,
             if_full: IfFull::Refuse,
         },
         call: call.clone(),
         registration: None,
     };
-    let organization = match desk.recall(item.clone()).await? {
-        Recalled::Answered(answer) => {
-            // Without an id nothing can have been decided before: this is a refusal.
-            (*answer)?;
-            None
-        }
-        Recalled::Open(organization) => organization,
+    let Ok(code) = code else {
+        return Err(before_key(desk, item, Refusal::KeyMalformed.into()).await);
     };
-    let applicant = item.wish.applicant.clone();
     let method = of_redemption("CheckKey");
-    let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
-    let checked = check(desk, call, item, code).await;
+    let guess = match Guess::at_code(desk.services(), call, method, &applicant, None).await {
+        Ok(guess) => guess,
+        Err(too_many) => return Err(before_key(desk, item, too_many).await),
+    };
+    // Without an id nothing was decided before: so one reading tells what comes before the key and what comes after it.
+    let key = desk.resolve(code, call.deadline).await?;
+    item.wish.key.clone_from(&key);
+    let judged = desk.judge(item).await?;
+    let guess = guess.of(&applicant, judged.organization)?;
+    let checked = checked(key, judged);
     guess.settle(&checked);
     checked
 }
 
-async fn check(
-    desk: &Desk,
-    call: &Call,
-    mut item: Item,
-    code: Result<CanonicalCode, Malformed>,
-) -> Result<CheckedKey, Error> {
-    if let Ok(code) = code {
-        item.wish.key = desk.resolve(code, call.deadline).await?;
+/// Why a code is not looked at: `otherwise`, unless something comes before that.
+async fn before_key(desk: &Desk, item: Item, otherwise: Error) -> Error {
+    match desk.recall(item).await {
+        Ok(Recalled::Answered(answer)) => answer.err().map_or(otherwise, Error::from),
+        Ok(Recalled::Open(_)) => otherwise,
+        Err(error) => error,
     }
-    let key = item.wish.key.clone();
-    let judged = desk.judge(item).await?;
-    let already_in = match judged.decision {
-        Decision::Refuse(refusal) => return Err(refusal.into()),
+}
+
+fn checked(key: Option<ResolvedKey>, judged: Judged) -> Result<CheckedKey, Error> {
+    let already_in = match &judged.decision {
+        Decision::Refuse(refusal) => return Err(refusal.clone().into()),
         Decision::AlreadyIn(_) | Decision::AlreadyAssigned(_) => true,
         Decision::Enroll(_)
         | Decision::Assign { .. }
@@ -198,6 +201,7 @@ async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error
             let key = item.wish.key.as_ref();
             Judged {
                 decision: decide(&item.wish, &ledger.facts(&item.wish, reached)),
+                organization: home.filter(|_| reached).map(|home| home.organization_id),
                 class: key.and_then(|key| classes.get(&key.class_id()?)).cloned(),
                 profile: key.and_then(|key| ledger.profile(key)).cloned(),
                 uses_left: key.and_then(|key| ledger.uses_left(key)),

@@ -1,6 +1,6 @@
 //! `latchkey demo`: the main job in one sitting. Forty students race for thirty seats; then the class moves, one of them
-//! cancels and another takes the freed key. In a second act, two share the key of a self-paced course. Every rule that
-//! this must follow is checked.
+//! cancels and another takes the freed key. In a second act, two share the key of a self-paced course, and in a third a
+//! subscription opens several. Every rule that this must follow is checked.
 
 mod aftermath;
 mod attempt;
@@ -12,6 +12,7 @@ mod report;
 mod scenario;
 mod self_paced;
 mod students;
+mod subscription;
 
 use std::io::{self, Write};
 
@@ -53,6 +54,8 @@ pub async fn play(
     let aftermath = aftermath::run(&scenario, &race).await?;
     progress.step("Two share a course");
     let second_act = self_paced::run(&scenario).await?;
+    progress.step("Two subscribe, and a third tries to");
+    let third_act = subscription::run(&scenario).await?;
     progress.step("Waiting until the keys show who uses them");
     let databases = databases(stack).await?;
     let verified = verify::verify(&databases, &Drain::default()).await?;
@@ -69,9 +72,11 @@ pub async fn play(
     writeln!(out, "{}\n", report::attempts(&scenario, tries))?;
     writeln!(out, "The roster: {}", report::roster(&scenario, &story))?;
     writeln!(out, "{}", report::self_paced(&second_act))?;
+    writeln!(out, "{}", report::subscription(&third_act))?;
 
     let mut verdicts = judge(&story);
     verdicts.extend(self_paced::judge(&second_act));
+    verdicts.extend(subscription::judge(&third_act));
     writeln!(out, "The rules")?;
     writeln!(out, "{}", report::verdicts(&verdicts))?;
     write!(out, "{}", verified.for_people())?;

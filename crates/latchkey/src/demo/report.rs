@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
-use latchkey_proto::enrollment::v1::{CancelledBy, EnrollmentStatus, GetRosterResponse};
+use latchkey_proto::enrollment::v1::{CancelledBy, EnrollmentStatus, Course, GetRosterResponse};
 use latchkey_proto::keys::v1::{KeyKind, KeyState};
 use latchkey_service_kit::status::name;
 use prost_types::Timestamp;
@@ -15,6 +15,7 @@ use super::expectations::{Story, Verdict};
 use super::scenario::{Scenario, time};
 use super::self_paced::{Deed, SelfPaced};
 use super::students::{FORTY, Way};
+use super::subscription::Subscription;
 
 /// The widest a table gets where no terminal says otherwise, in columns.
 const WIDTH: u16 = 118;
@@ -159,6 +160,34 @@ pub(super) fn self_paced(act: &SelfPaced) -> String {
         day(act.pool.expire_time.as_ref()),
         finished(table),
     )
+}
+
+/// The third act: who redeemed the subscription key, and what they have.
+pub(super) fn subscription(act: &Subscription) -> String {
+    let mut table = table(["", "student", "answer", "courses"]);
+    for (place, one) in act.tries.iter().enumerate() {
+        let (answer, courses) = match &one.answer {
+            Ok(granted) => {
+                let until = format!("until {}", day(granted.expire_time.as_ref()));
+                (until, names(&granted.courses))
+            }
+            Err(reason) => (name(*reason).to_owned(), String::new()),
+        };
+        let number = (place + 1).to_string();
+        table.add_row([number, FORTY[one.person].name(), answer, courses]);
+    }
+    format!(
+        "{}: three try the subscription key {}, which is for two; then it has {}\n{}\n",
+        act.profile.name,
+        shortened(&act.key.masked),
+        names(&act.profile.courses),
+        finished(table),
+    )
+}
+
+fn names(courses: &[Course]) -> String {
+    let names: Vec<&str> = courses.iter().map(|one| &*one.course_name).collect();
+    names.join(", ")
 }
 
 fn counts(roster: &GetRosterResponse) -> String {

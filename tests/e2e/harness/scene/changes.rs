@@ -5,7 +5,7 @@ use latchkey_proto::enrollment::v1::{
     BatchEnrollStudentsRequest, CancelEnrollmentRequest, ChangeEnrollmentStatusRequest,
     CompletionStatus, EnrollmentStatus, MoveEnrollmentRequest, RecordLaunchRequest,
     SetCompletionRequest, SetSelfRegistrationRequest, UpdateClassRequest,
-    UpdateOrganizationRequest,
+    UpdateOrganizationRequest, UpdateSubscriptionProfileRequest,
 };
 use latchkey_proto::keys::v1::{
     SubscriptionKeyTerms, UpdateKeyPoolRequest, UpdateSubscriptionKeyRequest,
@@ -15,9 +15,11 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 
 use super::super::Caller;
+use super::super::subscriptions::uses;
 use super::super::world::{come_in, mask, redemption};
 use super::super::{ClassDraft, at, new_id, now};
 use super::Scene;
+use crate::registration::registration;
 
 impl Scene<'_> {
     /// Someone who may call the method.
@@ -54,6 +56,11 @@ impl Scene<'_> {
             "RedeemKey" => {
                 let student = organization.student().await.student_id;
                 redemption(&new_id(), &student, &self.event_code).encode_to_vec()
+            }
+            // Of the kinds of keys, one that assigns courses, too.
+            "RegisterWithKey" => {
+                let keys = organization.subscription_keys(&self.profile_id, 1, uses(2));
+                registration(&organization.id, &keys.await.remove(0).code).encode_to_vec()
             }
             "ChangeEnrollmentStatus" => ChangeEnrollmentStatusRequest {
                 enrollment_id: self.somebody_in().await,
@@ -119,6 +126,13 @@ impl Scene<'_> {
                     ..SubscriptionKeyTerms::default()
                 }),
                 ..UpdateSubscriptionKeyRequest::default()
+            }
+            .encode_to_vec(),
+            "UpdateSubscriptionProfile" => UpdateSubscriptionProfileRequest {
+                profile_id: self.profile_id.clone(),
+                update_mask: mask(&["name"]),
+                name: new_id(),
+                ..UpdateSubscriptionProfileRequest::default()
             }
             .encode_to_vec(),
             "UpdateClass" => UpdateClassRequest {
