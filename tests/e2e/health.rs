@@ -18,6 +18,7 @@ const SERVICES: [(Service, &[&str]); 2] = [
             "",
             "latchkey.keys.v1.TrainingKeyService",
             "latchkey.keys.v1.KeyPoolService",
+            "latchkey.keys.v1.SubscriptionKeyService",
             "latchkey.keys.v1.KeyUsageService",
             "latchkey.audit.v1.AuditService",
         ],

@@ -11,11 +11,12 @@ use crate::harness::world::{come_in, generated, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, refused};
 
 /// Tables of each schema, those that are referred to first.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "keys.organizations",
     "keys.grants",
     "keys.pools",
     "keys.training_keys",
+    "keys.subscription_keys",
     "keys.codes",
     "keys.marks",
     "keys.requests",

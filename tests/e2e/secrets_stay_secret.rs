@@ -16,7 +16,7 @@ use latchkey_proto::enrollment::v1::{
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    AddOwnPoolKeysRequest, ExportFormat, ExportTrainingKeysRequest, ListTrainingKeysRequest,
+    AddOwnPoolKeysRequest, AddOwnSubscriptionKeysRequest, ExportFormat, ExportTrainingKeysRequest, ListTrainingKeysRequest,
     LookUpTrainingKeyRequest, SetEventKeyRequest,
 };
 use latchkey_service_kit::identity::Role;
@@ -29,6 +29,7 @@ use self::secrets::Secrets;
 use crate::harness::cluster::TestCluster;
 use crate::harness::collector::Collector;
 use crate::harness::refusals::reason_of;
+use crate::harness::subscriptions::uses;
 use crate::harness::world::{come_in, generated, own_code, redeem};
 use crate::harness::{
     ClassDraft, Options, Organization, PoolDraft, Stack, eventually, logs, new_id,
@@ -40,6 +41,7 @@ const PASSWORD: &str = "canary-Pa55word-4711";
 const WRONG_PASSWORD: &str = "canary-wr0ng-Pa55word";
 const OWN_CODE: &str = "canary-own-code-77";
 const POOL_CODES: [&str; 2] = ["canary-pool-code-81", "canary-pool-code-82"];
+const PROFILE_CODES: [&str; 2] = ["canary-profile-code-91", "canary-profile-code-92"];
 const GUESS: &str = "canary-guess-4242";
 const BAD_TOKEN: &str = "canary-bad-t0ken.that-nobody.ever-signed";
 
@@ -74,7 +76,8 @@ impl<'s> Play<'s> {
         for password in [PASSWORD, WRONG_PASSWORD] {
             play.secrets.text("a password", password);
         }
-        for code in POOL_CODES.into_iter().chain([OWN_CODE, GUESS]) {
+        let of_others = POOL_CODES.into_iter().chain(PROFILE_CODES);
+        for code in of_others.chain([OWN_CODE, GUESS]) {
             play.secrets.code(code);
         }
         let site = stack.site();
@@ -156,6 +159,37 @@ impl<'s> Play<'s> {
             };
             let answer = pools.add_own_pool_keys(request).await.expect("an answer");
             let answer = answer.into_inner();
+            assert_eq!(answer.added.len(), 1, "{answer:?}");
+            self.refusals.extend(format!("{answer:?}\n").bytes());
+        }
+        let students = self.organization.students(2).await;
+        for (student, code) in students.iter().zip([&good, &generated[0].code]) {
+            let granted = redeem(self.stack, student, code).await.expect("assigned");
+            let granted = format!("{:?}\n", granted.into_inner());
+            self.refusals.extend(granted.bytes());
+        }
+        let spent = redeem(self.stack, &students[1], &good).await;
+        self.refused(spent, ErrorReason::KeyAlreadyRedeemed);
+    }
+
+    /// Adds codes of one's own to a subscription profile, some of which are taken, and redeems one and a generated one.
+    async fn use_a_profile(&mut self) {
+        let profile_id = self.organization.profile().await.profile_id;
+        let organization = &self.organization;
+        let generated = organization.subscription_keys(&profile_id, 1, uses(1)).await;
+        self.secrets.code(&generated[0].code);
+        let [good, other] = PROFILE_CODES.map(ToOwned::to_owned);
+        let mut keys = organization.admin().subscription_keys();
+        for codes in [vec![good.clone()], vec![good.to_uppercase(), other]] {
+            let request = AddOwnSubscriptionKeysRequest {
+                request_id: new_id(),
+                profile_id: profile_id.clone(),
+                codes,
+                only_good: true,
+                terms: None,
+            };
+            let answer = keys.add_own_subscription_keys(request).await;
+            let answer = answer.expect("an answer").into_inner();
             assert_eq!(answer.added.len(), 1, "{answer:?}");
             self.refusals.extend(format!("{answer:?}\n").bytes());
         }
@@ -335,6 +369,7 @@ async fn nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secre
     let mut play = Play::new(&stack).await;
     play.use_codes().await;
     play.use_a_pool().await;
+    play.use_a_profile().await;
     keyring.run(&["new-version"]).await.succeeded();
     let rotated = keyring.run(&["rotate"]).await;
     play.secrets.keyring(&keyring.file);

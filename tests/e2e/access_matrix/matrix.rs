@@ -125,6 +125,10 @@ const MATRIX: &str = "
 /latchkey.keys.v1.KeyPoolService/GeneratePoolKeys                 - - o o - - -   KEY_POOL_NOT_FOUND
 /latchkey.keys.v1.KeyPoolService/AddOwnPoolKeys                   - - o o - - -   KEY_POOL_NOT_FOUND
 
+/latchkey.keys.v1.SubscriptionKeyService/GenerateSubscriptionKeys - - o o - - -   SUBSCRIPTION_PROFILE_NOT_FOUND
+/latchkey.keys.v1.SubscriptionKeyService/AddOwnSubscriptionKeys   - - o o - - -   SUBSCRIPTION_PROFILE_NOT_FOUND
+/latchkey.keys.v1.SubscriptionKeyService/UpdateSubscriptionKey    - - o o - - -   KEY_NOT_FOUND
+
 /latchkey.keys.v1.KeyUsageService/ResolveCodes                    - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/MarkKeys                        - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/ReleaseKeys                     - - - - - - *   (never)
@@ -132,6 +136,7 @@ const MATRIX: &str = "
 /latchkey.keys.v1.KeyUsageService/CountKeys                       - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/PutOrganizations                - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/PutGrants                       - - - - - - *   (never)
+/latchkey.keys.v1.KeyUsageService/PutProfiles                     - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/PutEventKey                     - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/RetireGrants                    - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/RevealCode                      - - - - - - *   (never)

@@ -16,6 +16,7 @@ use latchkey_proto::keys::v1::RevealedCode;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 
+use super::subscriptions::uses;
 use super::world::telling::plan_settings;
 use super::world::{mask, own_code, redemption};
 use super::{ClassDraft, Organization, PoolDraft, Stack, new_id};
@@ -26,7 +27,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const NO_KEYS_CODE: &str = "opens-nothing-here";
 
 /// An organization with one below it; a class with its event key on; a student who is in, by that key; two enrollment keys;
-/// a pool, by a key of which the student has its course; and a subscription profile.
+/// a pool, by a key of which the student has its course; and a subscription profile with a key for three students.
 pub(crate) struct Scene<'s> {
     pub(crate) organization: Organization<'s>,
     pub(crate) class: TrainingClass,
@@ -43,6 +44,7 @@ pub(crate) struct Scene<'s> {
     pub(crate) pool_id: String,
     pub(crate) assignment_id: String,
     pub(crate) profile_id: String,
+    pub(crate) subscription_key_id: String,
 }
 
 impl<'s> Scene<'s> {
@@ -92,6 +94,8 @@ impl<'s> Scene<'s> {
         let assignment = organization.assign(&student.student_id, &pool_id).await;
         let assignment_id = assignment.assignment_id;
         let profile_id = organization.profile().await.profile_id;
+        let subscription_keys = organization.subscription_keys(&profile_id, 1, uses(3));
+        let subscription_key_id = subscription_keys.await.remove(0).key_id;
         Self {
             organization,
             class,
@@ -104,6 +108,7 @@ impl<'s> Scene<'s> {
             pool_id,
             assignment_id,
             profile_id,
+            subscription_key_id,
         }
     }
 
@@ -136,6 +141,7 @@ impl<'s> Scene<'s> {
             pool_id: new_id(),
             assignment_id: new_id(),
             profile_id: new_id(),
+            subscription_key_id: new_id(),
         }
     }
 
@@ -155,6 +161,7 @@ impl<'s> Scene<'s> {
             "AssignmentService" => self.of_assignments(method.name(), fresh).await,
             "TrainingKeyService" => self.of_training_keys(method.name()),
             "KeyPoolService" => self.of_key_pools(method.name()),
+            "SubscriptionKeyService" => self.of_subscription_keys(method.name()),
             "KeyUsageService" => self.of_key_usage(method.name()),
             "AuditService" => {
                 let organization_id = self.organization.id.clone();

@@ -16,8 +16,8 @@ const PAGES: u64 = 2_000;
 const UNLOGGED: &str = "ALTER TABLE enrollment.students SET UNLOGGED;
     ALTER TABLE enrollment.enrollments SET UNLOGGED";
 const UNLOGGED_KEYS: &str =
-    "ALTER TABLE keys.codes SET UNLOGGED; ALTER TABLE keys.training_keys SET UNLOGGED;
-    ALTER TABLE keys.marks SET UNLOGGED";
+    "ALTER TABLE keys.codes SET UNLOGGED; ALTER TABLE keys.subscription_keys SET UNLOGGED;
+    ALTER TABLE keys.training_keys SET UNLOGGED; ALTER TABLE keys.marks SET UNLOGGED";
 
 /// A million students, each enrolled once, in one organization, a thousand in each class.
 const MILLION: [(&str, &str); 3] = [

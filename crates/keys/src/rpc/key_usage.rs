@@ -15,7 +15,7 @@ use super::event_key::{change, event_key};
 use super::training_keys::revealed;
 use crate::app::count_keys::count_keys;
 use crate::app::list_marks::{After, list_marks};
-use crate::app::put_grants::put_grants;
+use crate::app::put_grants::{put_grants, put_profiles};
 use crate::app::put_organizations::{Held, put_organizations};
 use crate::app::record_uses::record_uses;
 use crate::app::resolve_codes::resolve_codes;
@@ -154,6 +154,21 @@ impl KeyUsageService for KeyUsage {
         violations.finish()?;
         let put = put_grants(&self.app, &call, copies).await?;
         Ok(Response::new(proto::PutGrantsResponse {
+            stored: i64::try_from(put.stored).unwrap_or(i64::MAX),
+            held: put.held.iter().map(held).collect(),
+        }))
+    }
+
+    async fn put_profiles(
+        &self,
+        request: Request<proto::PutProfilesRequest>,
+    ) -> Result<Response<proto::PutProfilesResponse>, Status> {
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let copies = messages::profiles(request.profiles, &mut violations);
+        violations.finish()?;
+        let put = put_profiles(&self.app, copies).await?;
+        Ok(Response::new(proto::PutProfilesResponse {
             stored: i64::try_from(put.stored).unwrap_or(i64::MAX),
             held: put.held.iter().map(held).collect(),
         }))

@@ -1,12 +1,15 @@
 //! Who calls a method, and a request of it that changes something and may be repeated.
 
+use chrono::TimeDelta;
 use latchkey_proto::enrollment::v1::{
     BatchEnrollStudentsRequest, CancelEnrollmentRequest, ChangeEnrollmentStatusRequest,
     CompletionStatus, EnrollmentStatus, MoveEnrollmentRequest, RecordLaunchRequest,
     SetCompletionRequest, SetSelfRegistrationRequest, UpdateClassRequest,
     UpdateOrganizationRequest, UpdateSubscriptionProfileRequest,
 };
-use latchkey_proto::keys::v1::UpdateKeyPoolRequest;
+use latchkey_proto::keys::v1::{
+    SubscriptionKeyTerms, UpdateKeyPoolRequest, UpdateSubscriptionKeyRequest,
+};
 use latchkey_service_kit::identity::Role;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
@@ -14,7 +17,7 @@ use prost_reflect::{DynamicMessage, MethodDescriptor};
 use super::super::Caller;
 use super::super::subscriptions::uses;
 use super::super::world::{come_in, mask, redemption};
-use super::super::{ClassDraft, new_id};
+use super::super::{ClassDraft, at, new_id, now};
 use super::Scene;
 use crate::registration::registration;
 
@@ -113,6 +116,16 @@ impl Scene<'_> {
                 update_mask: mask(&["name"]),
                 name: new_id(),
                 ..UpdateKeyPoolRequest::default()
+            }
+            .encode_to_vec(),
+            "UpdateSubscriptionKey" => UpdateSubscriptionKeyRequest {
+                key_id: self.subscription_key_id.clone(),
+                update_mask: mask(&["expire_time"]),
+                terms: Some(SubscriptionKeyTerms {
+                    expire_time: at(now() + TimeDelta::days(30)),
+                    ..SubscriptionKeyTerms::default()
+                }),
+                ..UpdateSubscriptionKeyRequest::default()
             }
             .encode_to_vec(),
             "UpdateSubscriptionProfile" => UpdateSubscriptionProfileRequest {
