@@ -128,7 +128,10 @@ async fn a_pool_key_assigns_its_course_and_the_pool_shows_to_whom_and_when() {
     let mut assignments = organization.admin().assignments();
     let listed = assignments.list_assignments(request).await.expect("a list");
     let listed = listed.into_inner().assignments.into_iter();
-    assert_eq!(listed.map(|one| course(Some(one))).collect::<Vec<_>>(), [made]);
+    assert_eq!(
+        listed.map(|one| course(Some(one))).collect::<Vec<_>>(),
+        [made]
+    );
     let request = GetRedemptionRequest { redemption_id: id };
     let mut redemptions = organization.admin().redemptions();
     let recorded = redemptions.get_redemption(request).await.expect("recorded");

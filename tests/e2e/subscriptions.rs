@@ -161,7 +161,10 @@ async fn a_subscription_key_assigns_all_courses_of_its_profile() {
     let id = new_id();
     let made = assignment(redeem_as(&stack, &id, &student, &code).await);
     assert_eq!((&made.assignment_id, &made.student_id), (&id, &student));
-    assert_eq!((&made.profile_id, &made.key_id), (&profile.profile_id, &key_id));
+    assert_eq!(
+        (&made.profile_id, &made.key_id),
+        (&profile.profile_id, &key_id)
+    );
     let lasts = read(made.expire_time.as_ref()) - read(made.assign_time.as_ref());
     assert_eq!(lasts, LASTS, "as long as the profile says");
     for course in &profile.courses {
@@ -169,7 +172,9 @@ async fn a_subscription_key_assigns_all_courses_of_its_profile() {
         assert!(open.allowed && open.course_assignment.is_none());
         assert_eq!(open.subscription_assignment, Some(made.clone()));
     }
-    let again = redeem(&stack, &student, &code).await.expect("there already");
+    let again = redeem(&stack, &student, &code)
+        .await
+        .expect("there already");
     assert!(again.get_ref().replayed);
     assert_eq!(again.get_ref().outcome(), RedemptionOutcome::AlreadyIn);
     assert_eq!(assignment(Ok(again)), made);
@@ -227,7 +232,11 @@ async fn listed(
             RedemptionOutcome::Assigned
         ]
     );
-    assert!(found.iter().all(|one| one.key_kind() == KeyKind::Subscription));
+    assert!(
+        found
+            .iter()
+            .all(|one| one.key_kind() == KeyKind::Subscription)
+    );
 }
 
 #[tokio::test]

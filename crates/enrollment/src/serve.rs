@@ -44,13 +44,13 @@ use crate::domain::password::{BadCost, PasswordHasher};
 use crate::private_file::PrivateFileError;
 use crate::rpc::access;
 use crate::rpc::assignments::Assignments;
-use crate::rpc::profiles::Profiles;
 use crate::rpc::audit::AuditTrail;
 use crate::rpc::billing::{self, Billing};
 use crate::rpc::classes::Classes;
 use crate::rpc::enrollments::Enrollments;
 use crate::rpc::notifications::Notifications;
 use crate::rpc::organizations::Organizations;
+use crate::rpc::profiles::Profiles;
 use crate::rpc::redemptions::Redemptions;
 use crate::rpc::students::Students;
 

@@ -13,7 +13,9 @@ pub use crate::domain::profile::Profile;
 pub use crate::store::verify::restores::SeenKey;
 pub use crate::store::verify::{Finding, LiveUse};
 
-use crate::store::{classes, organizations as organization_rows, profiles as profile_rows, verify as rows};
+use crate::store::{
+    classes, organizations as organization_rows, profiles as profile_rows, verify as rows,
+};
 
 /// Everything that breaks an invariant, at one instant. Empty when all is well.
 pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {

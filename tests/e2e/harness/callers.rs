@@ -13,8 +13,8 @@ use latchkey_proto::enrollment::v1::redemption_service_client::RedemptionService
 use latchkey_proto::enrollment::v1::student_service_client::StudentServiceClient;
 use latchkey_proto::enrollment::v1::subscription_profile_service_client::SubscriptionProfileServiceClient;
 use latchkey_proto::keys::v1::key_pool_service_client::KeyPoolServiceClient;
-use latchkey_proto::keys::v1::subscription_key_service_client::SubscriptionKeyServiceClient;
 use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
+use latchkey_proto::keys::v1::subscription_key_service_client::SubscriptionKeyServiceClient;
 use latchkey_proto::keys::v1::training_key_service_client::TrainingKeyServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;

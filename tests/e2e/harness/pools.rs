@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{CourseAssignment, RedemptionOutcome};
 use latchkey_proto::keys::v1::{
-    CreateKeyPoolRequest, GeneratePoolKeysRequest, GeneratePoolKeysResponse, KeyPool,
-    RevealedCode, TrainingKey,
+    CreateKeyPoolRequest, GeneratePoolKeysRequest, GeneratePoolKeysResponse, KeyPool, RevealedCode,
+    TrainingKey,
 };
 use prost_types::Duration;
 use tonic::{Response, Status, Streaming};

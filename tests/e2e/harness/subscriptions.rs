@@ -120,7 +120,10 @@ impl Organization<'_> {
         student_id: &str,
         profile_id: &str,
     ) -> SubscriptionAssignment {
-        let code = self.subscription_keys(profile_id, 1, uses(1)).await.remove(0);
+        let code = self
+            .subscription_keys(profile_id, 1, uses(1))
+            .await
+            .remove(0);
         let answer = redeem(self.stack, student_id, &code.code).await;
         let answer = answer.expect("assigned").into_inner();
         assert_eq!(answer.outcome(), RedemptionOutcome::Assigned);

@@ -101,16 +101,14 @@ impl<'l> Guess<'l> {
             Applicant::Newcomer {
                 organization_id,
                 account,
-            } => {
-                account.as_ref().map(|account| {
-                    let begun = services.fingerprint_key.begin(NEWCOMER);
-                    let digest = begun
-                        .bytes(organization_id.as_bytes())
-                        .text(&account.email_folded)
-                        .finish();
-                    (NEWCOMER, Subject::digest(&digest))
-                })
-            }
+            } => account.as_ref().map(|account| {
+                let begun = services.fingerprint_key.begin(NEWCOMER);
+                let digest = begun
+                    .bytes(organization_id.as_bytes())
+                    .text(&account.email_folded)
+                    .finish();
+                (NEWCOMER, Subject::digest(&digest))
+            }),
         };
         let mut others = vec![caller(call)];
         others.extend(organization.map(|id| of_all(applicant, id)));

@@ -38,7 +38,12 @@ pub async fn update_profile(
     check_etag(etag, "subscription_profile", id, found.version)?;
     let settings = change.apply(&found.settings);
     check(&settings)?;
-    check_organizations(&mut transaction, found.organization_id, &settings.available_to).await?;
+    check_organizations(
+        &mut transaction,
+        found.organization_id,
+        &settings.available_to,
+    )
+    .await?;
     if settings == found.settings {
         // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
         store::requests::confirm(&mut transaction).await?;

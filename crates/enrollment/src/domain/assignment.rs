@@ -254,9 +254,8 @@ mod tests {
         let mut assignment = assignment();
         let end = assignment.assigned_at + TimeDelta::hours(24);
         assert_eq!(assignment.judge_cancellation(end - MOMENT), Ok(()));
-        let reason = |assignment: &Assignment, at| {
-            assignment.judge_cancellation(at).unwrap_err().reason()
-        };
+        let reason =
+            |assignment: &Assignment, at| assignment.judge_cancellation(at).unwrap_err().reason();
         assert_eq!(reason(&assignment, end), "WINDOW_CLOSED");
         assignment.launched_at = Some(end - MOMENT);
         assert_eq!(reason(&assignment, end - MOMENT), "ASSIGNMENT_LAUNCHED");

@@ -232,9 +232,8 @@ mod tests {
     fn it_is_available_below_its_owner_or_where_it_says() {
         let [root, owner, child, grandchild, other] = [1, 2, 3, 4, 5].map(Uuid::from_u128);
         let mut profile = profile();
-        let is = |profile: &Profile, home, ancestors: &[Uuid]| {
-            profile.is_available_to(home, ancestors)
-        };
+        let is =
+            |profile: &Profile, home, ancestors: &[Uuid]| profile.is_available_to(home, ancestors);
         assert!(is(&profile, owner, &[root]));
         assert!(is(&profile, grandchild, &[child, owner, root]));
         assert!(!is(&profile, root, &[]), "above its owner");

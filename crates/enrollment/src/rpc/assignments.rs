@@ -65,7 +65,10 @@ impl AssignmentService for Assignments {
             .all(|id| id.is_empty())
         {
             for field in ["pool_id", "profile_id", "student_id"] {
-                violations.add(field, "one of `pool_id`, `profile_id` and `student_id` must be set");
+                violations.add(
+                    field,
+                    "one of `pool_id`, `profile_id` and `student_id` must be set",
+                );
             }
         }
         let whose = Whose {
@@ -137,7 +140,10 @@ pub(in crate::rpc) fn assigning(
     let profile = violations.optional_uuid("profile_id", profile_id);
     if !pool_id.is_empty() && !profile_id.is_empty() {
         for field in ["pool_id", "profile_id"] {
-            violations.add(field, "nothing is of a pool and of a profile: set one of them");
+            violations.add(
+                field,
+                "nothing is of a pool and of a profile: set one of them",
+            );
         }
     }
     pool.map(Assigning::Pool)

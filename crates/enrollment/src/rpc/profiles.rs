@@ -166,7 +166,11 @@ fn change(
 
 fn courses(violations: &mut Violations, courses: &[proto::Course]) -> Vec<Course> {
     let course = |(place, one): (usize, &proto::Course)| Course {
-        course_id: name(violations, &format!("courses[{place}].course_id"), &one.course_id),
+        course_id: name(
+            violations,
+            &format!("courses[{place}].course_id"),
+            &one.course_id,
+        ),
         course_name: name(
             violations,
             &format!("courses[{place}].course_name"),

@@ -141,10 +141,7 @@ impl PlacedAssignment {
 }
 
 /// The assignment `id`.
-pub async fn find(
-    executor: impl PgExecutor<'_>,
-    id: Uuid,
-) -> sqlx::Result<Option<Assignment>> {
+pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Assignment>> {
     let row = assignments!("WHERE a.assignment_id = $1", id)
         .fetch_optional(executor)
         .await?;

@@ -265,7 +265,9 @@ pub async fn copied(
 
 /// Every profile, by id.
 pub async fn every(executor: impl PgExecutor<'_>) -> sqlx::Result<Vec<Profile>> {
-    let rows = profiles!("ORDER BY p.profile_id").fetch_all(executor).await?;
+    let rows = profiles!("ORDER BY p.profile_id")
+        .fetch_all(executor)
+        .await?;
     Ok(all(rows))
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
-use latchkey_proto::enrollment::v1::{CancelledBy, EnrollmentStatus, Course, GetRosterResponse};
+use latchkey_proto::enrollment::v1::{CancelledBy, Course, EnrollmentStatus, GetRosterResponse};
 use latchkey_proto::keys::v1::{KeyKind, KeyState};
 use latchkey_service_kit::status::name;
 use prost_types::Timestamp;

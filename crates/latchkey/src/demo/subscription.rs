@@ -91,7 +91,12 @@ pub(super) async fn run(scenario: &Scenario<'_>) -> anyhow::Result<Subscription>
 
 /// Judges each rule of the act.
 pub(super) fn judge(act: &Subscription) -> Vec<Verdict> {
-    let shown = |one: &Try| one.answer.as_ref().err().map_or("granted", |reason| name(*reason));
+    let shown = |one: &Try| {
+        one.answer
+            .as_ref()
+            .err()
+            .map_or("granted", |reason| name(*reason))
+    };
     let shown: Vec<&str> = act.tries.iter().map(shown).collect();
     let wanted = ["granted", "granted", name(ErrorReason::KeyAlreadyRedeemed)];
     let granted = act.tries.iter().filter_map(|one| one.answer.as_ref().ok());

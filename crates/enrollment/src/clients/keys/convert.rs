@@ -89,7 +89,9 @@ pub(super) fn resolved_key(key: proto::ResolvedKey) -> Result<ResolvedKey, KeysE
             proto::KeyKind::Enrollment => of_class(KeyKind::Enrollment)?,
             proto::KeyKind::Event => of_class(KeyKind::Event)?,
             proto::KeyKind::Pool => Opens::Pool(Box::new(pool_terms(key.pool)?)),
-            proto::KeyKind::Subscription => Opens::Subscription(subscription_terms(key.subscription)?),
+            proto::KeyKind::Subscription => {
+                Opens::Subscription(subscription_terms(key.subscription)?)
+            }
             proto::KeyKind::Unspecified => return Err(KeysError::senseless(METHOD, "kind")),
         },
     })
@@ -130,7 +132,10 @@ fn subscription_terms(
         profile_id: id(METHOD, "subscription.profile_id", &terms.profile_id)?,
         max_uses: terms.max_uses,
         expires_at: at("subscription.expire_time", terms.expire_time)?,
-        content_expires_at: at("subscription.content_expire_time", terms.content_expire_time)?,
+        content_expires_at: at(
+            "subscription.content_expire_time",
+            terms.content_expire_time,
+        )?,
         recorded_uses: terms.recorded_uses,
     })
 }

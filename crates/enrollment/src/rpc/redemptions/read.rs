@@ -80,8 +80,13 @@ pub(super) fn list(message: &proto::ListRedemptionsRequest) -> Result<List, ApiE
         from: v.optional_timestamp("from", message.from.as_ref()),
         until: v.optional_timestamp("until", message.until.as_ref()),
     };
-    if !message.class_id.is_empty() && !(message.pool_id.is_empty() && message.profile_id.is_empty()) {
-        v.add("class_id", "nothing is of a class and of a pool or profile: set one of them");
+    if !message.class_id.is_empty()
+        && !(message.pool_id.is_empty() && message.profile_id.is_empty())
+    {
+        v.add(
+            "class_id",
+            "nothing is of a class and of a pool or profile: set one of them",
+        );
     }
     let time = |time: Option<DateTime<Utc>>| time.map(|time| time.to_rfc3339()).unwrap_or_default();
     let query = vec![

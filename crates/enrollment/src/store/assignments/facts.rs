@@ -165,7 +165,11 @@ async fn read_counts(
         let uses = KeyUses {
             live: row.live,
             ever: row.ever,
-            free_slots: row.free_slots.into_iter().map(slot).collect::<sqlx::Result<_>>()?,
+            free_slots: row
+                .free_slots
+                .into_iter()
+                .map(slot)
+                .collect::<sqlx::Result<_>>()?,
         };
         ledger.uses.insert(row.key_id, uses);
     }

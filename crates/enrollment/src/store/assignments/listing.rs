@@ -78,7 +78,14 @@ pub async fn page(
             listed!(executor, scope, place, limit, "a.pool_id = $3", pool_id)
         }
         (None, Some(Assigning::Profile(profile_id))) => {
-            listed!(executor, scope, place, limit, "a.profile_id = $3", profile_id)
+            listed!(
+                executor,
+                scope,
+                place,
+                limit,
+                "a.profile_id = $3",
+                profile_id
+            )
         }
         (None, None) => Vec::new(),
     };

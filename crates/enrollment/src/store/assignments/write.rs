@@ -124,11 +124,17 @@ impl<'r> Columns<'r> {
             let opened = redemption.key.map(|key| key.opened);
             columns.pool_ids.push(opened.and_then(Opened::pool_id));
             columns.assignment_ids.push(redemption.assignment_id());
-            columns.profile_ids.push(opened.and_then(Opened::profile_id));
+            columns
+                .profile_ids
+                .push(opened.and_then(Opened::profile_id));
             columns.key_kinds.push(opened.map(Opened::key_kind));
             columns.course_ids.push(course.map(|one| &*one.course_id));
-            columns.course_names.push(course.map(|one| &*one.course_name));
-            columns.expiries.push(granted.map(|(one, _)| one.expires_at));
+            columns
+                .course_names
+                .push(course.map(|one| &*one.course_name));
+            columns
+                .expiries
+                .push(granted.map(|(one, _)| one.expires_at));
             columns.slots.push(granted.and_then(|(_, slot)| *slot));
         }
         columns

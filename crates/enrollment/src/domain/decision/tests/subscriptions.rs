@@ -20,11 +20,7 @@ fn terms() -> SubscriptionTerms {
 }
 
 /// The wish of a student for the courses of the profile.
-fn subscription(
-    number: u128,
-    student: Uuid,
-    change: impl FnOnce(&mut SubscriptionTerms),
-) -> Wish {
+fn subscription(number: u128, student: Uuid, change: impl FnOnce(&mut SubscriptionTerms)) -> Wish {
     let mut terms = terms();
     change(&mut terms);
     let wish = wish(number, student, KeyKind::Enrollment);
@@ -100,7 +96,9 @@ fn the_first_reason_that_holds_wins() {
         profile.settings.available_to = vec![id(999)];
     });
     assert_eq!(judged(&ledger, &wish), "ORGANIZATION_MISMATCH");
-    change(&mut ledger, |profile| profile.settings.available_to = vec![BELOW]);
+    change(&mut ledger, |profile| {
+        profile.settings.available_to = vec![BELOW]
+    });
     assert_eq!(judged(&ledger, &wish), "already assigned");
     ledger.assigned.clear();
     assert_eq!(judged(&ledger, &wish), "CODE_REPLACED");
@@ -111,7 +109,11 @@ fn the_first_reason_that_holds_wins() {
     change(&mut ledger, |profile| profile.settings.enabled = true);
     assert_eq!(judged(&ledger, &wish), "WINDOW_CLOSED");
     ledger.now -= TimeDelta::microseconds(1);
-    assert_eq!(judged(&ledger, &wish), "STUDENT_INACTIVE", "the window is half-open");
+    assert_eq!(
+        judged(&ledger, &wish),
+        "STUDENT_INACTIVE",
+        "the window is half-open"
+    );
     ledger.students.get_mut(&STUDENT).unwrap().active = true;
     assert_eq!(judged(&ledger, &wish), "KEY_ALREADY_REDEEMED");
     ledger.uses.insert(KEY, uses(&[]));
@@ -165,7 +167,11 @@ fn uses_that_only_keys_knows_are_never_freed() {
         })
     };
     assert_eq!(judged(&ledger, &of(0)), "assign", "the copy may lag");
-    assert_eq!(judged(&ledger, &of(2)), "assign", "one is lost, one is left");
+    assert_eq!(
+        judged(&ledger, &of(2)),
+        "assign",
+        "one is lost, one is left"
+    );
     assert_eq!(judged(&ledger, &of(3)), "KEY_ALREADY_REDEEMED");
 }
 
