@@ -16,8 +16,8 @@ use latchkey_proto::enrollment::v1::{
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    AddOwnPoolKeysRequest, AddOwnSubscriptionKeysRequest, ExportFormat, ExportTrainingKeysRequest, ListTrainingKeysRequest,
-    LookUpTrainingKeyRequest, SetEventKeyRequest,
+    AddOwnPoolKeysRequest, AddOwnSubscriptionKeysRequest, ExportFormat, ExportTrainingKeysRequest,
+    ListTrainingKeysRequest, LookUpTrainingKeyRequest, SetEventKeyRequest,
 };
 use latchkey_service_kit::identity::Role;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -176,7 +176,9 @@ impl<'s> Play<'s> {
     async fn use_a_profile(&mut self) {
         let profile_id = self.organization.profile().await.profile_id;
         let organization = &self.organization;
-        let generated = organization.subscription_keys(&profile_id, 1, uses(1)).await;
+        let generated = organization
+            .subscription_keys(&profile_id, 1, uses(1))
+            .await;
         self.secrets.code(&generated[0].code);
         let [good, other] = PROFILE_CODES.map(ToOwned::to_owned);
         let mut keys = organization.admin().subscription_keys();

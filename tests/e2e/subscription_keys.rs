@@ -156,7 +156,11 @@ async fn a_generation_that_is_cut_off_goes_on_with_the_same_terms_though_its_pro
         .await
         .expect("all keys");
     assert_eq!((made.len(), live), (5_000, 5_000));
-    let ids = |keys: &[TrainingKey]| keys.iter().map(|key| key.key_id.clone()).collect::<Vec<_>>();
+    let ids = |keys: &[TrainingKey]| {
+        keys.iter()
+            .map(|key| key.key_id.clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(ids(&made[..first.keys.len()]), ids(&first.keys));
     assert!(made.is_sorted_by(|one, next| one.key_id < next.key_id));
     assert!(made.iter().all(|key| key.subscription_terms == wish.terms));
@@ -220,7 +224,10 @@ async fn they_are_revealed_found_listed_exported_and_revoked_as_other_keys() {
         assert_eq!(row["kind"], "subscription");
         assert_eq!(row["profile_id"], profile.profile_id.as_str());
         assert_eq!(row["profile_name"], profile.name.as_str());
-        assert_eq!((&row["max_uses"], &row["use_count"]), (&"3".into(), &"0".into()));
+        assert_eq!(
+            (&row["max_uses"], &row["use_count"]),
+            (&"3".into(), &"0".into())
+        );
         assert!(row["class_id"].is_null() && row["pool_id"].is_null());
     }
     let events = trail(&organization, &profile.profile_id).await;
@@ -280,10 +287,24 @@ async fn codes_of_ones_own_are_added_all_or_the_good_ones_and_bad_lines_are_name
     ];
     assert_eq!(named, expected);
     let id = new_id();
-    let good = add(&organization, &id, &profile_id, &[&second, "a", &third], true).await;
+    let good = add(
+        &organization,
+        &id,
+        &profile_id,
+        &[&second, "a", &third],
+        true,
+    )
+    .await;
     let added: Vec<i32> = good.added.iter().map(|one| one.line).collect();
     assert_eq!((added, good.problems.len()), (vec![1, 3], 1));
-    let again = add(&organization, &id, &profile_id, &[&second, "a", &third], true).await;
+    let again = add(
+        &organization,
+        &id,
+        &profile_id,
+        &[&second, "a", &third],
+        true,
+    )
+    .await;
     assert_eq!(again.added, good.added, "the same keys");
     assert_eq!(keys_of(&organization, &profile_id).await.len(), 3);
 
@@ -341,7 +362,9 @@ async fn a_profile_is_no_class_and_no_pool() {
         let answer = keys.generate_subscription_keys(request).await;
         refused(answer, ErrorReason::SubscriptionProfileNotFound);
     }
-    organization.subscription_keys(&profile_id, 1, uses(1)).await;
+    organization
+        .subscription_keys(&profile_id, 1, uses(1))
+        .await;
     let request = ListTrainingKeysRequest {
         pool_id: profile_id,
         ..ListTrainingKeysRequest::default()

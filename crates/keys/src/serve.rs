@@ -29,8 +29,8 @@ use crate::app::{App, HeldKeyring};
 use crate::config::Config;
 use crate::keyring_file::KeyringFileError;
 use crate::rpc::{
-    AuditTrail, EXPORT_METHOD, GENERATE_METHODS, KeyPools, KeyUsage, SubscriptionKeys, TrainingKeys,
-    access,
+    AuditTrail, EXPORT_METHOD, GENERATE_METHODS, KeyPools, KeyUsage, SubscriptionKeys,
+    TrainingKeys, access,
 };
 
 /// What the database shows beside this service's connections.

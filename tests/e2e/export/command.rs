@@ -126,9 +126,7 @@ async fn the_keys_of_a_pool_and_of_a_profile_are_written_like_those_of_a_class()
     let pool = organization.pool(PoolDraft::new()).await.pool_id;
     let profile = organization.profile().await.profile_id;
     let of_pool = organization.pool_keys(&pool, 2).await;
-    let of_profile = organization
-        .subscription_keys(&profile, 2, uses(7))
-        .await;
+    let of_profile = organization.subscription_keys(&profile, 2, uses(7)).await;
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("keys.csv");
     let output = path.to_str().expect("text");
@@ -150,7 +148,10 @@ async fn the_keys_of_a_pool_and_of_a_profile_are_written_like_those_of_a_class()
     for row in &rows[1..] {
         assert!(of_profile.iter().any(|key| key.code == row[0]), "{row:?}");
         assert_eq!((row[1].as_str(), &row[9]), ("subscription", &profile));
-        assert_eq!((row[7].as_str(), &row[11..13]), ("", &["7".to_owned(), "0".to_owned()][..]));
+        assert_eq!(
+            (row[7].as_str(), &row[11..13]),
+            ("", &["7".to_owned(), "0".to_owned()][..])
+        );
     }
     let both = [&["--pool", &pool, "--profile", &profile][..], &wish[..]].concat();
     for wrong in [&wish[..], &both] {

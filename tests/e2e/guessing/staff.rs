@@ -3,8 +3,8 @@
 use latchkey_proto::enrollment::v1::CreateClassResponse;
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    AddOwnPoolKeysRequest, AddOwnSubscriptionKeysRequest, EventKeyChange, LookUpTrainingKeyRequest, LookUpTrainingKeyResponse, SetEventKeyRequest,
-    SetEventKeyResponse,
+    AddOwnPoolKeysRequest, AddOwnSubscriptionKeysRequest, EventKeyChange, LookUpTrainingKeyRequest,
+    LookUpTrainingKeyResponse, SetEventKeyRequest, SetEventKeyResponse,
 };
 use latchkey_service_kit::identity::Role;
 use tonic::{Response, Status};

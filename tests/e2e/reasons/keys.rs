@@ -251,7 +251,9 @@ async fn subscriptions(provoked: &mut Provoked, organization: &Organization<'_>)
     eventually("both uses are told", async || {
         let key_id = key.key_id.clone();
         let mut keys = organization.admin().training_keys();
-        let found = keys.get_training_key(GetTrainingKeyRequest { key_id }).await;
+        let found = keys
+            .get_training_key(GetTrainingKeyRequest { key_id })
+            .await;
         let found = found.expect("the key").into_inner().key;
         match found.expect("a key").use_count {
             2 => Ok(()),

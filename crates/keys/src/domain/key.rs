@@ -21,7 +21,12 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Enrollment, Self::Event, Self::Pool, Self::Subscription];
+    pub const ALL: [Self; 4] = [
+        Self::Enrollment,
+        Self::Event,
+        Self::Pool,
+        Self::Subscription,
+    ];
 
     /// The kind as the database keeps it.
     pub fn as_text(self) -> &'static str {
@@ -287,7 +292,10 @@ mod tests {
             (KeyKind::Enrollment, ends_at),
             (KeyKind::Event, event_key_until),
         ] {
-            let key = Standing { event_key_until, ..standing(kind) };
+            let key = Standing {
+                event_key_until,
+                ..standing(kind)
+            };
             assert_eq!(key.redeemable_until(), until);
         }
     }

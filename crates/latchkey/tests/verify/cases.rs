@@ -32,7 +32,14 @@ const fn case(
 
 /// What each service finds in its own schema.
 pub(crate) const OWN: [&[Case]; 8] = [
-    &CODES, &KEYS, &POOLS, &SUBSCRIPTION_KEYS, &ROWS, &COURSES, &BILLING, &TRAIL,
+    &CODES,
+    &KEYS,
+    &POOLS,
+    &SUBSCRIPTION_KEYS,
+    &ROWS,
+    &COURSES,
+    &BILLING,
+    &TRAIL,
 ];
 
 const CODES: [Case; 6] = [
