@@ -14,6 +14,7 @@ use latchkey_proto::enrollment::v1::notification_service_server::NotificationSer
 use latchkey_proto::enrollment::v1::organization_service_server::OrganizationServiceServer;
 use latchkey_proto::enrollment::v1::redemption_service_server::RedemptionServiceServer;
 use latchkey_proto::enrollment::v1::student_service_server::StudentServiceServer;
+use latchkey_proto::enrollment::v1::subscription_profile_service_server::SubscriptionProfileServiceServer;
 use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::client::{ClientError, ServiceChannel};
 use latchkey_service_kit::clock::SystemClock;

@@ -12,6 +12,7 @@ use crate::app::redeem::Redeeming;
 use crate::app::register::Newcomer;
 use crate::domain::decision::{Applicant, IfFull};
 use crate::domain::redemption::RedemptionFilter;
+use crate::rpc::assignments::assigning;
 use crate::rpc::messages::{name, optional_id};
 use crate::rpc::students::read::{credential, email};
 

@@ -1,6 +1,7 @@
 //! Subscription keys: the same order of reasons, and as many uses as a key has.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
