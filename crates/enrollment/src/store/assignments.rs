@@ -65,7 +65,7 @@ impl TryFrom<AssignmentRow> for Assignment {
     fn try_from(mut row: AssignmentRow) -> Result<Self, BadRow> {
         let assigned = row.assigned().ok_or_else(|| {
             let opens = row.pool_id.or(row.profile_id).unwrap_or_default();
-            BadRow::new(TABLE, "pool_id", row.assignment_id, &opens.to_string())
+            BadRow::new(TABLE, "pool_id", row.assignment_id, opens.to_string())
         })?;
         let bad = |column, value: Option<&str>| {
             BadRow::new(TABLE, column, row.assignment_id, value.unwrap_or("nothing"))

@@ -66,6 +66,10 @@ fn uses(rows: &[UseRow]) -> sqlx::Result<Vec<Use>> {
 
 /// What the keys service is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is owed by itself, whatever the others are"
+)]
 pub struct Owed {
     /// Changes of uses of keys, whether or not they can be delivered yet.
     pub uses: bool,

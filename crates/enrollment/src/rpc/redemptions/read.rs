@@ -81,9 +81,8 @@ pub(super) fn list(message: &proto::ListRedemptionsRequest) -> Result<List, ApiE
         from: v.optional_timestamp("from", message.from.as_ref()),
         until: v.optional_timestamp("until", message.until.as_ref()),
     };
-    if !message.class_id.is_empty()
-        && !(message.pool_id.is_empty() && message.profile_id.is_empty())
-    {
+    let assigns = !message.pool_id.is_empty() || !message.profile_id.is_empty();
+    if assigns && !message.class_id.is_empty() {
         v.add(
             "class_id",
             "nothing is of a class and of a pool or profile: set one of them",

@@ -98,7 +98,7 @@ fn the_first_reason_that_holds_wins() {
     });
     assert_eq!(judged(&ledger, &wish), "ORGANIZATION_MISMATCH");
     change(&mut ledger, |profile| {
-        profile.settings.available_to = vec![BELOW]
+        profile.settings.available_to = vec![BELOW];
     });
     assert_eq!(judged(&ledger, &wish), "already assigned");
     ledger.assigned.clear();
