@@ -1,8 +1,8 @@
 //! Plans of what is written to people: kept, changed, tried out, and refused as long as they name what nobody knows.
 
 use latchkey_proto::enrollment::v1::{
-    CreateNotificationPlanRequest, DeleteNotificationPlanRequest, GetNotificationPlanRequest,
-    GetNotificationSettingsRequest, InstructorAddress, ListNotificationPlansRequest,
+    ClassStatus, CreateNotificationPlanRequest, DeleteNotificationPlanRequest, EnrollmentStatus,
+    GetNotificationPlanRequest, GetNotificationSettingsRequest, InstructorAddress, ListNotificationPlansRequest,
     NotificationPlanSettings, NotificationSettings, NotificationTrigger,
     PreviewNotificationPlanRequest, ReplaceNotificationPlanRequest, SetClassNotificationsRequest,
     SetNotificationSettingsRequest,
@@ -10,7 +10,7 @@ use latchkey_proto::enrollment::v1::{
 use latchkey_proto::errors::v1::ErrorReason;
 use tonic_types::StatusExt;
 
-use crate::harness::world::telling::plan_settings;
+use crate::harness::world::telling::{expiring_settings, plan_settings};
 use crate::harness::{ClassDraft, Organization, Stack, new_id, refused};
 
 #[tokio::test]
@@ -123,6 +123,54 @@ async fn a_template_that_names_what_nobody_knows_is_refused_with_all_those_names
     };
     let answer = admin.create_notification_plan(request).await;
     refused(answer, ErrorReason::OrganizationNotFound);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_plan_about_assignments_names_nothing_of_a_class() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let expiring = expiring_settings();
+    let preview = |settings: &NotificationPlanSettings| PreviewNotificationPlanRequest {
+        organization_id: organization.id.clone(),
+        settings: Some(settings.clone()),
+        class_id: String::new(),
+    };
+    let mut admin = organization.admin().notifications();
+    let shown = admin.preview_notification_plan(preview(&expiring)).await;
+    let shown = shown.expect("shown").into_inner();
+    assert!(shown.text.contains("(UTC)"), "{}", shown.text);
+    let bad = NotificationPlanSettings {
+        class_statuses: vec![ClassStatus::Scheduled.into()],
+        enrollment_statuses: vec![EnrollmentStatus::Enrolled.into()],
+        text: "{{ class_start }} {{ event_key }}".to_owned(),
+        days: 0,
+        ..expiring.clone()
+    };
+    let request = CreateNotificationPlanRequest {
+        request_id: new_id(),
+        organization_id: organization.id.clone(),
+        settings: Some(bad),
+    };
+    let answer = admin.create_notification_plan(request).await;
+    let refusal = refused(answer, ErrorReason::FieldInvalid);
+    let said = refusal.get_details_bad_request().expect("fields");
+    let said = format!("{:?}", said.field_violations);
+    for part in [
+        "settings.class_statuses",
+        "settings.enrollment_statuses",
+        "settings.days",
+        "`class_start`",
+        "`event_key`",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let of_class = PreviewNotificationPlanRequest {
+        class_id: organization.class(ClassDraft::new()).await.class_id,
+        ..preview(&expiring)
+    };
+    let answer = admin.preview_notification_plan(of_class).await;
+    refused(answer, ErrorReason::FieldInvalid);
     stack.finish().await;
 }
 

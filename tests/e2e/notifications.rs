@@ -1,5 +1,6 @@
-//! Letters: written for what happens and for times around classes, sent by a real mail server, at least once each.
+//! Letters: written for what happens, for times around classes and for what expires, sent by a real mail server, at least once each.
 
+mod expiring;
 mod failures;
 
 use std::collections::BTreeSet;

@@ -118,6 +118,7 @@ pub(super) fn deed(action: Action, plan: &Plan) -> Deed {
             "display_name": settings.display_name,
             "trigger": settings.trigger,
             "hours": settings.hours,
+            "days": settings.days,
             "recipients": settings.recipients,
             "version": plan.version,
         }),

@@ -176,6 +176,11 @@ impl NotificationService for Notifications {
         let owner = violations.uuid("organization_id", &message.organization_id);
         let class = violations.optional_uuid("class_id", &message.class_id);
         let settings = read::plan_settings(message.settings, &mut violations);
+        violations.check(
+            "class_id",
+            class.is_none() || !settings.trigger.is_about_assignments(),
+            "must be empty, because the plan is about assignments",
+        );
         violations.finish()?;
         let written = preview_notification_plan(&self.services, &call, owner, class, &settings)
             .await
