@@ -67,6 +67,11 @@ pub enum Refusal {
         /// The id asked for.
         assignment_id: Uuid,
     },
+    /// No such pool of keys, or beyond reach.
+    KeyPoolNotFound {
+        /// The id asked for.
+        pool_id: Uuid,
+    },
     /// No such notification plan, or beyond reach.
     NotificationPlanNotFound {
         /// The id asked for.
@@ -235,6 +240,7 @@ impl Refusal {
             Self::EnrollmentNotFound { .. } => "ENROLLMENT_NOT_FOUND",
             Self::RedemptionNotFound { .. } => "REDEMPTION_NOT_FOUND",
             Self::AssignmentNotFound { .. } => "ASSIGNMENT_NOT_FOUND",
+            Self::KeyPoolNotFound { .. } => "KEY_POOL_NOT_FOUND",
             Self::NotificationPlanNotFound { .. } => "NOTIFICATION_PLAN_NOT_FOUND",
             Self::ClassCancelled { .. } => "CLASS_CANCELLED",
             Self::ClassNotScheduled { .. } => "CLASS_NOT_SCHEDULED",

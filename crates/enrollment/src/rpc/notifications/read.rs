@@ -9,11 +9,36 @@ use latchkey_service_kit::validation::Violations;
 use uuid::Uuid;
 
 use crate::app::read_letters::LetterFilter;
+use crate::app::render_invitation::{InvitationWish, InvitingKey};
 use crate::domain::class::ClassStatus;
 use crate::domain::notification::template::faults;
 use crate::domain::notification::{Letterhead, PlanSettings, Recipient, Trigger, is_page};
 use crate::rpc::enrollments::read_status;
 use crate::rpc::messages::{name, optional_id, optional_text};
+
+/// Which invitation is wished for.
+pub(super) fn invitation(
+    message: &proto::RenderInvitationRequest,
+) -> Result<InvitationWish, ApiError> {
+    let mut violations = Violations::of(message);
+    let key_id = violations.optional_uuid("key_id", &message.key_id);
+    let class_id = violations.optional_uuid("class_id", &message.class_id);
+    let pool_id = violations.optional_uuid("pool_id", &message.pool_id);
+    let student_id = violations.optional_uuid("student_id", &message.student_id);
+    if pool_id.is_some() && !violations.has("key_id") {
+        let description = "must be set, because a pool has no event key";
+        violations.check("key_id", key_id.is_some(), description);
+    }
+    violations.finish()?;
+    let key = match (pool_id, key_id) {
+        (Some(pool_id), Some(key_id)) => InvitingKey::OfPool { pool_id, key_id },
+        _ => InvitingKey::OfClass {
+            class_id: class_id.unwrap_or_default(),
+            key_id,
+        },
+    };
+    Ok(InvitationWish { key, student_id })
+}
 
 /// The settings of a plan.
 pub(super) fn plan_settings(

@@ -32,7 +32,8 @@ pub(super) fn resolved_key(found: Resolved) -> proto::ResolvedKey {
     }
 }
 
-fn pool_terms(pool: KeyPool) -> proto::PoolTerms {
+/// What a key of the pool grants, and when.
+pub(super) fn pool_terms(pool: KeyPool) -> proto::PoolTerms {
     proto::PoolTerms {
         pool_id: pool.pool_id.to_string(),
         course_id: pool.settings.course_id,
