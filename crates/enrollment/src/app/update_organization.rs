@@ -133,6 +133,7 @@ fn described(organization: &Organization) -> Map<String, Value> {
             "status": defaults.status,
             "event_key": defaults.event_key,
             "post_class_days": defaults.post_class_days,
+            "notifications": defaults.notifications,
         },
     });
     match value {
