@@ -55,6 +55,11 @@ async fn a_plan_is_made_once_changed_by_its_etag_and_deleted() {
         .replace_notification_plan(replace(&made.etag, "Late"))
         .await;
     refused(stale, ErrorReason::EtagMismatch);
+    let same = admin
+        .replace_notification_plan(replace(&changed.etag, "Soon"))
+        .await;
+    let same = same.expect("the same").into_inner().plan;
+    assert_eq!(same.as_ref(), Some(&changed));
     let get = GetNotificationPlanRequest {
         plan_id: made.plan_id.clone(),
     };
@@ -247,12 +252,12 @@ async fn settings_are_off_at_first_changed_by_their_etag_and_a_class_may_differ(
         etag: etag.to_owned(),
     };
     let done = admin.set_notification_settings(set(&first.etag)).await;
-    assert_eq!(
-        done.expect("set").into_inner().settings,
-        Some(settings.clone())
-    );
+    let done = done.expect("set").into_inner();
+    assert_eq!(done.settings, Some(settings.clone()));
     let stale = admin.set_notification_settings(set(&first.etag)).await;
     refused(stale, ErrorReason::EtagMismatch);
+    let same = admin.set_notification_settings(set(&done.etag)).await;
+    assert_eq!(same.expect("the same").into_inner(), done);
     assert!(!class(Some(false)).await);
     assert!(class(None).await);
     stack.finish().await;
