@@ -7,7 +7,7 @@ use latchkey_proto::enrollment::v1::{
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::EventKey;
 
-use crate::harness::mail::MailServer;
+use crate::harness::mail::{mail_server, mail_settings};
 use crate::harness::world::telling::plan_settings;
 use crate::harness::world::{come_in, mask, off};
 use crate::harness::{
@@ -150,9 +150,9 @@ async fn what_is_laid_down_fits_together_and_so_does_what_a_request_adds() {
 
 #[tokio::test]
 async fn a_new_class_tells_people_or_not_as_is_laid_down_whatever_the_organization_does() {
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     let stack = Stack::with(Options {
-        enrollment: server.settings(),
+        enrollment: mail_settings(&server),
         ..Options::default()
     })
     .await;

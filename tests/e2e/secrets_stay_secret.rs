@@ -7,6 +7,7 @@ mod secrets;
 
 use std::net::SocketAddr;
 
+use latchkey::mail_server::MailServer;
 use latchkey::stack::Service;
 use latchkey::stack::process::{ANY_PORT, claim};
 use latchkey_proto::audit::v1::ListAuditEventsRequest;
@@ -28,7 +29,7 @@ use tonic::Status;
 use self::secrets::Secrets;
 use crate::harness::cluster::TestCluster;
 use crate::harness::collector::Collector;
-use crate::harness::mail::MailServer;
+use crate::harness::mail::{mail_server, mail_settings};
 use crate::harness::refusals::reason_of;
 use crate::harness::world::telling::plan_settings;
 use crate::harness::world::{come_in, generated, own_code, redeem};
@@ -363,7 +364,7 @@ async fn observed(endpoint: &str, server: &MailServer) -> (Stack, [SocketAddr; 2
     };
     let options = Options {
         keys: settings(addresses[0], ""),
-        enrollment: settings(addresses[1], server.settings()),
+        enrollment: settings(addresses[1], mail_settings(server)),
         cluster: Some(TestCluster::to_be_crashed(None).await),
         ..Options::default()
     };
@@ -373,7 +374,7 @@ async fn observed(endpoint: &str, server: &MailServer) -> (Stack, [SocketAddr; 2
 #[tokio::test]
 async fn nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away() {
     let (collector, endpoint) = Collector::start().await;
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     let (stack, metrics) = observed(&endpoint, &server).await;
     let keyring = Keyring::of(&stack);
     let mut play = Play::new(&stack).await;

@@ -9,7 +9,7 @@ use latchkey_proto::keys::v1::KeyPool;
 use prost_types::Duration;
 
 use super::{letters, opt_out, settled, stack};
-use crate::harness::mail::MailServer;
+use crate::harness::mail::mail_server;
 use crate::harness::time::read;
 use crate::harness::world::telling::expiring_settings;
 use crate::harness::{Organization, PoolDraft, new_id};
@@ -40,7 +40,7 @@ async fn cancel(organization: &Organization<'_>, assignment: &CourseAssignment) 
 
 #[tokio::test]
 async fn who_has_a_course_that_expires_is_reminded_once_and_so_are_the_operations_managers() {
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     let stack = stack(&server, 2).await;
     let organization = Organization::new(&stack).await;
     organization
@@ -99,7 +99,7 @@ async fn who_has_a_course_that_expires_is_reminded_once_and_so_are_the_operation
 
 #[tokio::test]
 async fn only_where_the_organization_wants_it_of_the_course_that_was_chosen_and_for_each_plan() {
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     let stack = stack(&server, 1).await;
     let organization = Organization::new(&stack).await;
     // Its plans are about the pools of those below, too; but below nothing is turned on.
@@ -140,7 +140,7 @@ async fn only_where_the_organization_wants_it_of_the_course_that_was_chosen_and_
 
 #[tokio::test]
 async fn nobody_is_reminded_of_what_was_cancelled_meanwhile() {
-    let mut server = MailServer::start().await;
+    let mut server = mail_server().await;
     let stack = stack(&server, 1).await;
     let organization = Organization::new(&stack).await;
     organization.write_to_people().await;
@@ -151,7 +151,7 @@ async fn nobody_is_reminded_of_what_was_cancelled_meanwhile() {
     let assignment = organization.assign(&student, &pool.pool_id).await;
     settled(&organization, NotificationState::Waiting, 1).await;
     cancel(&organization, &assignment).await;
-    server.come_back().await;
+    server.come_back().await.expect("its port");
     let dropped = settled(&organization, NotificationState::Dropped, 1).await;
     assert_eq!(dropped[0].problem, "OVERTAKEN");
     assert!(server.received().is_empty());
