@@ -2,10 +2,10 @@
 
 use latchkey_proto::enrollment::v1::{
     ClassStatus, CreateNotificationPlanRequest, DeleteNotificationPlanRequest, EnrollmentStatus,
-    GetNotificationPlanRequest, GetNotificationSettingsRequest, InstructorAddress, ListNotificationPlansRequest,
-    NotificationPlanSettings, NotificationSettings, NotificationTrigger,
-    PreviewNotificationPlanRequest, ReplaceNotificationPlanRequest, SetClassNotificationsRequest,
-    SetNotificationSettingsRequest,
+    GetNotificationPlanRequest, GetNotificationSettingsRequest, InstructorAddress,
+    ListNotificationPlansRequest, NotificationPlanSettings, NotificationSettings,
+    NotificationTrigger, PreviewNotificationPlanRequest, ReplaceNotificationPlanRequest,
+    SetClassNotificationsRequest, SetNotificationSettingsRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use tonic_types::StatusExt;

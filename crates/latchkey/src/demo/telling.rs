@@ -6,9 +6,9 @@ use anyhow::{Context, bail};
 use chrono::{DurationRound, TimeDelta};
 use latchkey_proto::enrollment::v1::{
     CancelEnrollmentRequest, CreateClassRequest, CreateNotificationPlanRequest, Enrollment,
-    EnrollmentStatus, GetEnrollmentRequest, IfFull, NotificationPlanSettings, NotificationRecipient,
-    NotificationSettings, NotificationTrigger, RedeemKeyRequest, SetNotificationSettingsRequest,
-    TrainingClass, UpdateClassRequest, UpdateOrganizationRequest,
+    EnrollmentStatus, GetEnrollmentRequest, IfFull, NotificationPlanSettings,
+    NotificationRecipient, NotificationSettings, NotificationTrigger, RedeemKeyRequest,
+    SetNotificationSettingsRequest, TrainingClass, UpdateClassRequest, UpdateOrganizationRequest,
 };
 use latchkey_proto::keys::v1::{EventKeyChange, EventKeyGenerated};
 use latchkey_service_kit::clock::{Clock, SystemClock};
@@ -280,10 +280,7 @@ async fn cancel(
     Ok(())
 }
 
-async fn enrollment(
-    scenario: &Scenario<'_>,
-    enrollment_id: &str,
-) -> anyhow::Result<Enrollment> {
+async fn enrollment(scenario: &Scenario<'_>, enrollment_id: &str) -> anyhow::Result<Enrollment> {
     let request = GetEnrollmentRequest {
         enrollment_id: enrollment_id.to_owned(),
     };
