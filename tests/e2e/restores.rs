@@ -39,6 +39,7 @@ const ENROLLMENT: [&str; 20] = [
     "enrollment.class_notifications",
     "enrollment.notification_progress",
     "enrollment.notification_times",
+    "enrollment.notification_expiries",
     "enrollment.notification_opt_outs",
     "enrollment.letters",
     "enrollment.deliveries",

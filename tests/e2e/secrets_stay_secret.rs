@@ -7,12 +7,13 @@ mod secrets;
 
 use std::net::SocketAddr;
 
+use latchkey::mail_server::MailServer;
 use latchkey::stack::Service;
 use latchkey::stack::process::{ANY_PORT, claim};
 use latchkey_proto::audit::v1::ListAuditEventsRequest;
 use latchkey_proto::enrollment::v1::{
-    AuthenticateRequest, CheckKeyRequest, Credential, ListRedemptionsRequest, Password,
-    RegisterWithKeyRequest,
+    AuthenticateRequest, CheckKeyRequest, Credential, ListNotificationsRequest,
+    ListRedemptionsRequest, NotificationPlanSettings, Password, RegisterWithKeyRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
@@ -28,8 +29,10 @@ use tonic::Status;
 use self::secrets::Secrets;
 use crate::harness::cluster::TestCluster;
 use crate::harness::collector::Collector;
+use crate::harness::mail::{mail_server, mail_settings};
 use crate::harness::refusals::reason_of;
 use crate::harness::subscriptions::uses;
+use crate::harness::world::telling::plan_settings;
 use crate::harness::world::{come_in, generated, own_code, redeem};
 use crate::harness::{
     ClassDraft, Options, Organization, PoolDraft, Stack, eventually, logs, new_id,
@@ -205,6 +208,47 @@ impl<'s> Play<'s> {
         self.refused(spent, ErrorReason::KeyAlreadyRedeemed);
     }
 
+    /// Has the code of an event key sent to a student, and to nobody whom the mail server does not take.
+    async fn send_codes(&mut self, server: &MailServer) {
+        server.refuse("nobody", "550 5.1.1 no such mailbox");
+        let organization = Organization::new(self.stack).await;
+        let plan = NotificationPlanSettings {
+            subject: "Your key {{ event_key }}".to_owned(),
+            text: "It is {{ event_key }}.".to_owned(),
+            html: "<b>{{ event_key }}</b>".to_owned(),
+            ..plan_settings()
+        };
+        organization.plan(plan).await;
+        organization.write_to_people().await;
+        let (_, code) = organization.event_class(ClassDraft::new()).await;
+        self.secrets.code(&code);
+        let student = organization.student().await;
+        let nobody = organization.student_request("nobody@example.com");
+        let mut students = self.stack.platform().students();
+        let nobody = students.create_student(nobody).await.expect("made");
+        let nobody = nobody.into_inner().student.expect("a student");
+        for id in [&nobody.student_id, &student.student_id] {
+            come_in(self.stack, id, &code).await;
+        }
+        eventually("a letter with the code, and a dead one", async || {
+            let found = server.received_for(&student.email);
+            let list = ListNotificationsRequest {
+                organization_id: organization.id.clone(),
+                ..ListNotificationsRequest::default()
+            };
+            let mut admin = organization.admin().notifications();
+            let listed = admin.list_notifications(list).await.expect("letters");
+            let listed = format!("{:?}", listed.into_inner());
+            match found.first() {
+                Some(letter) if letter.text.contains(&code) && listed.contains("REFUSED 550") => {
+                    Ok(listed)
+                }
+                other => Err(format!("{other:?}, {listed}")),
+            }
+        })
+        .await;
+    }
+
     /// Checks, looks up and revokes a code.
     async fn look_at(&mut self, student_id: &str, code: &str) {
         let check = CheckKeyRequest {
@@ -345,18 +389,18 @@ impl<'s> Play<'s> {
 }
 
 /// A stack on a server of its own, with everything logged, traced and measured; and where the metrics are.
-async fn observed(endpoint: &str) -> (Stack, [SocketAddr; 2]) {
+async fn observed(endpoint: &str, server: &MailServer) -> (Stack, [SocketAddr; 2]) {
     let address = |service| claim(service, ANY_PORT).expect("a free port");
     let addresses = [address(Service::Keys), address(Service::Enrollment)];
-    let settings = |address: SocketAddr| -> &'static str {
+    let settings = |address: SocketAddr, more: &str| -> &'static str {
         let text = format!(
-            "[log]\nfilter = \"trace\"\n[metrics]\naddress = \"{address}\"\n[traces]\notlp_endpoint = \"{endpoint}\""
+            "[log]\nfilter = \"trace\"\n[metrics]\naddress = \"{address}\"\n[traces]\notlp_endpoint = \"{endpoint}\"\n{more}"
         );
         Box::leak(text.into_boxed_str())
     };
     let options = Options {
-        keys: settings(addresses[0]),
-        enrollment: settings(addresses[1]),
+        keys: settings(addresses[0], ""),
+        enrollment: settings(addresses[1], mail_settings(server)),
         cluster: Some(TestCluster::to_be_crashed(None).await),
         ..Options::default()
     };
@@ -366,12 +410,14 @@ async fn observed(endpoint: &str) -> (Stack, [SocketAddr; 2]) {
 #[tokio::test]
 async fn nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away() {
     let (collector, endpoint) = Collector::start().await;
-    let (stack, metrics) = observed(&endpoint).await;
+    let server = mail_server().await;
+    let (stack, metrics) = observed(&endpoint, &server).await;
     let keyring = Keyring::of(&stack);
     let mut play = Play::new(&stack).await;
     play.use_codes().await;
     play.use_a_pool().await;
     play.use_a_profile().await;
+    play.send_codes(&server).await;
     keyring.run(&["new-version"]).await.succeeded();
     let rotated = keyring.run(&["rotate"]).await;
     play.secrets.keyring(&keyring.file);
@@ -417,6 +463,7 @@ fn sings(found: &[places::Place]) {
     };
     for (place, text) in [
         ("the table enrollment.students", "Nora"),
+        ("the table enrollment.letters", "REFUSED 550"),
         ("/base/", "Nora"),
         ("/pg_wal/", "Nora"),
         ("pg_waldump", "INSERT"),
@@ -424,6 +471,8 @@ fn sings(found: &[places::Place]) {
         ("a log", "DEBUG"),
         ("a span", "RedeemKey"),
         ("the metrics", "RedeemKey"),
+        ("the metrics", "latchkey_letters_total"),
+        ("a span", "RevealCode"),
         ("a refusal", "KEY_NOT_FOUND"),
         ("a list", "event_key.set"),
         ("what the command says", "made anew"),

@@ -16,6 +16,7 @@ CREATE TABLE enrollment.organizations (
     default_status    text CHECK (default_status IN ('tentative', 'scheduled', 'guaranteed_to_run')),
     default_event_key boolean NOT NULL DEFAULT false,
     default_post_class_days integer,
+    default_notifications boolean,
     request_id        uuid NOT NULL UNIQUE,
     request_fingerprint bytea NOT NULL,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -51,6 +51,7 @@ pub mod update_student;
 
 // Telling people.
 pub mod change_notification_plan;
+mod compose_letter;
 pub mod create_notification_plan;
 pub mod notify;
 pub mod opt_out;

@@ -18,6 +18,7 @@ use crate::domain::organization::ClassDefaults;
 use crate::domain::refusal::Refusal;
 use crate::domain::warning::Warning;
 use crate::store;
+use crate::store::notifications::settings;
 
 /// The names of classes made from request ids (UUID version 5) stand in this space, which is ours alone.
 const CLASS_IDS: Uuid = Uuid::from_u128(0x6f0b_2f5e_93c4_4d3c_9a51_7e62_c1d0_48aa);
@@ -56,6 +57,8 @@ struct Made {
     event_key: bool,
     /// Whether because the organization lays that down.
     event_key_by_default: bool,
+    /// Whether its notifications are on; `None` leaves that to the organization.
+    notifications: Option<bool>,
 }
 
 impl NewClass {
@@ -105,6 +108,7 @@ pub async fn create_class(
         class,
         event_key: event_key.is_some(),
         event_key_by_default: defaults.event_key && wish.event_key.is_none(),
+        notifications: defaults.notifications,
     };
     let class = insert(services, call, &wish, made, &fingerprint).await?;
     push::class(services, &class).await;
@@ -234,6 +238,7 @@ async fn insert(
         class,
         event_key,
         event_key_by_default,
+        notifications,
     } = made;
     let mut transaction = begin(&services.pool).await?;
     let new = store::classes::NewClass {
@@ -251,8 +256,13 @@ async fn insert(
             .map(|(class, _)| class)
             .ok_or(Error::Conflict);
     };
+    if let Some(on) = notifications {
+        let since = on.then_some(created_at);
+        settings::put_of_class(&mut transaction, class.id, Some(since)).await?;
+    }
     let mut details = described(&class);
     details.insert("event_key".to_owned(), json!(event_key));
+    details.insert("notifications".to_owned(), json!(notifications));
     let deed = Deed {
         action: Action::CreateClass,
         organization_id: class.organization_id,

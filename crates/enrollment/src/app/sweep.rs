@@ -270,16 +270,17 @@ async fn push_profiles(services: &Services) -> Result<usize, Error> {
     }
 }
 
-/// Deletes answers and letters that were kept long enough; how many.
+/// Deletes answers, letters and notes that were kept long enough; how many.
 async fn purge(services: &Services) -> Result<u64, Error> {
     let mut purged = 0;
     loop {
         let answers = in_time(services, purge::answers(services)).await?;
         let letters = in_time(services, purge::letters(services)).await?;
-        let deleted = answers.deleted + letters.deleted;
+        let reminders = in_time(services, purge::reminders(services)).await?;
+        let deleted = answers.deleted + letters.deleted + reminders.deleted;
         purged += deleted;
         metrics::counter!("latchkey_sweeper_purged_rows_total").increment(deleted);
-        if !answers.more && !letters.more {
+        if !(answers.more || letters.more || reminders.more) {
             return Ok(purged);
         }
     }

@@ -69,6 +69,11 @@ pub enum Refusal {
         /// The id asked for.
         assignment_id: Uuid,
     },
+    /// No such pool of keys, or beyond reach.
+    KeyPoolNotFound {
+        /// The id asked for.
+        pool_id: Uuid,
+    },
     /// No such notification plan, or beyond reach.
     NotificationPlanNotFound {
         /// The id asked for.
@@ -248,6 +253,7 @@ impl Refusal {
             Self::EnrollmentNotFound { .. } => "ENROLLMENT_NOT_FOUND",
             Self::RedemptionNotFound { .. } => "REDEMPTION_NOT_FOUND",
             Self::AssignmentNotFound { .. } => "ASSIGNMENT_NOT_FOUND",
+            Self::KeyPoolNotFound { .. } => "KEY_POOL_NOT_FOUND",
             Self::NotificationPlanNotFound { .. } => "NOTIFICATION_PLAN_NOT_FOUND",
             Self::SubscriptionProfileNotFound { .. } => "SUBSCRIPTION_PROFILE_NOT_FOUND",
             Self::SubscriptionProfileDisabled { .. } => "SUBSCRIPTION_PROFILE_DISABLED",

@@ -57,6 +57,7 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::EnrollmentNotFound { .. }
         | Refusal::AssignmentNotFound { .. }
         | Refusal::RedemptionNotFound { .. }
+        | Refusal::KeyPoolNotFound { .. }
         | Refusal::NotificationPlanNotFound { .. }
         | Refusal::SubscriptionProfileNotFound { .. } => not_found(refusal),
         Refusal::ClassCancelled { .. }
@@ -104,6 +105,7 @@ fn not_found(refusal: &Refusal) -> ApiError {
         Refusal::EnrollmentNotFound { enrollment_id } => ("enrollment", enrollment_id.to_string()),
         Refusal::AssignmentNotFound { assignment_id } => ("assignment", assignment_id.to_string()),
         Refusal::RedemptionNotFound { redemption_id } => ("redemption", redemption_id.to_string()),
+        Refusal::KeyPoolNotFound { pool_id } => ("key_pool", pool_id.to_string()),
         Refusal::NotificationPlanNotFound { plan_id } => ("notification_plan", plan_id.to_string()),
         Refusal::SubscriptionProfileNotFound { profile_id } => {
             ("subscription_profile", profile_id.to_string())

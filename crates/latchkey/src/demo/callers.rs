@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use latchkey_proto::enrollment::v1::assignment_service_client::AssignmentServiceClient;
 use latchkey_proto::enrollment::v1::class_service_client::ClassServiceClient;
 use latchkey_proto::enrollment::v1::enrollment_service_client::EnrollmentServiceClient;
+use latchkey_proto::enrollment::v1::notification_service_client::NotificationServiceClient;
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
 use latchkey_proto::enrollment::v1::redemption_service_client::RedemptionServiceClient;
 use latchkey_proto::enrollment::v1::student_service_client::StudentServiceClient;
@@ -123,6 +124,10 @@ impl Caller {
 
     pub(super) fn assignments(&self) -> AssignmentServiceClient<Authorized> {
         AssignmentServiceClient::new(self.to_enrollment())
+    }
+
+    pub(super) fn notifications(&self) -> NotificationServiceClient<Authorized> {
+        NotificationServiceClient::new(self.to_enrollment())
     }
 
     pub(super) fn key_pools(&self) -> KeyPoolServiceClient<Authorized> {

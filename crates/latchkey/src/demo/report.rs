@@ -16,6 +16,7 @@ use super::scenario::{Scenario, time};
 use super::self_paced::{Deed, SelfPaced};
 use super::students::{FORTY, Way};
 use super::subscription::Subscription;
+use super::telling::Telling;
 
 /// The widest a table gets where no terminal says otherwise, in columns.
 const WIDTH: u16 = 118;
@@ -188,6 +189,27 @@ pub(super) fn subscription(act: &Subscription) -> String {
 fn names(courses: &[Course]) -> String {
     let names: Vec<&str> = courses.iter().map(|one| &*one.course_name).collect();
     names.join(", ")
+}
+
+/// Who waited for a seat, and what the mail server got: its headers, and its text with the code masked.
+pub(super) fn telling(act: &Telling) -> String {
+    let (leaver, waiter) = (FORTY[act.leaver].name(), FORTY[act.waiter].name());
+    let mut text = format!(
+        "{}: {waiter} waits for the one seat, and has it when {leaver} cancels. Then the class is brought forward.\n\
+         What the mail server got\n",
+        act.class.name
+    );
+    for letter in &act.letters {
+        for name in ["From", "To", "Subject", "Message-ID"] {
+            let _ = writeln!(text, "  {name}: {}", letter.header(name));
+        }
+        let masked = shortened(&act.event_key.masked);
+        let body = letter.body().replace(&act.event_key.code, &masked);
+        for line in body.trim().lines().filter(|line| !line.is_empty()) {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+    text
 }
 
 fn counts(roster: &GetRosterResponse) -> String {

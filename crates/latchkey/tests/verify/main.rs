@@ -32,7 +32,8 @@ const ALL_TOLD: &str =
 const EMPTY: &str = "TRUNCATE enrollment.organizations, enrollment.classes, enrollment.students, enrollment.profiles, enrollment.enrollments, enrollment.assignments,
         enrollment.redemptions, enrollment.requests, enrollment.billing_closings, enrollment.billing_periods,
         enrollment.billing_lines, enrollment.notification_plans, enrollment.notification_settings,
-        enrollment.class_notifications, enrollment.notification_times, enrollment.letters, enrollment.audit_events, enrollment.deliveries, enrollment.comparisons,
+        enrollment.class_notifications, enrollment.notification_times, enrollment.notification_expiries, enrollment.letters, enrollment.audit_events,
+        enrollment.deliveries, enrollment.comparisons,
         keys.organizations, keys.grants, keys.pools, keys.training_keys, keys.subscription_keys, keys.codes, keys.marks, keys.requests, keys.batches, keys.audit_events;
     INSERT INTO enrollment.deliveries (delivered_below) VALUES ('0');
     INSERT INTO enrollment.comparisons DEFAULT VALUES";

@@ -45,7 +45,7 @@ fn optional_time(
     stamp.map(|stamp| time(method, field, stamp)).transpose()
 }
 
-fn id(method: &'static str, field: &'static str, text: &str) -> Result<Uuid, KeysError> {
+pub(super) fn id(method: &'static str, field: &'static str, text: &str) -> Result<Uuid, KeysError> {
     Uuid::parse_str(text).map_err(|_| KeysError::senseless(method, field))
 }
 
@@ -88,7 +88,7 @@ pub(super) fn resolved_key(key: proto::ResolvedKey) -> Result<ResolvedKey, KeysE
         opens: match key.kind() {
             proto::KeyKind::Enrollment => of_class(KeyKind::Enrollment)?,
             proto::KeyKind::Event => of_class(KeyKind::Event)?,
-            proto::KeyKind::Pool => Opens::Pool(Box::new(pool_terms(key.pool)?)),
+            proto::KeyKind::Pool => Opens::Pool(Box::new(pool_terms(METHOD, key.pool)?)),
             proto::KeyKind::Subscription => {
                 Opens::Subscription(subscription_terms(key.subscription)?)
             }
@@ -97,19 +97,21 @@ pub(super) fn resolved_key(key: proto::ResolvedKey) -> Result<ResolvedKey, KeysE
     })
 }
 
-fn pool_terms(pool: Option<proto::PoolTerms>) -> Result<PoolTerms, KeysError> {
-    const METHOD: &str = "ResolveCodes";
-    let senseless = |field| KeysError::senseless(METHOD, field);
+pub(super) fn pool_terms(
+    method: &'static str,
+    pool: Option<proto::PoolTerms>,
+) -> Result<PoolTerms, KeysError> {
+    let senseless = |field| KeysError::senseless(method, field);
     let pool = pool.ok_or_else(|| senseless("pool"))?;
     let at = |field, stamp: Option<Timestamp>| {
         let stamp = stamp.ok_or_else(|| senseless(field))?;
-        time(METHOD, field, &stamp)
+        time(method, field, &stamp)
     };
     let span = pool.availability.unwrap_or_default();
     let availability =
         TimeDelta::try_seconds(span.seconds).filter(|span| *span > TimeDelta::zero());
     Ok(PoolTerms {
-        pool_id: id(METHOD, "pool.pool_id", &pool.pool_id)?,
+        pool_id: id(method, "pool.pool_id", &pool.pool_id)?,
         course_id: pool.course_id,
         course_name: pool.course_name,
         starts_at: at("pool.start_time", pool.start_time)?,

@@ -47,7 +47,8 @@ fn subscription_terms(profile_id: Uuid, facts: &SubscriptionFacts) -> proto::Sub
     }
 }
 
-fn pool_terms(pool: KeyPool) -> proto::PoolTerms {
+/// What a key of the pool grants, and when.
+pub(super) fn pool_terms(pool: KeyPool) -> proto::PoolTerms {
     proto::PoolTerms {
         pool_id: pool.pool_id.to_string(),
         course_id: pool.settings.course_id,
