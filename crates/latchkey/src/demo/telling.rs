@@ -1,4 +1,4 @@
-//! The third act: a class that is full, somebody who waits for a seat in it, and the letters that people get.
+//! The fourth act: a class that is full, somebody who waits for a seat in it, and the letters that people get.
 
 use std::time::Duration;
 
