@@ -123,7 +123,7 @@ pub(super) fn roster(scenario: &Scenario<'_>, story: &Story) -> String {
             match origin.key_kind() {
                 KeyKind::Event => "event key".to_owned(),
                 KeyKind::Enrollment => "enrollment key".to_owned(),
-                KeyKind::Pool | KeyKind::Unspecified => "staff".to_owned(),
+                KeyKind::Pool | KeyKind::Subscription | KeyKind::Unspecified => "staff".to_owned(),
             },
             code.map(|(_, code)| code.clone()).unwrap_or_default(),
             clock(enrollment.enroll_time.as_ref()),
