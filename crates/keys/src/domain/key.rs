@@ -129,7 +129,7 @@ impl Standing {
         match self.kind {
             KeyKind::Enrollment | KeyKind::Pool => self.ends_at,
             KeyKind::Event => self.event_key_until,
-            KeyKind::Subscription => self.terms.and_then(|terms| terms.redeemable_until()),
+            KeyKind::Subscription => self.terms.and_then(Terms::redeemable_until),
         }
     }
 

@@ -106,7 +106,7 @@ impl From<Progress> for proto::GeneratePoolKeysResponse {
             generated: progress.generated,
             count: progress.count,
             keys: progress.keys.into_iter().map(training_key).collect(),
-            summary: progress.summary.map(unlimited),
+            summary: progress.summary.as_ref().map(unlimited),
         }
     }
 }
@@ -117,12 +117,12 @@ impl From<Progress> for proto::GenerateSubscriptionKeysResponse {
             generated: progress.generated,
             count: progress.count,
             keys: progress.keys.into_iter().map(training_key).collect(),
-            summary: progress.summary.map(unlimited),
+            summary: progress.summary.as_ref().map(unlimited),
         }
     }
 }
 
-fn unlimited(summary: Summary) -> proto::UnlimitedGenerationSummary {
+fn unlimited(summary: &Summary) -> proto::UnlimitedGenerationSummary {
     proto::UnlimitedGenerationSummary {
         live_keys: summary.live_keys,
     }
