@@ -346,7 +346,8 @@ mod tests {
     #[test]
     fn each_rule_is_judged_by_itself() {
         assert!(broken(&as_it_must_be()).is_empty());
-        let changes: [(usize, fn(&mut Telling)); 5] = [
+        type Change = fn(&mut Telling);
+        let changes: [(usize, Change); 5] = [
             (0, |act| act.statuses[0] = EnrollmentStatus::Requested),
             (1, |act| act.statuses[1] = EnrollmentStatus::WaitListed),
             (2, |act| act.letters[0].text.clear()),
