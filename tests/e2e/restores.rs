@@ -23,7 +23,7 @@ const KEYS: [&str; 10] = [
     "keys.batches",
     "keys.audit_events",
 ];
-const ENROLLMENT: [&str; 20] = [
+const ENROLLMENT: [&str; 21] = [
     "enrollment.organizations",
     "enrollment.classes",
     "enrollment.students",

@@ -136,14 +136,14 @@ async fn they_are_changed_by_who_has_read_them_and_each_change_leaves_a_row() {
     assert_eq!(without.expire_time, expected.expire_time);
 
     let events = trail(&organization, id).await;
-    let changes: Vec<_> = events
+    let updates: Vec<_> = events
         .iter()
         .filter(|event| event.action == "subscription_key.update")
         .collect();
-    assert_eq!(changes.len(), 2, "a change of nothing leaves none");
-    assert_eq!(changes[0].resource_type, "subscription_key");
+    assert_eq!(updates.len(), 2, "a change of nothing leaves none");
+    assert_eq!(updates[0].resource_type, "subscription_key");
     let told = r#"{"max_uses":{"from":9,"to":null}}"#;
-    assert_eq!(changes[1].details_json, told);
+    assert_eq!(updates[1].details_json, told);
     stack.finish().await;
 }
 
