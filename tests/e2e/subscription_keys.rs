@@ -6,7 +6,7 @@ mod terms;
 use chrono::TimeDelta;
 use latchkey_proto::audit::v1::{AuditEvent, ListAuditEventsRequest};
 use latchkey_proto::enrollment::v1::UpdateSubscriptionProfileRequest;
-use latchkey_proto::errors::v1::{ErrorReason, WarningReason};
+use latchkey_proto::errors::v1::{ErrorReason, Warning, WarningReason};
 use latchkey_proto::keys::v1::{
     AddOwnSubscriptionKeysRequest, AddOwnSubscriptionKeysResponse, ExportFormat,
     ExportTrainingKeysRequest, GeneratePoolKeysRequest, GenerateSubscriptionKeysRequest,
@@ -328,7 +328,7 @@ async fn an_own_code_that_is_easy_to_guess_draws_a_warning() {
     let organization = Organization::new(&stack).await;
     let profile_id = organization.profile().await.profile_id;
     let made = add(&organization, &new_id(), &profile_id, &["123456"], false).await;
-    let reasons: Vec<WarningReason> = made.warnings.iter().map(|one| one.reason()).collect();
+    let reasons: Vec<WarningReason> = made.warnings.iter().map(Warning::reason).collect();
     assert_eq!(reasons, [WarningReason::CodeGuessable]);
     stack.finish().await;
 }

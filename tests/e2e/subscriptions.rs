@@ -5,8 +5,9 @@ use futures::future::join_all;
 use latchkey_proto::audit::v1::{AuditOutcome, ListAuditEventsRequest};
 use latchkey_proto::enrollment::v1::{
     AccessDenial, AssignmentStatus, CheckKeyRequest, Course, GetSubscriptionProfileRequest,
-    ListAssignmentsRequest, ListRedemptionsRequest, RedeemKeyResponse, RedemptionOutcome,
-    SubscriptionAssignment, SubscriptionProfile, UpdateSubscriptionProfileRequest,
+    ListAssignmentsRequest, ListRedemptionsRequest, RedeemKeyResponse, Redemption,
+    RedemptionOutcome, SubscriptionAssignment, SubscriptionProfile,
+    UpdateSubscriptionProfileRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
@@ -223,7 +224,7 @@ async fn listed(
     let mut redemptions = organization.admin().redemptions();
     let found = redemptions.list_redemptions(request).await.expect("a list");
     let found = found.into_inner().redemptions;
-    let outcomes: Vec<RedemptionOutcome> = found.iter().map(|one| one.outcome()).collect();
+    let outcomes: Vec<RedemptionOutcome> = found.iter().map(Redemption::outcome).collect();
     assert_eq!(
         outcomes,
         [
