@@ -112,11 +112,16 @@ fn fields(answer: &DynamicMessage, number: u32) -> Vec<String> {
         let Value::Message(item) = item else {
             panic!("a list of messages")
         };
-        let Value::String(text) = item
+        let mut value = item
             .get_field_by_number(number)
             .expect("a field")
-            .into_owned()
-        else {
+            .into_owned();
+        // Of a list of several kinds of things: that of the thing.
+        if let Value::Message(thing) = &value {
+            let inner = thing.get_field_by_number(number).expect("a field");
+            value = inner.into_owned();
+        }
+        let Value::String(text) = value else {
             panic!("a text")
         };
         text
