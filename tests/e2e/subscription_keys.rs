@@ -3,7 +3,7 @@
 
 mod terms;
 
-use chrono::TimeDelta;
+use chrono::{SubsecRound, TimeDelta};
 use latchkey_proto::audit::v1::{AuditEvent, ListAuditEventsRequest};
 use latchkey_proto::enrollment::v1::UpdateSubscriptionProfileRequest;
 use latchkey_proto::errors::v1::{ErrorReason, Warning, WarningReason};
@@ -19,11 +19,12 @@ use crate::harness::subscriptions::{told, uses};
 use crate::harness::world::{mask, redeem};
 use crate::harness::{Organization, PoolDraft, Stack, at, new_id, now, refused};
 
-/// Terms with a limit and both times.
+/// Terms with a limit and both times, which are kept to the microsecond.
 fn terms() -> SubscriptionKeyTerms {
+    let in_days = |days| at((now() + TimeDelta::days(days)).trunc_subsecs(6));
     SubscriptionKeyTerms {
-        expire_time: at(now() + TimeDelta::days(30)),
-        content_expire_time: at(now() + TimeDelta::days(60)),
+        expire_time: in_days(30),
+        content_expire_time: in_days(60),
         ..uses(3)
     }
 }
