@@ -20,7 +20,7 @@ use tonic::Request;
 
 use crate::harness::time::read;
 use crate::harness::world::{come_in, generated, mask, off};
-use crate::harness::{Caller, ClassDraft, Organization, Stack, new_id, now, refused};
+use crate::harness::{Caller, ClassDraft, Organization, PoolDraft, Stack, new_id, now, refused};
 use trails::Trails;
 
 #[tokio::test]

@@ -10,9 +10,7 @@ use latchkey_proto::keys::v1::EventKey;
 use crate::harness::mail::{mail_server, mail_settings};
 use crate::harness::world::telling::plan_settings;
 use crate::harness::world::{come_in, mask, off};
-use crate::harness::{
-    ClassDraft, Options, Organization, Stack, eventually, new_id, refused,
-};
+use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, new_id, refused};
 
 const SMALL: ClassDefaults = ClassDefaults {
     maximum_students: Some(12),

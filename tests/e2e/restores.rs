@@ -22,7 +22,7 @@ const KEYS: [&str; 9] = [
     "keys.batches",
     "keys.audit_events",
 ];
-const ENROLLMENT: [&str; 19] = [
+const ENROLLMENT: [&str; 20] = [
     "enrollment.organizations",
     "enrollment.classes",
     "enrollment.students",

@@ -172,7 +172,11 @@ async fn talk(stream: TcpStream, desk: &Desk) -> io::Result<()> {
 
 fn recipient(rest: &str, to: &mut Vec<String>, desk: &Desk) -> String {
     let address = rest.split(['<', '>']).nth(1).unwrap_or_default();
-    if let Some((_, words)) = desk.refused().iter().find(|(part, _)| address.contains(part)) {
+    if let Some((_, words)) = desk
+        .refused()
+        .iter()
+        .find(|(part, _)| address.contains(part))
+    {
         return (*words).to_owned();
     }
     to.push(address.to_owned());

@@ -10,6 +10,7 @@ pub(crate) mod invariants;
 pub(crate) mod logs;
 pub(crate) mod mail;
 pub(crate) mod memory;
+pub(crate) mod plans;
 pub(crate) mod policy;
 pub(crate) mod pools;
 pub(crate) mod proxy;

@@ -10,9 +10,10 @@ use prost_types::Duration;
 
 use super::{letters, opt_out, settled, stack};
 use crate::harness::mail::mail_server;
+use crate::harness::plans::{plan, statements};
 use crate::harness::time::read;
 use crate::harness::world::telling::expiring_settings;
-use crate::harness::{Organization, PoolDraft, new_id};
+use crate::harness::{Organization, PoolDraft, Stack, new_id};
 
 const OPERATIONS: &str = "operations@example.com";
 
@@ -155,5 +156,19 @@ async fn nobody_is_reminded_of_what_was_cancelled_meanwhile() {
     let dropped = settled(&organization, NotificationState::Dropped, 1).await;
     assert_eq!(dropped[0].problem, "OVERTAKEN");
     assert!(server.received().is_empty());
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_due_is_found_by_when_it_expires() {
+    let stack = Stack::shared().await;
+    let found = statements("a.expires_at > $3 AND a.expires_at <= $4");
+    assert_eq!(found.len(), 1, "{found:?}");
+    let plan = plan(&stack, &found[0], 5).await;
+    assert!(plan.contains("using assignments_expiring on"), "{plan}");
+    assert!(
+        plan.contains("using notification_expiries_pkey on"),
+        "{plan}"
+    );
     stack.finish().await;
 }

@@ -86,10 +86,9 @@ async fn to_class(
     judge_student(student.as_ref())?;
     let organization = owner(services, class.organization_id).await?;
     let recipient = recipient(student_id);
-    let revealed =
-        services
-            .keys
-            .reveal_code(class_id, key_id, &recipient, PURPOSE, &call.caller);
+    let revealed = services
+        .keys
+        .reveal_code(class_id, key_id, &recipient, PURPOSE, &call.caller);
     let code = revealed.await.map_err(|error| refused(error, key_id))?;
     let invited = Invited {
         to: Offer::Class(&class, kind),
@@ -115,10 +114,9 @@ async fn to_course(
     let student = student(services, call, student_id).await?;
     judge_student(student.as_ref())?;
     let (key, recipient) = ((pool_id, key_id), recipient(student_id));
-    let revealed =
-        services
-            .keys
-            .reveal_pool_code(key, within, &recipient, PURPOSE, &call.caller);
+    let revealed = services
+        .keys
+        .reveal_pool_code(key, within, &recipient, PURPOSE, &call.caller);
     let revealed = revealed.await.map_err(|error| match error {
         KeysError::KeyPoolNotFound => Refusal::KeyPoolNotFound { pool_id }.into(),
         KeysError::WindowClosed { closed_at } => Refusal::WindowClosed {

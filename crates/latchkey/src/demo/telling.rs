@@ -6,9 +6,9 @@ use anyhow::{Context, bail};
 use chrono::{DurationRound, TimeDelta};
 use latchkey_proto::enrollment::v1::{
     CancelEnrollmentRequest, CreateClassRequest, CreateNotificationPlanRequest, Enrollment,
-    EnrollmentStatus, GetEnrollmentRequest, IfFull, NotificationPlanSettings, NotificationRecipient,
-    NotificationSettings, NotificationTrigger, RedeemKeyRequest, SetNotificationSettingsRequest,
-    TrainingClass, UpdateClassRequest, UpdateOrganizationRequest,
+    EnrollmentStatus, GetEnrollmentRequest, IfFull, NotificationPlanSettings,
+    NotificationRecipient, NotificationSettings, NotificationTrigger, RedeemKeyRequest,
+    SetNotificationSettingsRequest, TrainingClass, UpdateClassRequest, UpdateOrganizationRequest,
 };
 use latchkey_proto::keys::v1::{EventKeyChange, EventKeyGenerated};
 use latchkey_service_kit::clock::{Clock, SystemClock};
@@ -280,10 +280,7 @@ async fn cancel(
     Ok(())
 }
 
-async fn enrollment(
-    scenario: &Scenario<'_>,
-    enrollment_id: &str,
-) -> anyhow::Result<Enrollment> {
+async fn enrollment(scenario: &Scenario<'_>, enrollment_id: &str) -> anyhow::Result<Enrollment> {
     let request = GetEnrollmentRequest {
         enrollment_id: enrollment_id.to_owned(),
     };
@@ -349,7 +346,8 @@ mod tests {
     #[test]
     fn each_rule_is_judged_by_itself() {
         assert!(broken(&as_it_must_be()).is_empty());
-        let changes: [(usize, fn(&mut Telling)); 5] = [
+        type Change = fn(&mut Telling);
+        let changes: [(usize, Change); 5] = [
             (0, |act| act.statuses[0] = EnrollmentStatus::Requested),
             (1, |act| act.statuses[1] = EnrollmentStatus::WaitListed),
             (2, |act| act.letters[0].text.clear()),

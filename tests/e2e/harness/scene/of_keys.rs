@@ -181,6 +181,7 @@ impl Scene<'_> {
             recipient: format!("student/{}", self.student.student_id),
             purpose: "invitation".to_owned(),
             actor: Some(actor("mona-manager")),
+            ..keys::RevealCodeRequest::default()
         }
     }
 

@@ -42,11 +42,7 @@ fn optional_time(
     stamp.map(|stamp| time(method, field, stamp)).transpose()
 }
 
-pub(super) fn id(
-    method: &'static str,
-    field: &'static str,
-    text: &str,
-) -> Result<Uuid, KeysError> {
+pub(super) fn id(method: &'static str, field: &'static str, text: &str) -> Result<Uuid, KeysError> {
     Uuid::parse_str(text).map_err(|_| KeysError::senseless(method, field))
 }
 

@@ -33,7 +33,10 @@ impl Plan {
     /// How long before assignments expire it writes; `None` if it is about classes.
     pub fn before_expiry(&self) -> Option<TimeDelta> {
         let ahead = TimeDelta::days(self.settings.days.into());
-        self.settings.trigger.is_about_assignments().then_some(ahead)
+        self.settings
+            .trigger
+            .is_about_assignments()
+            .then_some(ahead)
     }
 
     /// The letters that follow when it is time to remind of this assignment.

@@ -223,10 +223,11 @@ impl PlanSettings {
     /// since: the plan may be about something else by now.
     pub fn is_overtaken(&self, class: &Class, status: Option<Status>) -> bool {
         let gone = class.status == ClassStatus::Cancelled && self.trigger != Trigger::Cancelled;
-        gone || self.trigger.is_about_assignments() || status.is_some_and(|status| match self.trigger.status() {
-            None => !self.wants(status),
-            Some(wanted) => wanted != status,
-        })
+        gone || self.trigger.is_about_assignments()
+            || status.is_some_and(|status| match self.trigger.status() {
+                None => !self.wants(status),
+                Some(wanted) => wanted != status,
+            })
     }
 }
 

@@ -279,7 +279,12 @@ mod tests {
         };
         let faults_of = |text: &str| faults(&about_assignments(text));
         assert_eq!(faults_of("{{ student_given_name }}: {{ login_page }}"), []);
-        let names = ["class_name", "class_start", "enrollment_status", "event_key"];
+        let names = [
+            "class_name",
+            "class_start",
+            "enrollment_status",
+            "event_key",
+        ];
         for name in names {
             let found = faults_of(&format!("{{{{ {name} }}}}"));
             assert_eq!(found.len(), 1, "{name}");
