@@ -10,7 +10,7 @@ use latchkey_proto::keys::v1::EventKey;
 use crate::harness::world::{mask, off};
 use crate::harness::{ClassDraft, Organization, Stack, new_id, refused};
 
-const SMALL: ClassDefaults = ClassDefaults {
+pub(crate) const SMALL: ClassDefaults = ClassDefaults {
     maximum_students: Some(12),
     minimum_students: Some(4),
     status: ClassStatus::Tentative as i32,
@@ -18,7 +18,10 @@ const SMALL: ClassDefaults = ClassDefaults {
     post_class_days: Some(30),
 };
 
-async fn lay_down(organization: &Organization<'_>, defaults: Option<ClassDefaults>) -> Shown {
+pub(crate) async fn lay_down(
+    organization: &Organization<'_>,
+    defaults: Option<ClassDefaults>,
+) -> Shown {
     let request = UpdateOrganizationRequest {
         organization_id: organization.id.clone(),
         update_mask: mask(&["class_defaults"]),
@@ -31,7 +34,7 @@ async fn lay_down(organization: &Organization<'_>, defaults: Option<ClassDefault
     updated.expect("an organization")
 }
 
-fn silent(organization: &Organization<'_>) -> CreateClassRequest {
+pub(crate) fn silent(organization: &Organization<'_>) -> CreateClassRequest {
     let draft = ClassDraft::new().change(|request| {
         request.minimum_students = None;
         request.maximum_students = None;
@@ -39,7 +42,7 @@ fn silent(organization: &Organization<'_>) -> CreateClassRequest {
     draft.request(&organization.id)
 }
 
-async fn create(
+pub(crate) async fn create(
     organization: &Organization<'_>,
     request: CreateClassRequest,
 ) -> CreateClassResponse {
@@ -48,7 +51,7 @@ async fn create(
     made.expect("a class").into_inner()
 }
 
-fn is_on(event_key: Option<&EventKey>) -> bool {
+pub(crate) fn is_on(event_key: Option<&EventKey>) -> bool {
     event_key.is_some_and(|key| key.enabled)
 }
 

@@ -41,7 +41,6 @@ CREATE TABLE enrollment.classes (
     maximum_is_default boolean NOT NULL,
     post_class_days    integer NOT NULL,
     status             text NOT NULL CHECK (status IN ('tentative', 'scheduled', 'guaranteed_to_run', 'cancelled')),
-    event_key_by_default boolean NOT NULL DEFAULT false,   -- turned on when it was created, by the organization's default
     event_key_window   text NOT NULL CHECK (event_key_window IN ('until_class_ends', 'until_access_expires')),
     seats_taken        integer NOT NULL DEFAULT 0,
     request_id         uuid NOT NULL UNIQUE,
@@ -238,7 +237,8 @@ CREATE TABLE enrollment.comparisons (
 );
 INSERT INTO enrollment.comparisons DEFAULT VALUES;
 
--- Direct enrollments answer the same request id the same way.
+-- Direct enrollments answer the same request id the same way; and of a class whose creation does not say whether its event key
+-- is on, what the organization laid down when it was first asked for.
 CREATE TABLE enrollment.requests (
     request_id  uuid PRIMARY KEY,
     method      text NOT NULL,
