@@ -203,8 +203,13 @@ CREATE TABLE enrollment.assignments (
     CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL)),
     CHECK ((status = 'cancelled') = (cancelled_by IS NOT NULL)),
     CHECK (status <> 'cancelled' OR launched_at IS NULL),
+    CHECK (cancelled_at <= assigned_at + interval '24 hours'), -- bills look for later ones no further
     CHECK (holds_key = (status <> 'cancelled'))
 );
+-- Those of an organization: what it is billed for, as they come and as they are cancelled.
+CREATE INDEX assignments_organization ON enrollment.assignments (organization_id, assigned_at, assignment_id);
+CREATE INDEX assignments_cancelled ON enrollment.assignments (organization_id, cancelled_at, assignment_id)
+    WHERE status = 'cancelled';
 CREATE UNIQUE INDEX assignments_key_slot ON enrollment.assignments (key_id, slot) WHERE holds_key;
 CREATE UNIQUE INDEX assignments_live ON enrollment.assignments (key_id, student_id) WHERE status <> 'cancelled';
 CREATE INDEX assignments_student ON enrollment.assignments (student_id, assigned_at, assignment_id);

@@ -17,8 +17,7 @@ use uuid::Uuid;
 use super::read_billing::{EVER, Statement, exists, lines};
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::billing::{Line, Place};
-use crate::domain::enrollment::Origin;
+use crate::domain::billing::{ItemKind, Line, Place};
 use crate::store;
 
 /// The columns of the file, as the contract states them.
@@ -36,6 +35,8 @@ const COLUMNS: &[&str] = &[
     "class_name",
     "key_kind",
     "key_id",
+    "assignment_id",
+    "pool_id",
 ];
 
 /// How many lines are read at once.
@@ -139,30 +140,31 @@ impl Lines {
 }
 
 fn write(writer: &mut RowWriter, line: &Line) {
-    let item = &line.item;
+    let (item, got) = (&line.item, &line.item.got);
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Micros, true);
-    let (key_kind, key_id) = match item.origin {
-        Origin::Direct => (None, None),
-        Origin::Key { key_id, kind, .. } => (Some(kind.as_str()), Some(key_id.to_string())),
-    };
+    let id = |kind| (got.kind() == kind).then(|| item.id.to_string());
+    let text = |id: Uuid| id.to_string();
+    let (class, course, key) = (got.class(), got.course(), got.key());
     let kind = if line.reason.charges() {
         "charge"
     } else {
         "credit"
     };
     writer.write(&[
-        Some(&item.organization_id.to_string()),
+        Some(&text(item.organization_id)),
         Some(&time(line.booked_at)),
         Some(kind),
         Some(line.reason.as_str()),
         Some(&time(line.occurred_at)),
-        Some(&item.enrollment_id.to_string()),
-        Some(&item.student_id.to_string()),
-        Some(&item.course_id),
-        Some(&item.course_name),
-        Some(&item.class_id.to_string()),
-        Some(&item.class_name),
-        key_kind,
-        key_id.as_deref(),
+        id(ItemKind::Enrollment).as_deref(),
+        Some(&text(item.student_id)),
+        course.map(|one| &*one.id),
+        course.map(|one| &*one.name),
+        class.map(|(id, _)| text(id)).as_deref(),
+        class.map(|(_, name)| name),
+        key.map(|one| one.kind),
+        key.map(|one| text(one.id)).as_deref(),
+        id(ItemKind::Assignment).as_deref(),
+        got.pool_id().map(text).as_deref(),
     ]);
 }
