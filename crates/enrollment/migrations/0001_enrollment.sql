@@ -206,6 +206,7 @@ CREATE TABLE enrollment.assignments (
     CHECK (cancelled_at <= assigned_at + interval '24 hours'), -- bills look for later ones no further
     CHECK (holds_key = (status <> 'cancelled'))
 );
+CREATE INDEX assignments_key ON enrollment.assignments (key_id, assigned_at, assignment_id);
 -- Those of an organization: what it is billed for, as they come and as they are cancelled.
 CREATE INDEX assignments_organization ON enrollment.assignments (organization_id, assigned_at, assignment_id);
 CREATE INDEX assignments_cancelled ON enrollment.assignments (organization_id, cancelled_at, assignment_id)

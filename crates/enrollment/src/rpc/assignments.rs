@@ -1,19 +1,19 @@
 //! `AssignmentService`, and assignments as messages carry them.
 
+mod read;
+
 use std::sync::Arc;
 
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::enrollment::v1::assignment_service_server::AssignmentService;
-use latchkey_service_kit::paging::PageRequest;
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
-use super::messages::{optional_id, stamp};
+use super::messages::stamp;
 use super::{call, errors};
 use crate::app::Services;
 use crate::app::cancel_assignment::cancel_assignment;
-use crate::app::read_assignments::{AssignmentPlace, Whose, get_assignment, list_assignments};
+use crate::app::read_assignments::{get_assignment, list_assignments};
 use crate::app::record_launch::record_launch;
 use crate::domain::assignment::{self, CourseAssignment, EndedBy};
 
@@ -54,32 +54,9 @@ impl AssignmentService for Assignments {
         request: Request<proto::ListAssignmentsRequest>,
     ) -> Result<Response<proto::ListAssignmentsResponse>, Status> {
         let call = call::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::of(&message);
-        let pool_id = violations.optional_uuid("pool_id", &message.pool_id);
-        let student_id = violations.optional_uuid("student_id", &message.student_id);
-        if message.pool_id.is_empty() && message.student_id.is_empty() {
-            for field in ["pool_id", "student_id"] {
-                violations.add(field, "one of `pool_id` and `student_id` must be set");
-            }
-        }
-        let whose = match student_id {
-            None => Whose::Pool(pool_id.unwrap_or(Uuid::nil())),
-            Some(student_id) => Whose::Student {
-                student_id,
-                pool_id,
-            },
-        };
-        let (pool, student) = (optional_id(pool_id), optional_id(student_id));
-        let query = ["ListAssignments", &pool, &student];
-        let page: PageRequest<AssignmentPlace> = PageRequest::read(
-            message.page_size,
-            &message.page_token,
-            &query,
-            &mut violations,
-        );
-        violations.finish()?;
-        let found = list_assignments(&self.services, &call, whose, &page, &query)
+        let list = read::list(&request.into_inner())?;
+        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
+        let found = list_assignments(&self.services, &call, &list.filter, &list.page, &query)
             .await
             .map_err(errors::status)?
             .map(course_assignment);
