@@ -4,7 +4,9 @@ mod filters;
 mod uses;
 
 use chrono::{DateTime, Utc};
-use latchkey_proto::enrollment::v1::{ClassStatus, EnrollmentStatus, RedemptionOutcome};
+use latchkey_proto::enrollment::v1::{
+    AssignmentStatus, ClassStatus, EnrollmentStatus, RedemptionOutcome,
+};
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::KeyKind;
 use prost_reflect::{
@@ -207,6 +209,10 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         (
             own("ListAssignments", &of_pool),
             ("student_id", text(&new_id())),
+        ),
+        (
+            own("ListAssignments", &within),
+            ("status", choice(AssignmentStatus::Assigned)),
         ),
         (
             own("ListRedemptions", &within),
