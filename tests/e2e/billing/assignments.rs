@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use latchkey_proto::enrollment::v1::{
-    BillingLine, BillingReason, CancelAssignmentRequest, EnrollStudentRequest, EnrollmentOrigin,
-    EraseStudentRequest, ListBillingLinesRequest,
+    BillingKind, BillingLine, BillingReason, CancelAssignmentRequest, EnrollStudentRequest,
+    EnrollmentOrigin, EraseStudentRequest, ListBillingLinesRequest,
 };
 use latchkey_proto::keys::v1::KeyKind;
 
@@ -172,6 +172,46 @@ async fn the_file_names_the_assignment_its_pool_and_its_key() {
     ] {
         assert_eq!(told[column], value, "{column}");
     }
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_subscription_is_billed_with_its_profile_and_without_a_course() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let profile = organization.profile().await;
+    let student = organization.student().await.student_id;
+    let made = organization.subscribe(&student, &profile.profile_id).await;
+    for closed in [false, true] {
+        if closed {
+            organization.close_period(now()).await;
+        }
+        let [line] = &lines(&organization).await[..] else {
+            panic!("one line")
+        };
+        let expected = BillingLine {
+            assignment_id: made.assignment_id.clone(),
+            organization_id: organization.id.clone(),
+            kind: BillingKind::Charge.into(),
+            reason: BillingReason::Assigned.into(),
+            book_time: made.assign_time,
+            occur_time: made.assign_time,
+            student_id: student.clone(),
+            profile_id: profile.profile_id.clone(),
+            profile_name: profile.name.clone(),
+            origin: Some(EnrollmentOrigin {
+                key_kind: KeyKind::Subscription.into(),
+                key_id: made.key_id.clone(),
+                generation: 1,
+            }),
+            closed,
+            ..BillingLine::default()
+        };
+        assert_eq!(*line, expected);
+    }
+    let file = export(&organization.manager(), &of(&organization)).await;
+    let told = format!("\"{}\",\"{}\"", profile.profile_id, profile.name);
+    assert!(file.text.contains(&told), "{}", file.text);
     stack.finish().await;
 }
 
