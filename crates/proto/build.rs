@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".latchkey.keys.v1.ExportTrainingKeysResponse",
             ".latchkey.keys.v1.EventKeyOwnCode",
             ".latchkey.keys.v1.AddOwnPoolKeysRequest",
+            ".latchkey.keys.v1.AddOwnSubscriptionKeysRequest",
         ])
         .compile_fds(compiler.file_descriptor_set())?;
 

@@ -65,6 +65,7 @@ impl Shows {
             "ListClasses" => Self::Id(scene.class.class_id.clone()),
             "ListStudents" | "BatchGetStudents" => Self::Id(scene.student.student_id.clone()),
             "ListKeyPools" => Self::Id(scene.pool_id.clone()),
+            "ListSubscriptionProfiles" => Self::Id(scene.profile_id.clone()),
             "ListTrainingKeys" => Self::Id(scene.key.key_id.clone()),
             "ListNotifications" | "ListNotificationPlans" => Self::Id(scene.plan.plan_id.clone()),
             "ListRedemptions" => Self::Id(scene.enrollment.enrollment_id.clone()),

@@ -20,7 +20,7 @@ use tonic::Request;
 
 use crate::harness::time::read;
 use crate::harness::world::{come_in, generated, mask, off};
-use crate::harness::{Caller, ClassDraft, Organization, Stack, new_id, now, refused};
+use crate::harness::{Caller, ClassDraft, Organization, PoolDraft, Stack, new_id, now, refused};
 use trails::Trails;
 
 #[tokio::test]
@@ -131,6 +131,8 @@ async fn an_invitation_leaves_a_reveal_that_names_its_recipient_and_who_asked() 
     let (class, _) = organization.event_class(ClassDraft::new()).await;
     let class_id = class.class_id;
     let key_id = organization.generate(&class_id, 1).await.remove(0).key_id;
+    let pool_id = organization.pool(PoolDraft::new()).await.pool_id;
+    let of_pool = organization.pool_keys(&pool_id, 1).await.remove(0).key_id;
     let student_id = organization.student().await.student_id;
     let mut trails = Trails::of(&organization);
     trails.news().await;
@@ -141,19 +143,29 @@ async fn an_invitation_leaves_a_reveal_that_names_its_recipient_and_who_asked() 
     let mut keys = organization.manager().training_keys();
     let event_key = keys.get_event_key(event_key).await.expect("an event key");
     let event_key_id = event_key.into_inner().event_key.expect("one").key_id;
-    for (asked, action, resource, recipient) in [
-        (&key_id, "training_key.reveal", &key_id, recipient.as_str()),
-        (&String::new(), "event_key.reveal", &event_key_id, "caller"),
+    let nothing = RenderInvitationRequest::default();
+    let by_enrollment_key = RenderInvitationRequest {
+        class_id: class_id.clone(),
+        key_id: key_id.clone(),
+        student_id: student_id.clone(),
+        ..nothing.clone()
+    };
+    let by_event_key = RenderInvitationRequest {
+        class_id,
+        ..nothing.clone()
+    };
+    let by_pool_key = RenderInvitationRequest {
+        pool_id,
+        key_id: of_pool.clone(),
+        student_id,
+        ..nothing
+    };
+    let revealed = "training_key.reveal";
+    for (request, action, resource, recipient) in [
+        (by_enrollment_key, revealed, &key_id, recipient.as_str()),
+        (by_event_key, "event_key.reveal", &event_key_id, "caller"),
+        (by_pool_key, revealed, &of_pool, recipient.as_str()),
     ] {
-        let student_id = match recipient {
-            "caller" => String::new(),
-            _ => student_id.clone(),
-        };
-        let request = RenderInvitationRequest {
-            class_id: class_id.clone(),
-            key_id: asked.clone(),
-            student_id,
-        };
         let mut notifications = organization.manager().notifications();
         let answer = notifications.render_invitation(request).await;
         answer.expect("an invitation");

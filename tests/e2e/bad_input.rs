@@ -260,12 +260,14 @@ async fn an_update_names_known_fields_and_at_least_one() {
         .into_iter()
         .filter(|method| method.name().starts_with("Update"))
         .collect();
-    assert_eq!(updates.len(), 4);
+    assert_eq!(updates.len(), 6);
     for method in updates {
         let own_id = match method.name() {
             "UpdateClass" => "class_id",
             "UpdateStudent" => "student_id",
             "UpdateKeyPool" => "pool_id",
+            "UpdateSubscriptionProfile" => "profile_id",
+            "UpdateSubscriptionKey" => "key_id",
             _ => "organization_id",
         };
         for paths in [

@@ -29,7 +29,7 @@ use crate::harness::{
 
 use bulk::{Bulk, fill};
 
-const CSV_HEADER: &str = r#""code","kind","class_id","class_name","status","redeemed_by","redeemed_at","pool_id","pool_name""#;
+const CSV_HEADER: &str = r#""code","kind","class_id","class_name","status","redeemed_by","redeemed_at","pool_id","pool_name","profile_id","profile_name","max_uses","use_count""#;
 
 /// A name that a spreadsheet takes for a formula, in a file that has to quote it.
 const NAME: &str = "=HYPERLINK(\"http://example.com\",\"Linux\")";

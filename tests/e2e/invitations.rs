@@ -1,13 +1,18 @@
 //! Invitations: the text to send, with a key in it, for those who may reveal that kind of key.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{RenderInvitationRequest, RenderInvitationResponse};
 use latchkey_proto::errors::v1::ErrorReason;
+use latchkey_proto::keys::v1::UpdateKeyPoolRequest;
 use latchkey_service_kit::identity::Role;
+use latchkey_service_kit::status::metadata_of;
 use tonic::{Response, Status};
 
-use crate::harness::world::{come_in, off};
+use crate::harness::time::read;
+use crate::harness::world::{come_in, mask, off, redeem};
 use crate::harness::{
-    Caller, ClassDraft, Options, Organization, Stack, eventually, new_id, reason_of, refused,
+    Caller, ClassDraft, Options, Organization, PoolDraft, Stack, at, eventually, new_id, now,
+    reason_of, refused,
 };
 
 const LOGIN_PAGE: &str = "[mail]\nlogin_page = 'https://learn.example.com/keys'";
@@ -22,6 +27,23 @@ async fn invite(
         class_id: class_id.to_owned(),
         key_id: key_id.to_owned(),
         student_id: student_id.to_owned(),
+        ..RenderInvitationRequest::default()
+    };
+    caller.notifications().render_invitation(request).await
+}
+
+/// The same by a key of a pool.
+async fn invite_to_course(
+    caller: &Caller,
+    pool_id: &str,
+    key_id: &str,
+    student_id: &str,
+) -> Result<Response<RenderInvitationResponse>, Status> {
+    let request = RenderInvitationRequest {
+        pool_id: pool_id.to_owned(),
+        key_id: key_id.to_owned(),
+        student_id: student_id.to_owned(),
+        ..RenderInvitationRequest::default()
     };
     caller.notifications().render_invitation(request).await
 }
@@ -128,5 +150,120 @@ async fn nobody_is_invited_by_a_key_that_lets_nobody_in() {
     refused(ask("", "").await, ErrorReason::KeyNotFound);
     organization.cancel_class(class_id).await;
     refused(ask("", "").await, ErrorReason::ClassCancelled);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_pools_key_names_the_course_and_for_how_long_it_is_open_and_lets_in() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let pool = organization.pool(PoolDraft::new()).await;
+    let key = organization.pool_keys(&pool.pool_id, 1).await.remove(0);
+    let student = organization.student().await;
+    let manager = organization.manager();
+    let letter = invite_to_course(&manager, &pool.pool_id, &key.key_id, &student.student_id).await;
+    let letter = letter.expect("an invitation").into_inner();
+    assert_eq!(letter.code, key.code);
+    assert_eq!(letter.redeemable_until, pool.expire_time);
+    for part in [
+        &format!("Hello {},", student.given_name),
+        &key.code,
+        &pool.course_name,
+        "90 days",
+        "Academy",
+    ] {
+        assert!(letter.text.contains(part), "{part}: {}", letter.text);
+    }
+    assert!(letter.subject.contains(&pool.course_name));
+    let redeemed = redeem(&stack, &student.student_id, &letter.code).await;
+    redeemed.expect("assigned");
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn keys_of_pools_are_for_operations_managers_within_whose_reach_the_pool_is() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let pool = organization.pool(PoolDraft::new()).await.pool_id;
+    let key = organization.pool_keys(&pool, 1).await.remove(0).key_id;
+    for caller in [organization.admin(), organization.instructor("ines")] {
+        let answer = invite_to_course(&caller, &pool, &key, "").await;
+        refused(answer, ErrorReason::NotAllowed);
+    }
+    let strangers = [
+        Organization::new(&stack).await.manager(),
+        organization.child().await.manager(),
+    ];
+    for stranger in strangers {
+        let answer = invite_to_course(&stranger, &pool, &key, "").await;
+        refused(answer, ErrorReason::KeyPoolNotFound);
+    }
+    let below = organization.child().await;
+    let pool_below = below.pool(PoolDraft::new()).await.pool_id;
+    let key_below = below.pool_keys(&pool_below, 1).await.remove(0).key_id;
+    let manager = organization.manager();
+    let answer = invite_to_course(&manager, &pool_below, &key_below, "").await;
+    answer.expect("an invitation");
+    // What is no key of the pool, or no pool at all.
+    let class = organization.class(ClassDraft::new()).await.class_id;
+    let of_class = organization.generate(&class, 1).await.remove(0).key_id;
+    for (pool, key, reason) in [
+        (&pool, &of_class, ErrorReason::KeyNotFound),
+        (&pool, &key_below, ErrorReason::KeyNotFound),
+        (&class, &of_class, ErrorReason::KeyPoolNotFound),
+        (&new_id(), &key, ErrorReason::KeyPoolNotFound),
+        (&pool, &String::new(), ErrorReason::FieldInvalid),
+    ] {
+        let answer = invite_to_course(&manager, pool, key, "").await;
+        refused(answer, reason);
+    }
+    refused(
+        invite(&manager, &class, &key, "").await,
+        ErrorReason::KeyNotFound,
+    );
+    let both = RenderInvitationRequest {
+        class_id: class.clone(),
+        pool_id: pool.clone(),
+        key_id: key.clone(),
+        student_id: String::new(),
+    };
+    let answer = manager.notifications().render_invitation(both).await;
+    refused(answer, ErrorReason::FieldInvalid);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_is_invited_by_a_pools_key_that_lets_nobody_in() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let pool = organization.pool(PoolDraft::new()).await.pool_id;
+    let keys = organization.pool_keys(&pool, 3).await;
+    let student = organization.student().await.student_id;
+    let manager = organization.manager();
+    let ask = async |key: &str| invite_to_course(&manager, &pool, key, "").await;
+    organization.revoke(&[&keys[0].key_id]).await;
+    refused(ask(&keys[0].key_id).await, ErrorReason::KeyRevoked);
+    let redeemed = redeem(&stack, &student, &keys[1].code).await;
+    redeemed.expect("assigned");
+    eventually("known to keys as used", async || {
+        match ask(&keys[1].key_id).await {
+            Err(refusal) if reason_of(&refusal) == ErrorReason::KeyAlreadyRedeemed => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let over = now() - TimeDelta::hours(1);
+    let request = UpdateKeyPoolRequest {
+        pool_id: pool.clone(),
+        update_mask: mask(&["expire_time"]),
+        expire_time: at(over),
+        ..UpdateKeyPoolRequest::default()
+    };
+    let mut pools = organization.admin().key_pools();
+    let moved = pools.update_key_pool(request).await.expect("moved");
+    let moved = moved.into_inner().key_pool.expect("a pool");
+    let refusal = refused(ask(&keys[2].key_id).await, ErrorReason::WindowClosed);
+    let closed = metadata_of(&refusal)["closed_at"].parse::<DateTime<Utc>>();
+    assert_eq!(closed.expect("a time"), read(moved.expire_time.as_ref()));
     stack.finish().await;
 }

@@ -16,6 +16,7 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use crate::harness::dynamic::{call, methods, pool};
+use crate::harness::subscriptions::uses;
 use crate::harness::world::come_in;
 use crate::harness::world::telling::plan_settings;
 use crate::harness::{
@@ -113,11 +114,16 @@ fn fields(answer: &DynamicMessage, number: u32) -> Vec<String> {
         let Value::Message(item) = item else {
             panic!("a list of messages")
         };
-        let Value::String(text) = item
+        let mut value = item
             .get_field_by_number(number)
             .expect("a field")
-            .into_owned()
-        else {
+            .into_owned();
+        // Of a list of several kinds of things: that of the thing.
+        if let Value::Message(thing) = &value {
+            let inner = thing.get_field_by_number(number).expect("a field");
+            value = inner.into_owned();
+        }
+        let Value::String(text) = value else {
             panic!("a text")
         };
         text
@@ -142,8 +148,8 @@ fn moment(time: DateTime<Utc>) -> Value {
     Value::Message(message)
 }
 
-/// An organization that has some of everything: with the ids of its class and its pool.
-async fn furnished(stack: &Stack) -> (Organization<'_>, String, String) {
+/// An organization that has some of everything: with the ids of its class, its pool and its profile.
+async fn furnished(stack: &Stack) -> (Organization<'_>, [String; 3]) {
     let organization = Organization::new(stack).await;
     let (class, code) = organization.event_class(ClassDraft::new()).await;
     organization.write_to_people().await;
@@ -157,21 +163,25 @@ async fn furnished(stack: &Stack) -> (Organization<'_>, String, String) {
         come_in(stack, &student, &code).await;
     }
     organization.generate(&class.class_id, 5).await;
+    let profile = organization.profile().await.profile_id;
+    organization.subscription_keys(&profile, 5, uses(1)).await;
     for _ in 0..ITEMS {
         organization.close_period(now()).await;
         organization.plan(plan_settings()).await;
+        organization.profile().await;
     }
     invariants::hold(stack).await;
-    (organization, class.class_id, pool)
+    (organization, [class.class_id, pool, profile])
 }
 
 /// Every list there is, with something in it, and another filter for which its tokens are not.
 async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
-    let (organization, class_id, pool) = furnished(stack).await;
+    let (organization, [class_id, pool, profile]) = furnished(stack).await;
     let below = [("parent_id", text(&organization.id))];
     let within = [("organization_id", text(&organization.id))];
     let in_class = [("class_id", text(&class_id))];
     let of_pool = [("pool_id", text(&pool))];
+    let of_profile = [("profile_id", text(&profile))];
     let own = |name: &str, filters: &[(&'static str, Value)]| {
         List::of_enrollment(name, organization.manager(), filters)
     };
@@ -215,6 +225,14 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         (
             of_keys("ListTrainingKeys", &in_class),
             ("kind", choice(KeyKind::Enrollment)),
+        ),
+        (
+            own("ListSubscriptionProfiles", &within),
+            ("organization_id", text(&new_id())),
+        ),
+        (
+            of_keys("ListTrainingKeys", &of_profile),
+            ("profile_id", text(&new_id())),
         ),
         (
             of_keys("ListKeyPools", &within),

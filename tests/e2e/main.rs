@@ -63,6 +63,8 @@ mod secrets_stay_secret;
 mod self_paced;
 mod silence;
 mod statuses;
+mod subscription_keys;
+mod subscriptions;
 mod traces;
 mod tripwires;
 mod wait_list;

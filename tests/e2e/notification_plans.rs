@@ -1,16 +1,16 @@
 //! Plans of what is written to people: kept, changed, tried out, and refused as long as they name what nobody knows.
 
 use latchkey_proto::enrollment::v1::{
-    CreateNotificationPlanRequest, DeleteNotificationPlanRequest, GetNotificationPlanRequest,
-    GetNotificationSettingsRequest, InstructorAddress, ListNotificationPlansRequest,
-    NotificationPlanSettings, NotificationSettings, NotificationTrigger,
-    PreviewNotificationPlanRequest, ReplaceNotificationPlanRequest, SetClassNotificationsRequest,
-    SetNotificationSettingsRequest,
+    ClassStatus, CreateNotificationPlanRequest, DeleteNotificationPlanRequest, EnrollmentStatus,
+    GetNotificationPlanRequest, GetNotificationSettingsRequest, InstructorAddress,
+    ListNotificationPlansRequest, NotificationPlanSettings, NotificationSettings,
+    NotificationTrigger, PreviewNotificationPlanRequest, ReplaceNotificationPlanRequest,
+    SetClassNotificationsRequest, SetNotificationSettingsRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use tonic_types::StatusExt;
 
-use crate::harness::world::telling::plan_settings;
+use crate::harness::world::telling::{expiring_settings, plan_settings};
 use crate::harness::{ClassDraft, Organization, Stack, new_id, refused};
 
 #[tokio::test]
@@ -55,6 +55,11 @@ async fn a_plan_is_made_once_changed_by_its_etag_and_deleted() {
         .replace_notification_plan(replace(&made.etag, "Late"))
         .await;
     refused(stale, ErrorReason::EtagMismatch);
+    let same = admin
+        .replace_notification_plan(replace(&changed.etag, "Soon"))
+        .await;
+    let same = same.expect("the same").into_inner().plan;
+    assert_eq!(same.as_ref(), Some(&changed));
     let get = GetNotificationPlanRequest {
         plan_id: made.plan_id.clone(),
     };
@@ -123,6 +128,54 @@ async fn a_template_that_names_what_nobody_knows_is_refused_with_all_those_names
     };
     let answer = admin.create_notification_plan(request).await;
     refused(answer, ErrorReason::OrganizationNotFound);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_plan_about_assignments_names_nothing_of_a_class() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let expiring = expiring_settings();
+    let preview = |settings: &NotificationPlanSettings| PreviewNotificationPlanRequest {
+        organization_id: organization.id.clone(),
+        settings: Some(settings.clone()),
+        class_id: String::new(),
+    };
+    let mut admin = organization.admin().notifications();
+    let shown = admin.preview_notification_plan(preview(&expiring)).await;
+    let shown = shown.expect("shown").into_inner();
+    assert!(shown.text.contains("(UTC)"), "{}", shown.text);
+    let bad = NotificationPlanSettings {
+        class_statuses: vec![ClassStatus::Scheduled.into()],
+        enrollment_statuses: vec![EnrollmentStatus::Enrolled.into()],
+        text: "{{ class_start }} {{ event_key }}".to_owned(),
+        days: 0,
+        ..expiring.clone()
+    };
+    let request = CreateNotificationPlanRequest {
+        request_id: new_id(),
+        organization_id: organization.id.clone(),
+        settings: Some(bad),
+    };
+    let answer = admin.create_notification_plan(request).await;
+    let refusal = refused(answer, ErrorReason::FieldInvalid);
+    let said = refusal.get_details_bad_request().expect("fields");
+    let said = format!("{:?}", said.field_violations);
+    for part in [
+        "settings.class_statuses",
+        "settings.enrollment_statuses",
+        "settings.days",
+        "`class_start`",
+        "`event_key`",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let of_class = PreviewNotificationPlanRequest {
+        class_id: organization.class(ClassDraft::new()).await.class_id,
+        ..preview(&expiring)
+    };
+    let answer = admin.preview_notification_plan(of_class).await;
+    refused(answer, ErrorReason::FieldInvalid);
     stack.finish().await;
 }
 
@@ -199,12 +252,12 @@ async fn settings_are_off_at_first_changed_by_their_etag_and_a_class_may_differ(
         etag: etag.to_owned(),
     };
     let done = admin.set_notification_settings(set(&first.etag)).await;
-    assert_eq!(
-        done.expect("set").into_inner().settings,
-        Some(settings.clone())
-    );
+    let done = done.expect("set").into_inner();
+    assert_eq!(done.settings, Some(settings.clone()));
     let stale = admin.set_notification_settings(set(&first.etag)).await;
     refused(stale, ErrorReason::EtagMismatch);
+    let same = admin.set_notification_settings(set(&done.etag)).await;
+    assert_eq!(same.expect("the same").into_inner(), done);
     assert!(!class(Some(false)).await);
     assert!(class(None).await);
     stack.finish().await;

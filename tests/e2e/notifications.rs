@@ -1,17 +1,19 @@
-//! Letters: written for what happens and for times around classes, sent by a real mail server, at least once each.
+//! Letters: written for what happens, for times around classes and for what expires, sent by a real mail server, at least once each.
 
+mod expiring;
 mod failures;
 
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
+use latchkey::mail_server::{MailServer, Received};
 use latchkey_proto::enrollment::v1::{
     InstructorAddress, ListNotificationsRequest, Notification, NotificationPlanSettings,
     NotificationRecipient, NotificationSettings, NotificationState, NotificationTrigger,
     SetClassNotificationsRequest, SetNotificationOptOutRequest, Student,
 };
 
-use crate::harness::mail::{MailServer, Received};
+use crate::harness::mail::{mail_server, mail_settings};
 use crate::harness::world::come_in;
 use crate::harness::world::telling::plan_settings;
 use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, logs, now};
@@ -21,7 +23,7 @@ use crate::secrets_stay_secret::spellings;
 async fn stack(server: &MailServer, replicas: usize) -> Stack {
     Stack::with(Options {
         replicas,
-        enrollment: server.settings(),
+        enrollment: mail_settings(server),
         ..Options::default()
     })
     .await
@@ -80,7 +82,7 @@ async fn settled(
 
 #[tokio::test]
 async fn who_comes_in_and_who_goes_is_told_with_the_code_which_stands_nowhere_else() {
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     let stack = stack(&server, 1).await;
     let organization = Organization::new(&stack).await;
     let (class, code) = organization.event_class(ClassDraft::new()).await;
@@ -145,7 +147,7 @@ async fn code_stands_nowhere(stack: &Stack, code: &str) {
 
 #[tokio::test]
 async fn each_of_many_is_told_once_by_several_replicas_and_staff_by_their_addresses() {
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     let stack = stack(&server, 2).await;
     let organization = Organization::new(&stack).await;
     organization
@@ -194,7 +196,7 @@ async fn each_of_many_is_told_once_by_several_replicas_and_staff_by_their_addres
 
 #[tokio::test]
 async fn a_reminder_comes_at_its_time_once_and_again_when_the_class_has_moved() {
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     let stack = stack(&server, 2).await;
     let organization = Organization::new(&stack).await;
     organization.write_to_people().await;
@@ -229,7 +231,7 @@ async fn a_reminder_comes_at_its_time_once_and_again_when_the_class_has_moved() 
 
 #[tokio::test]
 async fn a_class_may_differ_from_its_organization() {
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     let stack = stack(&server, 1).await;
     let organization = Organization::new(&stack).await;
     organization

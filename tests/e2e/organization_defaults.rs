@@ -2,13 +2,15 @@
 
 use latchkey_proto::enrollment::v1::{
     ClassDefaults, ClassStatus, CreateClassRequest, CreateClassResponse, Organization as Shown,
-    UpdateOrganizationRequest,
+    SetClassNotificationsRequest, UpdateOrganizationRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::EventKey;
 
-use crate::harness::world::{mask, off};
-use crate::harness::{ClassDraft, Organization, Stack, new_id, refused};
+use crate::harness::mail::{mail_server, mail_settings};
+use crate::harness::world::telling::plan_settings;
+use crate::harness::world::{come_in, mask, off};
+use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, new_id, refused};
 
 pub(crate) const SMALL: ClassDefaults = ClassDefaults {
     maximum_students: Some(12),
@@ -16,6 +18,7 @@ pub(crate) const SMALL: ClassDefaults = ClassDefaults {
     status: ClassStatus::Tentative as i32,
     event_key_enabled: true,
     post_class_days: Some(30),
+    notifications_enabled: None,
 };
 
 pub(crate) async fn lay_down(
@@ -143,5 +146,57 @@ async fn what_is_laid_down_fits_together_and_so_does_what_a_request_adds() {
     };
     let class = create(&organization, few).await.training_class;
     assert_eq!(class.expect("a class").minimum_students, 2);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_new_class_tells_people_or_not_as_is_laid_down_whatever_the_organization_does() {
+    let server = mail_server().await;
+    let stack = Stack::with(Options {
+        enrollment: mail_settings(&server),
+        ..Options::default()
+    })
+    .await;
+    let organization = Organization::new(&stack).await;
+    organization.plan(plan_settings()).await;
+    let told = async |laid_down: Option<bool>| {
+        let defaults = ClassDefaults {
+            event_key_enabled: true,
+            notifications_enabled: laid_down,
+            ..ClassDefaults::default()
+        };
+        let shown = lay_down(&organization, Some(defaults)).await;
+        assert_eq!(shown.class_defaults, Some(defaults));
+        let class = create(&organization, silent(&organization)).await;
+        let class = class.training_class.expect("a class").class_id;
+        let code = organization.event_code(&class).await;
+        let student = organization.student().await;
+        come_in(&stack, &student.student_id, &code).await;
+        (class, student.email)
+    };
+    let (_, first) = told(Some(true)).await;
+    let (left, second) = told(None).await;
+    organization.write_to_people().await;
+    let (_, third) = told(Some(false)).await;
+    let (_, fourth) = told(None).await;
+    for (email, number) in [(&fourth, 1), (&first, 1), (&second, 0), (&third, 0)] {
+        eventually("as many letters", async || {
+            let found = server.received_for(email).len();
+            if found == number {
+                Ok(())
+            } else {
+                Err(format!("{found} of {number} to {email}"))
+            }
+        })
+        .await;
+    }
+    // What was laid down is the class's own setting, and can be changed.
+    let request = SetClassNotificationsRequest {
+        class_id: left,
+        enabled: None,
+    };
+    let mut admin = organization.admin().notifications();
+    let now = admin.set_class_notifications(request).await.expect("set");
+    assert!(now.into_inner().enabled);
     stack.finish().await;
 }

@@ -11,21 +11,23 @@ use crate::harness::world::{come_in, generated, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, refused};
 
 /// Tables of each schema, those that are referred to first.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "keys.organizations",
     "keys.grants",
     "keys.pools",
     "keys.training_keys",
+    "keys.subscription_keys",
     "keys.codes",
     "keys.marks",
     "keys.requests",
     "keys.batches",
     "keys.audit_events",
 ];
-const ENROLLMENT: [&str; 19] = [
+const ENROLLMENT: [&str; 21] = [
     "enrollment.organizations",
     "enrollment.classes",
     "enrollment.students",
+    "enrollment.profiles",
     "enrollment.redemptions",
     "enrollment.enrollments",
     "enrollment.assignments",
@@ -37,6 +39,7 @@ const ENROLLMENT: [&str; 19] = [
     "enrollment.class_notifications",
     "enrollment.notification_progress",
     "enrollment.notification_times",
+    "enrollment.notification_expiries",
     "enrollment.notification_opt_outs",
     "enrollment.letters",
     "enrollment.deliveries",

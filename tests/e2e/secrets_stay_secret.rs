@@ -7,17 +7,18 @@ mod secrets;
 
 use std::net::SocketAddr;
 
+use latchkey::mail_server::MailServer;
 use latchkey::stack::Service;
 use latchkey::stack::process::{ANY_PORT, claim};
 use latchkey_proto::audit::v1::ListAuditEventsRequest;
 use latchkey_proto::enrollment::v1::{
-    AuthenticateRequest, CheckKeyRequest, Credential, ListRedemptionsRequest, Password,
-    RegisterWithKeyRequest,
+    AuthenticateRequest, CheckKeyRequest, Credential, ListNotificationsRequest,
+    ListRedemptionsRequest, NotificationPlanSettings, Password, RegisterWithKeyRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    AddOwnPoolKeysRequest, ExportFormat, ExportTrainingKeysRequest, ListTrainingKeysRequest,
-    LookUpTrainingKeyRequest, SetEventKeyRequest,
+    AddOwnPoolKeysRequest, AddOwnSubscriptionKeysRequest, ExportFormat, ExportTrainingKeysRequest,
+    ListTrainingKeysRequest, LookUpTrainingKeyRequest, SetEventKeyRequest,
 };
 use latchkey_service_kit::identity::Role;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -28,7 +29,10 @@ use tonic::Status;
 use self::secrets::Secrets;
 use crate::harness::cluster::TestCluster;
 use crate::harness::collector::Collector;
+use crate::harness::mail::{mail_server, mail_settings};
 use crate::harness::refusals::reason_of;
+use crate::harness::subscriptions::uses;
+use crate::harness::world::telling::plan_settings;
 use crate::harness::world::{come_in, generated, own_code, redeem};
 use crate::harness::{
     ClassDraft, Options, Organization, PoolDraft, Stack, eventually, logs, new_id,
@@ -40,6 +44,7 @@ const PASSWORD: &str = "canary-Pa55word-4711";
 const WRONG_PASSWORD: &str = "canary-wr0ng-Pa55word";
 const OWN_CODE: &str = "canary-own-code-77";
 const POOL_CODES: [&str; 2] = ["canary-pool-code-81", "canary-pool-code-82"];
+const PROFILE_CODES: [&str; 2] = ["canary-profile-code-91", "canary-profile-code-92"];
 const GUESS: &str = "canary-guess-4242";
 const BAD_TOKEN: &str = "canary-bad-t0ken.that-nobody.ever-signed";
 
@@ -74,7 +79,8 @@ impl<'s> Play<'s> {
         for password in [PASSWORD, WRONG_PASSWORD] {
             play.secrets.text("a password", password);
         }
-        for code in POOL_CODES.into_iter().chain([OWN_CODE, GUESS]) {
+        let of_others = POOL_CODES.into_iter().chain(PROFILE_CODES);
+        for code in of_others.chain([OWN_CODE, GUESS]) {
             play.secrets.code(code);
         }
         let site = stack.site();
@@ -167,6 +173,80 @@ impl<'s> Play<'s> {
         }
         let spent = redeem(self.stack, &students[1], &good).await;
         self.refused(spent, ErrorReason::KeyAlreadyRedeemed);
+    }
+
+    /// Adds codes of one's own to a subscription profile, some of which are taken, and redeems one and a generated one.
+    async fn use_a_profile(&mut self) {
+        let profile_id = self.organization.profile().await.profile_id;
+        let organization = &self.organization;
+        let generated = organization
+            .subscription_keys(&profile_id, 1, uses(1))
+            .await;
+        self.secrets.code(&generated[0].code);
+        let [good, other] = PROFILE_CODES.map(ToOwned::to_owned);
+        let mut keys = organization.admin().subscription_keys();
+        for codes in [vec![good.clone()], vec![good.to_uppercase(), other]] {
+            let request = AddOwnSubscriptionKeysRequest {
+                request_id: new_id(),
+                profile_id: profile_id.clone(),
+                codes,
+                only_good: true,
+                terms: None,
+            };
+            let answer = keys.add_own_subscription_keys(request).await;
+            let answer = answer.expect("an answer").into_inner();
+            assert_eq!(answer.added.len(), 1, "{answer:?}");
+            self.refusals.extend(format!("{answer:?}\n").bytes());
+        }
+        let students = self.organization.students(2).await;
+        for (student, code) in students.iter().zip([&good, &generated[0].code]) {
+            let granted = redeem(self.stack, student, code).await.expect("assigned");
+            let granted = format!("{:?}\n", granted.into_inner());
+            self.refusals.extend(granted.bytes());
+        }
+        let spent = redeem(self.stack, &students[1], &good).await;
+        self.refused(spent, ErrorReason::KeyAlreadyRedeemed);
+    }
+
+    /// Has the code of an event key sent to a student, and to nobody whom the mail server does not take.
+    async fn send_codes(&mut self, server: &MailServer) {
+        server.refuse("nobody", "550 5.1.1 no such mailbox");
+        let organization = Organization::new(self.stack).await;
+        let plan = NotificationPlanSettings {
+            subject: "Your key {{ event_key }}".to_owned(),
+            text: "It is {{ event_key }}.".to_owned(),
+            html: "<b>{{ event_key }}</b>".to_owned(),
+            ..plan_settings()
+        };
+        organization.plan(plan).await;
+        organization.write_to_people().await;
+        let (_, code) = organization.event_class(ClassDraft::new()).await;
+        self.secrets.code(&code);
+        let student = organization.student().await;
+        let nobody = organization.student_request("nobody@example.com");
+        let mut students = self.stack.platform().students();
+        let nobody = students.create_student(nobody).await.expect("made");
+        let nobody = nobody.into_inner().student.expect("a student");
+        for id in [&nobody.student_id, &student.student_id] {
+            come_in(self.stack, id, &code).await;
+        }
+        eventually("a letter with the code, and a dead one", async || {
+            let found = server.received_for(&student.email);
+            let list = ListNotificationsRequest {
+                organization_id: organization.id.clone(),
+                ..ListNotificationsRequest::default()
+            };
+            let mut admin = organization.admin().notifications();
+            let listed = admin.list_notifications(list).await.expect("letters");
+            let listed = format!("{:?}", listed.into_inner());
+            match found.first() {
+                Some(letter) if letter.text.contains(&code) && listed.contains("REFUSED 550") => {
+                    Ok(listed)
+                }
+                other => Err(format!("{other:?}, {listed}")),
+            }
+        })
+        .await;
     }
 
     /// Checks, looks up and revokes a code.
@@ -309,18 +389,18 @@ impl<'s> Play<'s> {
 }
 
 /// A stack on a server of its own, with everything logged, traced and measured; and where the metrics are.
-async fn observed(endpoint: &str) -> (Stack, [SocketAddr; 2]) {
+async fn observed(endpoint: &str, server: &MailServer) -> (Stack, [SocketAddr; 2]) {
     let address = |service| claim(service, ANY_PORT).expect("a free port");
     let addresses = [address(Service::Keys), address(Service::Enrollment)];
-    let settings = |address: SocketAddr| -> &'static str {
+    let settings = |address: SocketAddr, more: &str| -> &'static str {
         let text = format!(
-            "[log]\nfilter = \"trace\"\n[metrics]\naddress = \"{address}\"\n[traces]\notlp_endpoint = \"{endpoint}\""
+            "[log]\nfilter = \"trace\"\n[metrics]\naddress = \"{address}\"\n[traces]\notlp_endpoint = \"{endpoint}\"\n{more}"
         );
         Box::leak(text.into_boxed_str())
     };
     let options = Options {
-        keys: settings(addresses[0]),
-        enrollment: settings(addresses[1]),
+        keys: settings(addresses[0], ""),
+        enrollment: settings(addresses[1], mail_settings(server)),
         cluster: Some(TestCluster::to_be_crashed(None).await),
         ..Options::default()
     };
@@ -330,11 +410,14 @@ async fn observed(endpoint: &str) -> (Stack, [SocketAddr; 2]) {
 #[tokio::test]
 async fn nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away() {
     let (collector, endpoint) = Collector::start().await;
-    let (stack, metrics) = observed(&endpoint).await;
+    let server = mail_server().await;
+    let (stack, metrics) = observed(&endpoint, &server).await;
     let keyring = Keyring::of(&stack);
     let mut play = Play::new(&stack).await;
     play.use_codes().await;
     play.use_a_pool().await;
+    play.use_a_profile().await;
+    play.send_codes(&server).await;
     keyring.run(&["new-version"]).await.succeeded();
     let rotated = keyring.run(&["rotate"]).await;
     play.secrets.keyring(&keyring.file);
@@ -380,6 +463,7 @@ fn sings(found: &[places::Place]) {
     };
     for (place, text) in [
         ("the table enrollment.students", "Nora"),
+        ("the table enrollment.letters", "REFUSED 550"),
         ("/base/", "Nora"),
         ("/pg_wal/", "Nora"),
         ("pg_waldump", "INSERT"),
@@ -387,6 +471,8 @@ fn sings(found: &[places::Place]) {
         ("a log", "DEBUG"),
         ("a span", "RedeemKey"),
         ("the metrics", "RedeemKey"),
+        ("the metrics", "latchkey_letters_total"),
+        ("a span", "RevealCode"),
         ("a refusal", "KEY_NOT_FOUND"),
         ("a list", "event_key.set"),
         ("what the command says", "made anew"),

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use latchkey_proto::audit::v1::ListAuditEventsRequest;
 use latchkey_proto::enrollment::v1::{
-    AccessDenial, AssignmentEndedBy, AssignmentStatus, CancelAssignmentRequest,
+    AccessDenial, Assignment, AssignmentEndedBy, AssignmentStatus, CancelAssignmentRequest,
     CancelAssignmentResponse, CheckKeyRequest, CourseAssignment, GetAccessRequest,
     GetAccessResponse, GetRedemptionRequest, ListAssignmentsRequest, RecordLaunchRequest,
     RecordLaunchResponse, RedeemKeyResponse, RedemptionOutcome,
@@ -40,7 +40,13 @@ fn assignment(answer: Result<Response<RedeemKeyResponse>, Status>) -> CourseAssi
     answer.course_assignment.expect("an assignment")
 }
 
-async fn cancel(
+fn course(assignment: Option<Assignment>) -> CourseAssignment {
+    let assignment = assignment.expect("an assignment");
+    assert!(assignment.subscription_assignment.is_none());
+    assignment.course_assignment.expect("of a course")
+}
+
+pub(crate) async fn cancel(
     caller: &Caller,
     assignment_id: &str,
 ) -> Result<Response<CancelAssignmentResponse>, Status> {
@@ -51,7 +57,7 @@ async fn cancel(
     caller.assignments().cancel_assignment(request).await
 }
 
-async fn launch(
+pub(crate) async fn launch(
     stack: &Stack,
     assignment_id: &str,
 ) -> Result<Response<RecordLaunchResponse>, Status> {
@@ -62,7 +68,7 @@ async fn launch(
     platform.assignments().record_launch(request).await
 }
 
-async fn access(stack: &Stack, student_id: &str, course_id: &str) -> GetAccessResponse {
+pub(crate) async fn access(stack: &Stack, student_id: &str, course_id: &str) -> GetAccessResponse {
     let request = GetAccessRequest {
         student_id: student_id.to_owned(),
         class_id: String::new(),
@@ -121,7 +127,11 @@ async fn a_pool_key_assigns_its_course_and_the_pool_shows_to_whom_and_when() {
     };
     let mut assignments = organization.admin().assignments();
     let listed = assignments.list_assignments(request).await.expect("a list");
-    assert_eq!(listed.into_inner().assignments, [made]);
+    let listed = listed.into_inner().assignments.into_iter();
+    assert_eq!(
+        listed.map(|one| course(Some(one))).collect::<Vec<_>>(),
+        [made]
+    );
     let request = GetRedemptionRequest { redemption_id: id };
     let mut redemptions = organization.admin().redemptions();
     let recorded = redemptions.get_redemption(request).await.expect("recorded");
@@ -175,7 +185,7 @@ async fn it_can_be_cancelled_while_nothing_was_launched_and_its_key_is_free_agai
     for _ in 0..2 {
         let cancelled = cancel(&stack.student(&one), &made.assignment_id).await;
         let cancelled = cancelled.expect("cancelled").into_inner().assignment;
-        let cancelled = cancelled.expect("an assignment");
+        let cancelled = course(cancelled);
         assert_eq!(cancelled.status(), AssignmentStatus::Cancelled);
         assert_eq!(cancelled.ended_by(), AssignmentEndedBy::Student);
     }
@@ -188,7 +198,7 @@ async fn it_can_be_cancelled_while_nothing_was_launched_and_its_key_is_free_agai
     for _ in 0..2 {
         let launched = launch(&stack, &second.assignment_id).await;
         let launched = launched.expect("launched").into_inner().assignment;
-        assert!(launched.expect("an assignment").launch_time.is_some());
+        assert!(course(launched).launch_time.is_some());
     }
     refused(
         cancel(&organization.manager(), &second.assignment_id).await,

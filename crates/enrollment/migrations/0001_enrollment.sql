@@ -16,6 +16,7 @@ CREATE TABLE enrollment.organizations (
     default_status    text CHECK (default_status IN ('tentative', 'scheduled', 'guaranteed_to_run')),
     default_event_key boolean NOT NULL DEFAULT false,
     default_post_class_days integer,
+    default_notifications boolean,
     request_id        uuid NOT NULL UNIQUE,
     request_fingerprint bytea NOT NULL,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -58,6 +59,29 @@ CREATE INDEX classes_start ON enrollment.classes (starts_at, class_id);
 CREATE INDEX classes_instructors ON enrollment.classes USING gin (instructors);
 CREATE INDEX classes_owed ON enrollment.classes (class_id) WHERE copied_version < version;
 ALTER TABLE enrollment.classes ADD PRIMARY KEY (class_id);
+
+-- Courses that a student may take together. What changes here holds for all who have them by it.
+CREATE TABLE enrollment.profiles (
+    profile_id       uuid NOT NULL,           -- UUIDv7: creation order
+    organization_id  uuid NOT NULL REFERENCES enrollment.organizations,
+    name             text NOT NULL,
+    course_ids       text[] NOT NULL,
+    course_names     text[] NOT NULL,         -- one for each id
+    duration_seconds integer NOT NULL CHECK (duration_seconds BETWEEN 1 AND 315360000),    -- 3650 days at most
+    available_to     uuid[] NOT NULL,         -- organizations, with all below them; empty: the owner
+    enabled          boolean NOT NULL,
+    request_id       uuid NOT NULL UNIQUE,
+    request_fingerprint bytea NOT NULL,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_by       text NOT NULL,
+    version          bigint NOT NULL DEFAULT 1,
+    versions_lost    bigint NOT NULL DEFAULT 0,  -- of the versions: skipped, because a restore lost what they were
+    copied_version   bigint NOT NULL DEFAULT 0,  -- the newest version known to have reached keys
+    CHECK (cardinality(course_ids) = cardinality(course_names) AND cardinality(course_ids) BETWEEN 1 AND 500)
+);
+CREATE INDEX profiles_organization ON enrollment.profiles (organization_id, profile_id);
+CREATE INDEX profiles_owed ON enrollment.profiles (profile_id) WHERE copied_version < version;
+ALTER TABLE enrollment.profiles ADD PRIMARY KEY (profile_id);
 
 CREATE TABLE enrollment.students (
     student_id      uuid NOT NULL,         -- registered with a key: derived from the redemption id
@@ -107,10 +131,11 @@ CREATE TABLE enrollment.redemptions (
     organization_id uuid NOT NULL,            -- of the key; without one: of the would-be student
     student_id      uuid,                     -- null for a refused registration
     key_id          uuid,                     -- null if refused before the key was looked at (self-registration off)
-    key_kind        text CHECK (key_kind IN ('enrollment', 'event', 'pool')),
+    key_kind        text CHECK (key_kind IN ('enrollment', 'event', 'pool', 'subscription')),
     generation      integer,
     class_id        uuid,                     -- what the key opens: a class
     pool_id         uuid,                     -- or the course of a pool
+    profile_id      uuid,                     -- or the courses of a subscription profile
     enrollment_id   uuid,                     -- what it granted: an enrollment
     assignment_id   uuid,                     -- or an assignment; both null if refused
     caller          text NOT NULL,
@@ -120,8 +145,8 @@ CREATE TABLE enrollment.redemptions (
     CHECK ((outcome = 'refused') = (reason IS NOT NULL)),
     CHECK ((outcome = 'refused') = (enrollment_id IS NULL AND assignment_id IS NULL)),
     CHECK (enrollment_id IS NULL OR class_id IS NOT NULL),
-    CHECK (assignment_id IS NULL OR pool_id IS NOT NULL),
-    CHECK (class_id IS NULL OR pool_id IS NULL),
+    CHECK (assignment_id IS NULL OR pool_id IS NOT NULL OR profile_id IS NOT NULL),
+    CHECK (num_nonnulls(class_id, pool_id, profile_id) <= 1),
     CHECK (outcome = 'refused' OR (student_id IS NOT NULL AND key_id IS NOT NULL))
 );
 CREATE INDEX redemptions_student ON enrollment.redemptions (student_id, decided_at);
@@ -129,6 +154,10 @@ CREATE INDEX redemptions_key ON enrollment.redemptions (key_id);
 -- The history of an organization, the newest first. It has what is filtered by, so that a walk along it reads no rows.
 CREATE INDEX redemptions_organization ON enrollment.redemptions (organization_id, decided_at, redemption_id)
     INCLUDE (class_id, outcome);
+
+-- Those of one pool or subscription profile.
+CREATE INDEX redemptions_assigning ON enrollment.redemptions (coalesce(pool_id, profile_id), decided_at, redemption_id)
+    WHERE class_id IS NULL;
 
 -- Those that are deleted in time.
 CREATE INDEX redemptions_not_for_ever ON enrollment.redemptions (decided_at) WHERE outcome IN ('already_in', 'refused');
@@ -180,18 +209,20 @@ CREATE INDEX enrollments_changed ON enrollment.enrollments (changed_xid);
 CREATE INDEX enrollments_organization ON enrollment.enrollments (organization_id, status_since, enrollment_id);
 ALTER TABLE enrollment.enrollments ADD PRIMARY KEY (enrollment_id);
 
--- A course that a student takes at their own pace. Its id is the id of the redemption that made it.
+-- What a student takes at their own pace: the course of a pool, or the courses of a subscription profile. Its id is the id of
+-- the redemption that made it.
 CREATE TABLE enrollment.assignments (
     assignment_id   uuid NOT NULL,
-    pool_id         uuid NOT NULL,
-    organization_id uuid NOT NULL,            -- of the pool
+    pool_id         uuid,
+    profile_id      uuid,                     -- one of both
+    organization_id uuid NOT NULL,            -- of the pool or profile
     student_id      uuid NOT NULL,
-    course_id       text NOT NULL,            -- as the pool had it when its key was redeemed
-    course_name     text NOT NULL,
+    course_id       text,                     -- as the pool had it when its key was redeemed; the profile has its own
+    course_name     text,
     status          text NOT NULL CHECK (status IN ('assigned', 'cancelled')),
     key_id          uuid NOT NULL,
     generation      integer NOT NULL,
-    slot            integer NOT NULL,         -- which use of the key it is
+    slot            integer,                  -- which use of the key it is; null: of a key without a limit
     holds_key       boolean NOT NULL,         -- given up for good when cancelled
     assigned_at     timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL,
@@ -199,7 +230,10 @@ CREATE TABLE enrollment.assignments (
     cancelled_at    timestamptz,
     cancelled_by    text CHECK (cancelled_by IN ('student', 'staff')),
     changed_xid     xid8 NOT NULL DEFAULT pg_current_xact_id(), -- as that of an enrollment
-    CHECK (expires_at > assigned_at AND expires_at <= assigned_at + interval '180 days'),
+    CHECK ((pool_id IS NULL) <> (profile_id IS NULL)),
+    CHECK ((pool_id IS NULL) = (course_id IS NULL) AND (pool_id IS NULL) = (course_name IS NULL)),
+    CHECK (slot IS NOT NULL OR profile_id IS NOT NULL),
+    CHECK (expires_at > assigned_at AND (profile_id IS NOT NULL OR expires_at <= assigned_at + interval '180 days')),
     CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL)),
     CHECK ((status = 'cancelled') = (cancelled_by IS NOT NULL)),
     CHECK (status <> 'cancelled' OR launched_at IS NULL),
@@ -214,7 +248,10 @@ CREATE INDEX assignments_cancelled ON enrollment.assignments (organization_id, c
 CREATE UNIQUE INDEX assignments_key_slot ON enrollment.assignments (key_id, slot) WHERE holds_key;
 CREATE UNIQUE INDEX assignments_live ON enrollment.assignments (key_id, student_id) WHERE status <> 'cancelled';
 CREATE INDEX assignments_student ON enrollment.assignments (student_id, assigned_at, assignment_id);
-CREATE INDEX assignments_pool ON enrollment.assignments (pool_id, assigned_at, assignment_id);
+CREATE INDEX assignments_pool ON enrollment.assignments (pool_id, assigned_at, assignment_id) WHERE pool_id IS NOT NULL;
+CREATE INDEX assignments_profile ON enrollment.assignments (profile_id, assigned_at, assignment_id) WHERE profile_id IS NOT NULL;
+-- All uses of a subscription key, live or given up: they are counted.
+CREATE INDEX assignments_subscription_key ON enrollment.assignments (key_id) INCLUDE (holds_key, slot) WHERE profile_id IS NOT NULL;
 CREATE INDEX assignments_changed ON enrollment.assignments (changed_xid);
 ALTER TABLE enrollment.assignments ADD PRIMARY KEY (assignment_id);
 
@@ -224,7 +261,7 @@ CREATE VIEW enrollment.uses AS
         holds_key, key_released_at AS released_at, status_since AS changed_at, changed_xid
     FROM enrollment.enrollments WHERE key_id IS NOT NULL
     UNION ALL
-    SELECT assignment_id, key_id, student_id, generation, pool_id, assigned_at, holds_key, cancelled_at,
+    SELECT assignment_id, key_id, student_id, generation, coalesce(pool_id, profile_id), assigned_at, holds_key, cancelled_at,
         coalesce(cancelled_at, assigned_at), changed_xid
     FROM enrollment.assignments;
 

@@ -4,8 +4,8 @@ CREATE TABLE enrollment.notification_plans (
     plan_id         uuid NOT NULL,
     organization_id uuid NOT NULL REFERENCES enrollment.organizations,
     trigger         text NOT NULL CHECK (trigger IN ('enrolled', 'wait_listed', 'promoted', 'cancelled',
-        'before_start', 'after_start', 'before_end', 'after_end')),
-    timed           boolean NOT NULL,         -- whether the trigger is a time around a class
+        'before_start', 'after_start', 'before_end', 'after_end', 'assignment_expiring')),
+    timed           boolean NOT NULL,         -- whether the trigger is a time, around a class or before an expiry
     settings        jsonb NOT NULL,
     request_id      uuid NOT NULL UNIQUE,
     request_fingerprint bytea NOT NULL,
@@ -46,6 +46,16 @@ CREATE TABLE enrollment.notification_times (
     PRIMARY KEY (plan_id, class_id, due_at)
 );
 
+-- The assignments of whose expiry letters were written, so that they are once: while they have not expired.
+CREATE TABLE enrollment.notification_expiries (
+    plan_id       uuid NOT NULL REFERENCES enrollment.notification_plans ON DELETE CASCADE,
+    assignment_id uuid NOT NULL,
+    expires_at    timestamptz NOT NULL
+);
+CREATE INDEX notification_expiries_over ON enrollment.notification_expiries (expires_at);
+ALTER TABLE enrollment.notification_expiries ADD PRIMARY KEY (plan_id, assignment_id, expires_at);
+CREATE INDEX assignments_expiring ON enrollment.assignments (expires_at) WHERE status <> 'cancelled';
+
 -- Who does not want to be written to.
 CREATE TABLE enrollment.notification_opt_outs (
     student_id   uuid PRIMARY KEY,
@@ -57,9 +67,10 @@ CREATE TABLE enrollment.notification_opt_outs (
 CREATE TABLE enrollment.letters (
     letter_id       uuid NOT NULL,
     plan_id         uuid NOT NULL REFERENCES enrollment.notification_plans ON DELETE CASCADE,
-    organization_id uuid NOT NULL,            -- of the class
-    class_id        uuid NOT NULL,
-    enrollment_id   uuid,                     -- null: about the class as a whole
+    organization_id uuid NOT NULL,            -- of the class or of the assignment's pool
+    class_id        uuid,                     -- null: about an assignment
+    enrollment_id   uuid,                     -- null: about the class as a whole, or about an assignment
+    assignment_id   uuid,
     occurred_at     timestamptz NOT NULL,
     recipient       text NOT NULL,            -- what they are and an id
     state           text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'dropped', 'dead')),
@@ -70,11 +81,13 @@ CREATE TABLE enrollment.letters (
     finished_at     timestamptz,
     CHECK ((state = 'waiting') = (next_attempt_at IS NOT NULL)),
     CHECK ((state = 'waiting') = (finished_at IS NULL)),
-    CHECK (state NOT IN ('dropped', 'dead') OR problem IS NOT NULL)
+    CHECK (state NOT IN ('dropped', 'dead') OR problem IS NOT NULL),
+    CHECK ((class_id IS NULL) = (assignment_id IS NOT NULL)),
+    CHECK (enrollment_id IS NULL OR class_id IS NOT NULL)
 );
 CREATE INDEX letters_waiting ON enrollment.letters (next_attempt_at) WHERE state = 'waiting';
 CREATE INDEX letters_finished ON enrollment.letters (finished_at) WHERE state <> 'waiting';
 CREATE INDEX letters_organization ON enrollment.letters (organization_id, letter_id);
 CREATE UNIQUE INDEX letters_once ON enrollment.letters
-    (plan_id, (coalesce(enrollment_id, class_id)), occurred_at, recipient);
+    (plan_id, (coalesce(enrollment_id, class_id, assignment_id)), occurred_at, recipient);
 ALTER TABLE enrollment.letters ADD PRIMARY KEY (letter_id);

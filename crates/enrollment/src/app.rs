@@ -21,6 +21,11 @@ pub mod read_organizations;
 pub mod update_class;
 pub mod update_organization;
 
+// Subscription profiles.
+pub mod create_profile;
+pub mod read_profiles;
+pub mod update_profile;
+
 // Students, enrollments, assignments, audit.
 pub mod authenticate;
 pub mod cancel_assignment;
@@ -46,6 +51,7 @@ pub mod update_student;
 
 // Telling people.
 pub mod change_notification_plan;
+mod compose_letter;
 pub mod create_notification_plan;
 pub mod notify;
 pub mod opt_out;

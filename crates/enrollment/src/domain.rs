@@ -20,6 +20,7 @@ pub mod notification;
 pub mod organization;
 pub mod password;
 pub mod prefix;
+pub mod profile;
 pub mod promotion;
 pub mod redemption;
 pub mod refusal;

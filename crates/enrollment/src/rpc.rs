@@ -14,5 +14,6 @@ pub mod classes;
 pub mod enrollments;
 pub mod notifications;
 pub mod organizations;
+pub mod profiles;
 pub mod redemptions;
 pub mod students;

@@ -14,6 +14,7 @@ use latchkey_proto::enrollment::v1::notification_service_server::NotificationSer
 use latchkey_proto::enrollment::v1::organization_service_server::OrganizationServiceServer;
 use latchkey_proto::enrollment::v1::redemption_service_server::RedemptionServiceServer;
 use latchkey_proto::enrollment::v1::student_service_server::StudentServiceServer;
+use latchkey_proto::enrollment::v1::subscription_profile_service_server::SubscriptionProfileServiceServer;
 use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::client::{ClientError, ServiceChannel};
 use latchkey_service_kit::clock::SystemClock;
@@ -50,6 +51,7 @@ use crate::rpc::classes::Classes;
 use crate::rpc::enrollments::Enrollments;
 use crate::rpc::notifications::Notifications;
 use crate::rpc::organizations::Organizations;
+use crate::rpc::profiles::Profiles;
 use crate::rpc::redemptions::Redemptions;
 use crate::rpc::students::Students;
 
@@ -262,6 +264,10 @@ fn with_routes(server: GrpcServer, config: &Config, services: &Arc<Services>) ->
         ))
         .service(limited!(
             NotificationServiceServer::new(Notifications::new(shared())),
+            limits
+        ))
+        .service(limited!(
+            SubscriptionProfileServiceServer::new(Profiles::new(shared())),
             limits
         ))
         .service(limited!(

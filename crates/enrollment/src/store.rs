@@ -17,6 +17,7 @@ pub mod facts;
 pub mod letters;
 pub mod notifications;
 pub mod organizations;
+pub mod profiles;
 pub mod redemptions;
 pub mod requests;
 mod row;

@@ -9,10 +9,13 @@ use uuid::Uuid;
 
 pub use crate::domain::grant::{Grant, GrantStatus};
 pub use crate::domain::organization::Organization;
+pub use crate::domain::profile::Profile;
 pub use crate::store::verify::restores::SeenKey;
 pub use crate::store::verify::{Finding, LiveUse};
 
-use crate::store::{classes, organizations as organization_rows, verify as rows};
+use crate::store::{
+    classes, organizations as organization_rows, profiles as profile_rows, verify as rows,
+};
 
 /// Everything that breaks an invariant, at one instant. Empty when all is well.
 pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
@@ -27,6 +30,11 @@ pub async fn organizations(pool: &PgPool) -> sqlx::Result<Vec<Organization>> {
 /// What the copy of each class in keys must be, by class id.
 pub async fn grants(pool: &PgPool) -> sqlx::Result<Vec<Grant>> {
     Ok(classes::every(pool).await?.iter().map(Grant::of).collect())
+}
+
+/// The subscription profiles, by id.
+pub async fn profiles(pool: &PgPool) -> sqlx::Result<Vec<Profile>> {
+    profile_rows::every(pool).await
 }
 
 /// Every live use of a key, by redemption and key, as of the stream's beginning.

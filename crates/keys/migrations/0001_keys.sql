@@ -12,24 +12,27 @@ CREATE TABLE keys.organizations (
 CREATE INDEX organizations_ancestors ON keys.organizations USING gin (ancestor_ids);
 ALTER TABLE keys.organizations ADD PRIMARY KEY (organization_id);
 
--- What keys open. A class is a copy of enrollment's; a pool is kept here alone, with its course in keys.pools.
+-- What keys open. A class and a subscription profile are copies of enrollment's; a pool is kept here alone, with its course in
+-- keys.pools.
 CREATE TABLE keys.grants (
     grant_id           uuid NOT NULL,
-    kind               text NOT NULL CHECK (kind IN ('class', 'pool')),
+    kind               text NOT NULL CHECK (kind IN ('class', 'pool', 'profile')),
     organization_id    uuid NOT NULL,
     name               text NOT NULL,
     instructors        text[] NOT NULL,
-    starts_at          timestamptz NOT NULL,
-    ends_at            timestamptz NOT NULL,  -- of a pool: when its keys expire
-    event_key_until    timestamptz NOT NULL,
+    starts_at          timestamptz,           -- a profile has no dates: each of its keys has its own
+    ends_at            timestamptz,           -- of a pool: when its keys expire
+    event_key_until    timestamptz,
     time_zone          text NOT NULL,
     status             text NOT NULL CHECK (status IN ('creating', 'open', 'cancelled')),
     maximum_keys       integer CHECK (maximum_keys >= 1), -- null: no limit
     maximum_is_default boolean NOT NULL,
     version            bigint NOT NULL CHECK (version >= 0),
     put_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CHECK (kind <> 'class' OR maximum_keys IS NOT NULL),
-    CHECK (kind <> 'pool' OR (status = 'open' AND maximum_keys IS NULL AND starts_at < ends_at))
+    CHECK (num_nulls(starts_at, ends_at, event_key_until) = CASE kind WHEN 'profile' THEN 3 ELSE 0 END),
+    CHECK ((kind = 'class') = (maximum_keys IS NOT NULL)),
+    CHECK (kind = 'class' OR status = 'open'),
+    CHECK (kind <> 'pool' OR starts_at < ends_at)
 );
 CREATE INDEX grants_creating ON keys.grants (put_at) WHERE status = 'creating';
 ALTER TABLE keys.grants ADD PRIMARY KEY (grant_id);
@@ -51,9 +54,9 @@ ALTER TABLE keys.pools ADD PRIMARY KEY (pool_id);
 -- The record of a key: all that can change about it, and never its secret.
 CREATE TABLE keys.training_keys (
     key_id          uuid NOT NULL,         -- UUIDv7: creation order
-    kind            text NOT NULL CHECK (kind IN ('enrollment', 'event', 'pool')),
+    kind            text NOT NULL CHECK (kind IN ('enrollment', 'event', 'pool', 'subscription')),
     organization_id uuid NOT NULL,
-    grant_id        uuid NOT NULL REFERENCES keys.grants, -- the class or pool it opens
+    grant_id        uuid NOT NULL REFERENCES keys.grants, -- what it opens
     batch_id        uuid NOT NULL,            -- request id of the call that made it
     generation      integer NOT NULL CHECK (generation >= 1),
     masked_code     text NOT NULL,
@@ -73,6 +76,17 @@ CREATE INDEX training_keys_grant ON keys.training_keys (grant_id, key_id);
 CREATE INDEX training_keys_organization ON keys.training_keys (organization_id, key_id);
 CREATE INDEX training_keys_batch ON keys.training_keys (batch_id, key_id);
 ALTER TABLE keys.training_keys ADD PRIMARY KEY (key_id);
+
+-- What only a subscription key has: how many may use it, and until when. A change locks its row.
+CREATE TABLE keys.subscription_keys (
+    key_id             uuid NOT NULL REFERENCES keys.training_keys,
+    organization_id    uuid NOT NULL,
+    max_uses           integer CHECK (max_uses BETWEEN 1 AND 100000), -- null: any number
+    expires_at         timestamptz,           -- null: never
+    content_expires_at timestamptz,           -- null: as long after each redemption as the profile says
+    version            bigint NOT NULL DEFAULT 1 CHECK (version >= 1) -- one more with each change
+);
+ALTER TABLE keys.subscription_keys ADD PRIMARY KEY (key_id);
 
 -- Every code ever issued, one row each. Only reveal and export read `sealed_code`.
 CREATE TABLE keys.codes (
@@ -113,7 +127,7 @@ CREATE INDEX marks_key ON keys.marks (key_id);
 CREATE TABLE keys.requests (
     request_id          uuid NOT NULL,
     organization_id     uuid NOT NULL,
-    grant_id            uuid NOT NULL,        -- the class or pool it was about
+    grant_id            uuid NOT NULL,        -- the class, pool or profile it was about
     method              text NOT NULL,
     fingerprint         bytea NOT NULL,       -- keyed digest of what was asked
     fingerprint_version smallint NOT NULL,
@@ -132,7 +146,7 @@ CREATE TABLE keys.batches (
     wanted          integer NOT NULL,
     made            integer NOT NULL,
     last_key_id     uuid NOT NULL,            -- the next ones are greater: keys are told in the order of their ids
-    grant_version   bigint NOT NULL,          -- of the class or pool when what is missing was admitted
+    grant_version   bigint NOT NULL,          -- of the grant when what is missing was admitted
     reserved_until  timestamptz NOT NULL,
     told            jsonb NOT NULL,           -- what is told at the end
     CHECK (made BETWEEN 1 AND wanted)
@@ -212,16 +226,20 @@ CREATE INDEX audit_events_outcome ON keys.audit_events (outcome, event_id);
 
 -- Where a key stands at `at_time`: the first that applies of redeemed, revoked, expired, available. The one statement of
 -- this rule in SQL; `domain::key::Standing` states it in Rust, and `verify` compares both over every combination.
--- `in_use`: a key for one student has a live mark (an event key is never redeemed).
+-- `uses`: how many live marks it has. The dates are those of what it opens, the terms its own if it is a subscription key.
 CREATE FUNCTION keys.key_state(
-    kind text, in_use boolean, revoked_at timestamptz, grant_status text,
-    ends_at timestamptz, event_key_until timestamptz, at_time timestamptz
+    kind text, uses bigint, revoked_at timestamptz, grant_status text, ends_at timestamptz, event_key_until timestamptz,
+    max_uses integer, expires_at timestamptz, content_expires_at timestamptz, at_time timestamptz
 ) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
-        WHEN kind <> 'event' AND in_use THEN 'redeemed'
+        WHEN uses >= CASE kind WHEN 'event' THEN NULL WHEN 'subscription' THEN max_uses ELSE 1 END THEN 'redeemed'
         WHEN revoked_at IS NOT NULL THEN 'revoked'
         WHEN grant_status = 'cancelled' THEN 'expired'
-        WHEN at_time >= CASE WHEN kind = 'event' THEN event_key_until ELSE ends_at END THEN 'expired'
+        WHEN at_time >= CASE kind
+            WHEN 'event' THEN event_key_until
+            WHEN 'subscription' THEN least(expires_at, content_expires_at)
+            ELSE ends_at
+        END THEN 'expired'
         ELSE 'available'
     END
 $$;

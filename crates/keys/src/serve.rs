@@ -7,6 +7,7 @@ use latchkey_proto::FILE_DESCRIPTOR_SET;
 use latchkey_proto::audit::v1::audit_service_server::AuditServiceServer;
 use latchkey_proto::keys::v1::key_pool_service_server::KeyPoolServiceServer;
 use latchkey_proto::keys::v1::key_usage_service_server::KeyUsageServiceServer;
+use latchkey_proto::keys::v1::subscription_key_service_server::SubscriptionKeyServiceServer;
 use latchkey_proto::keys::v1::training_key_service_server::TrainingKeyServiceServer;
 use latchkey_service_kit::attempts::Limits;
 use latchkey_service_kit::clock::SystemClock;
@@ -28,7 +29,8 @@ use crate::app::{App, HeldKeyring};
 use crate::config::Config;
 use crate::keyring_file::KeyringFileError;
 use crate::rpc::{
-    AuditTrail, EXPORT_METHOD, GENERATE_METHODS, KeyPools, KeyUsage, TrainingKeys, access,
+    AuditTrail, EXPORT_METHOD, GENERATE_METHODS, KeyPools, KeyUsage, SubscriptionKeys,
+    TrainingKeys, access,
 };
 
 /// What the database shows beside this service's connections.
@@ -146,7 +148,11 @@ fn assembled(config: &Config) -> Result<(GrpcServer, App, Keeping), ServeError> 
             limits
         ))
         .service(limited!(
-            KeyPoolServiceServer::new(KeyPools::new(app.clone(), generations)),
+            KeyPoolServiceServer::new(KeyPools::new(app.clone(), generations.clone())),
+            limits
+        ))
+        .service(limited!(
+            SubscriptionKeyServiceServer::new(SubscriptionKeys::new(app.clone(), generations)),
             limits
         ))
         .stream(EXPORT_METHOD, config.export.max_duration())

@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use crate::domain::grant::{Grant, GrantStatus};
+pub use crate::domain::grant::{Dates, Grant, GrantStatus};
 pub use crate::domain::organization::Organization;
 pub use crate::store::StoreError;
 pub use crate::store::marks::Mark;
@@ -16,14 +16,16 @@ pub use crate::store::training_keys::KeyCount;
 pub use crate::store::verify::restores::PresentKey;
 pub use crate::store::verify::{Finding, LiveUse};
 
+use crate::domain::grant::GrantKind;
 use crate::domain::key::{KeyKind, Standing};
-use crate::store::verify::StateRow;
+use crate::domain::subscription::Terms;
+use crate::store::verify::states::{StateRow, state_table};
 use crate::store::{grants as grant_rows, organizations as organization_rows, verify as rows};
 
 /// Everything that breaks an invariant. Empty when all is well.
 pub async fn findings(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
     let mut findings = rows::findings(pool).await?;
-    findings.extend(rows::state_table(pool).await?.iter().filter_map(misjudged));
+    findings.extend(state_table(pool).await?.iter().filter_map(misjudged));
     findings.extend(key_counts(pool).await?.iter().filter_map(miscounted));
     Ok(findings)
 }
@@ -35,10 +37,15 @@ pub async fn organizations(pool: &PgPool) -> Result<Vec<Organization>, StoreErro
 
 /// The copies of classes, by id.
 pub async fn grants(pool: &PgPool) -> Result<Vec<Grant>, StoreError> {
-    grant_rows::classes(pool).await
+    grant_rows::all(pool, GrantKind::Class).await
 }
 
-/// The keys for one student of every class and pool that has any, by state, by class or pool.
+/// The copies of subscription profiles, by id.
+pub async fn profiles(pool: &PgPool) -> Result<Vec<Grant>, StoreError> {
+    grant_rows::all(pool, GrantKind::Profile).await
+}
+
+/// The keys, without event keys, of every class, pool and profile that has any, by state, by what they open.
 pub async fn key_counts(pool: &PgPool) -> Result<Vec<KeyCount>, StoreError> {
     rows::counts(pool).await
 }
@@ -61,15 +68,19 @@ pub fn students(pool: &PgPool) -> BoxStream<'_, Result<Uuid, StoreError>> {
 /// Whether the database and the domain disagree about where such a key stands.
 fn misjudged(row: &StateRow) -> Option<Finding> {
     let kind = KeyKind::from_text(&row.kind)?;
+    let terms = Terms {
+        max_uses: row.max_uses,
+        expires_at: row.expires_at,
+        content_expires_at: row.content_expires_at,
+    };
     let standing = Standing {
         kind,
-        in_use: row.in_use,
+        uses: row.uses,
         revoked: row.revoked,
         grant: GrantStatus::from_text(&row.grant_status)?,
-        redeemable_until: match kind {
-            KeyKind::Enrollment | KeyKind::Pool => row.ends_at,
-            KeyKind::Event => row.event_key_until,
-        },
+        ends_at: row.ends_at,
+        event_key_until: row.event_key_until,
+        terms: (kind == KeyKind::Subscription).then_some(terms),
     };
     let expected = standing.state(row.now).as_text();
     (expected != row.state).then(|| Finding {

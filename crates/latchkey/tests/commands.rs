@@ -56,6 +56,11 @@ async fn the_demo_goes_as_the_rules_say() {
         "30 of 30 seats taken, 0 left",
         "cancelled by the student",
         "ok      exactly 30 are in, not one more",
+        "To: bruno.adler@example.com",
+        "Subject: A seat in Containers in a day is yours",
+        "Subject: Containers in a day begins soon",
+        "needs the key EV-…",
+        "ok      before a class begins its students are reminded, with its key",
     ] {
         assert!(said.contains(part), "{part} in\n{said}");
     }

@@ -29,7 +29,7 @@ use tonic_prost::ProstCodec;
 /// More than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-const ROW: &str = r#"{"code":"EK-1","kind":"enrollment","class_id":"c","class_name":"n","status":"available","redeemed_by":null,"redeemed_at":null,"pool_id":null,"pool_name":null}"#;
+const ROW: &str = r#"{"code":"EK-1","kind":"enrollment","class_id":"c","class_name":"n","status":"available","redeemed_by":null,"redeemed_at":null,"pool_id":null,"pool_name":null,"profile_id":null,"profile_name":null,"max_uses":null,"use_count":"0"}"#;
 
 type Part = Result<ExportTrainingKeysResponse, Status>;
 

@@ -27,4 +27,5 @@ redacted!(
     keys::ExportTrainingKeysResponse,
     keys::EventKeyOwnCode,
     keys::AddOwnPoolKeysRequest,
+    keys::AddOwnSubscriptionKeysRequest,
 );

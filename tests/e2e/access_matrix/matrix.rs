@@ -94,6 +94,11 @@ const MATRIX: &str = "
 /latchkey.enrollment.v1.BillingService/ClosePeriod                - - - o - - -   ORGANIZATION_NOT_FOUND
 /latchkey.enrollment.v1.BillingService/ListBillingPeriods         * - o o - - -   ORGANIZATION_NOT_FOUND
 
+/latchkey.enrollment.v1.SubscriptionProfileService/CreateSubscriptionProfile  - - o o - - -   ORGANIZATION_NOT_FOUND
+/latchkey.enrollment.v1.SubscriptionProfileService/GetSubscriptionProfile     - - o o - - -   SUBSCRIPTION_PROFILE_NOT_FOUND
+/latchkey.enrollment.v1.SubscriptionProfileService/ListSubscriptionProfiles   - - o o - - -   (empty)
+/latchkey.enrollment.v1.SubscriptionProfileService/UpdateSubscriptionProfile  - - o o - - -   SUBSCRIPTION_PROFILE_NOT_FOUND
+
 /latchkey.enrollment.v1.AssignmentService/GetAssignment           * * o o - s -   ASSIGNMENT_NOT_FOUND
 /latchkey.enrollment.v1.AssignmentService/ListAssignments         * * o o - s -   STUDENT_NOT_FOUND
 /latchkey.enrollment.v1.AssignmentService/CancelAssignment        - - o o - s -   ASSIGNMENT_NOT_FOUND
@@ -120,6 +125,10 @@ const MATRIX: &str = "
 /latchkey.keys.v1.KeyPoolService/GeneratePoolKeys                 - - o o - - -   KEY_POOL_NOT_FOUND
 /latchkey.keys.v1.KeyPoolService/AddOwnPoolKeys                   - - o o - - -   KEY_POOL_NOT_FOUND
 
+/latchkey.keys.v1.SubscriptionKeyService/GenerateSubscriptionKeys - - o o - - -   SUBSCRIPTION_PROFILE_NOT_FOUND
+/latchkey.keys.v1.SubscriptionKeyService/AddOwnSubscriptionKeys   - - o o - - -   SUBSCRIPTION_PROFILE_NOT_FOUND
+/latchkey.keys.v1.SubscriptionKeyService/UpdateSubscriptionKey    - - o o - - -   KEY_NOT_FOUND
+
 /latchkey.keys.v1.KeyUsageService/ResolveCodes                    - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/MarkKeys                        - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/ReleaseKeys                     - - - - - - *   (never)
@@ -127,6 +136,7 @@ const MATRIX: &str = "
 /latchkey.keys.v1.KeyUsageService/CountKeys                       - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/PutOrganizations                - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/PutGrants                       - - - - - - *   (never)
+/latchkey.keys.v1.KeyUsageService/PutProfiles                     - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/PutEventKey                     - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/RetireGrants                    - - - - - - *   (never)
 /latchkey.keys.v1.KeyUsageService/RevealCode                      - - - - - - *   (never)

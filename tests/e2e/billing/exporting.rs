@@ -17,7 +17,7 @@ use super::{enroll, lines, now};
 use crate::harness::memory::peak_kib;
 use crate::harness::{Caller, ClassDraft, Organization, Stack, at, eventually, insist, new_id};
 
-const HEADER: &str = r#""organization_id","booked_at","kind","reason","occurred_at","enrollment_id","student_id","course_id","course_name","class_id","class_name","key_kind","key_id","assignment_id","pool_id""#;
+const HEADER: &str = r#""organization_id","booked_at","kind","reason","occurred_at","enrollment_id","student_id","course_id","course_name","class_id","class_name","key_kind","key_id","assignment_id","pool_id","profile_id","profile_name""#;
 
 /// A name that a spreadsheet takes for a formula.
 const NAME: &str = "=1+1";

@@ -8,6 +8,7 @@ use latchkey_service_kit::identity::Role;
 use tokio::process::Command;
 
 use crate::harness::cluster::executable;
+use crate::harness::subscriptions::uses;
 use crate::harness::world::come_in;
 use crate::harness::{ClassDraft, Organization, PoolDraft, Stack, eventually};
 
@@ -95,6 +96,10 @@ async fn the_command_joins_names_and_writes_for_its_owner_alone() {
             "redeemed_at",
             "pool_id",
             "pool_name",
+            "profile_id",
+            "profile_name",
+            "max_uses",
+            "use_count",
             "given_name",
             "family_name"
         ]
@@ -103,7 +108,7 @@ async fn the_command_joins_names_and_writes_for_its_owner_alone() {
     for row in &rows[1..] {
         let used = row[0] == keys[0].code;
         let expected = if used { ("Sam", "Student") } else { ("", "") };
-        assert_eq!((row[9].as_str(), row[10].as_str()), expected);
+        assert_eq!((row[13].as_str(), row[14].as_str()), expected);
     }
     let mode = path.metadata().expect("metadata").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -115,29 +120,44 @@ async fn the_command_joins_names_and_writes_for_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn the_keys_of_a_pool_are_written_like_those_of_a_class() {
+async fn the_keys_of_a_pool_and_of_a_profile_are_written_like_those_of_a_class() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
-    let pool = organization.pool(PoolDraft::new()).await;
-    let keys = organization.pool_keys(&pool.pool_id, 2).await;
+    let pool = organization.pool(PoolDraft::new()).await.pool_id;
+    let profile = organization.profile().await.profile_id;
+    let of_pool = organization.pool_keys(&pool, 2).await;
+    let of_profile = organization.subscription_keys(&profile, 2, uses(7)).await;
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("keys.csv");
     let output = path.to_str().expect("text");
-    let wish = ["--format", "csv", "--output", output];
-    let done = run(
-        &organization,
-        &[&["--pool", pool.pool_id.as_str()], &wish[..]].concat(),
-    )
-    .await;
-    assert!(done.status.success(), "{}", said(&done));
-    let rows = table(&path);
+    let wish = ["--format", "csv", "--force", "--output", output];
+    let written = async |of: &str, id: &str| {
+        let done = run(&organization, &[&[of, id][..], &wish[..]].concat()).await;
+        assert!(done.status.success(), "{}", said(&done));
+        table(&path)
+    };
+    let rows = written("--pool", &pool).await;
     assert_eq!(rows.len(), 3);
     for row in &rows[1..] {
-        assert!(keys.iter().any(|key| key.code == row[0]), "{row:?}");
-        assert_eq!((&row[1], &row[7]), (&"pool".to_owned(), &pool.pool_id));
+        assert!(of_pool.iter().any(|key| key.code == row[0]), "{row:?}");
+        assert_eq!((row[1].as_str(), &row[7]), ("pool", &pool));
+        assert_eq!(row[9..13], ["", "", "", "0"]);
     }
-    let neither = run(&organization, &wish).await;
-    assert_eq!(neither.status.code(), Some(2), "{}", said(&neither));
+    let rows = written("--profile", &profile).await;
+    assert_eq!(rows.len(), 3);
+    for row in &rows[1..] {
+        assert!(of_profile.iter().any(|key| key.code == row[0]), "{row:?}");
+        assert_eq!((row[1].as_str(), &row[9]), ("subscription", &profile));
+        assert_eq!(
+            (row[7].as_str(), &row[11..13]),
+            ("", &["7".to_owned(), "0".to_owned()][..])
+        );
+    }
+    let both = [&["--pool", &pool, "--profile", &profile][..], &wish[..]].concat();
+    for wrong in [&wish[..], &both] {
+        let refused = run(&organization, wrong).await;
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    }
     stack.finish().await;
 }
 

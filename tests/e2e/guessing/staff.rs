@@ -3,8 +3,8 @@
 use latchkey_proto::enrollment::v1::CreateClassResponse;
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    EventKeyChange, LookUpTrainingKeyRequest, LookUpTrainingKeyResponse, SetEventKeyRequest,
-    SetEventKeyResponse,
+    AddOwnPoolKeysRequest, AddOwnSubscriptionKeysRequest, EventKeyChange, LookUpTrainingKeyRequest,
+    LookUpTrainingKeyResponse, SetEventKeyRequest, SetEventKeyResponse,
 };
 use latchkey_service_kit::identity::Role;
 use tonic::{Response, Status};
@@ -12,7 +12,9 @@ use tonic::{Response, Status};
 use super::{mistyped, tight, wait_of};
 use crate::harness::scene::NO_KEYS_CODE;
 use crate::harness::world::{generated, own_code};
-use crate::harness::{Caller, ClassDraft, Options, Organization, Stack, new_id, refused};
+use crate::harness::{
+    Caller, ClassDraft, Options, Organization, PoolDraft, Stack, new_id, refused,
+};
 
 async fn stack_with(keys: &'static str) -> Stack {
     let options = Options {
@@ -124,5 +126,51 @@ async fn own_texts_that_others_have_count_by_either_way_and_nothing_else_of_even
     set(&guesser, generated).await.expect("set");
     let colleague = setting(&other.class_id, own_code(&free));
     set(&organization.manager(), colleague).await.expect("set");
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn each_taken_line_counts_whether_codes_are_added_to_a_pool_or_to_a_profile() {
+    let stack = stack_with(tight(&["caller"])).await;
+    let organization = Organization::new(&stack).await;
+    let pool_id = organization.pool(PoolDraft::new()).await.pool_id;
+    let profile_id = organization.profile().await.profile_id;
+    let own = |text: &str| format!("{text}-{}", new_id().replace('-', ""));
+    let (taken, free) = (own("taken"), own("free"));
+    let to_pool = |code: &str| AddOwnPoolKeysRequest {
+        request_id: new_id(),
+        pool_id: pool_id.clone(),
+        codes: vec![code.to_owned()],
+        only_good: true,
+    };
+    let to_profile = |code: &str| AddOwnSubscriptionKeysRequest {
+        request_id: new_id(),
+        profile_id: profile_id.clone(),
+        codes: vec![code.to_owned()],
+        only_good: true,
+        terms: None,
+    };
+    let guesser = organization.admin();
+    let add = async |request: AddOwnSubscriptionKeysRequest| {
+        let mut keys = guesser.subscription_keys();
+        keys.add_own_subscription_keys(request).await
+    };
+    let first = to_profile(&taken);
+    let made = add(first.clone()).await.expect("added").into_inner();
+    let line = made.added.len();
+    let guess = add(to_profile(&taken)).await.expect("an answer");
+    assert_eq!((line, guess.into_inner().problems.len()), (1, 1));
+    let mut pools = guesser.key_pools();
+    let guess = pools.add_own_pool_keys(to_pool(&taken)).await;
+    assert_eq!(guess.expect("an answer").into_inner().problems.len(), 1);
+
+    wait_of(add(to_profile(&free)).await);
+    wait_of(pools.add_own_pool_keys(to_pool(&free)).await);
+    // What was done is told again; a colleague goes on.
+    let again = add(first).await.expect("added, as before").into_inner();
+    assert_eq!(again.added, made.added);
+    let mut colleague = organization.manager().subscription_keys();
+    let added = colleague.add_own_subscription_keys(to_profile(&free)).await;
+    assert_eq!(added.expect("added").into_inner().added.len(), 1);
     stack.finish().await;
 }

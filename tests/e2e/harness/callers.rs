@@ -11,8 +11,10 @@ use latchkey_proto::enrollment::v1::notification_service_client::NotificationSer
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
 use latchkey_proto::enrollment::v1::redemption_service_client::RedemptionServiceClient;
 use latchkey_proto::enrollment::v1::student_service_client::StudentServiceClient;
+use latchkey_proto::enrollment::v1::subscription_profile_service_client::SubscriptionProfileServiceClient;
 use latchkey_proto::keys::v1::key_pool_service_client::KeyPoolServiceClient;
 use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
+use latchkey_proto::keys::v1::subscription_key_service_client::SubscriptionKeyServiceClient;
 use latchkey_proto::keys::v1::training_key_service_client::TrainingKeyServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -124,6 +126,14 @@ impl Caller {
 
     pub(crate) fn assignments(&self) -> AssignmentServiceClient<Authorized> {
         AssignmentServiceClient::new(self.to_enrollment())
+    }
+
+    pub(crate) fn profiles(&self) -> SubscriptionProfileServiceClient<Authorized> {
+        SubscriptionProfileServiceClient::new(self.to_enrollment())
+    }
+
+    pub(crate) fn subscription_keys(&self) -> SubscriptionKeyServiceClient<Authorized> {
+        SubscriptionKeyServiceClient::new(self.to_keys())
     }
 
     pub(crate) fn training_keys(&self) -> TrainingKeyServiceClient<Authorized> {

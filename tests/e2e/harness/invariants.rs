@@ -32,8 +32,9 @@ const BROKEN: [(&str, &str); 14] = [
          GROUP BY key_id HAVING count(*) > 1",
     ),
     (
-        "the key of a pool has one live use",
-        "SELECT key_id || '' AS broken FROM enrollment.assignments WHERE holds_key GROUP BY key_id HAVING count(*) > 1",
+        "a key that assigns courses has each of its uses once, and the key of a pool only one",
+        "SELECT key_id || '' AS broken FROM enrollment.assignments WHERE holds_key
+         GROUP BY key_id HAVING count(slot) <> count(DISTINCT slot) OR (count(*) > 1 AND bool_or(pool_id IS NOT NULL))",
     ),
     (
         "every redemption that assigned a course has its assignment, and the other way round",
@@ -41,7 +42,7 @@ const BROKEN: [(&str, &str); 14] = [
          FROM (SELECT * FROM enrollment.redemptions WHERE outcome = 'assigned') r
          FULL JOIN enrollment.assignments a ON a.assignment_id = r.redemption_id
          WHERE r.redemption_id IS NULL OR a.assignment_id IS NULL OR a.student_id <> r.student_id OR a.key_id <> r.key_id
-            OR a.pool_id <> r.pool_id",
+            OR a.pool_id IS DISTINCT FROM r.pool_id OR a.profile_id IS DISTINCT FROM r.profile_id",
     ),
     (
         "nobody is in a cancelled class",
@@ -89,7 +90,7 @@ const BROKEN: [(&str, &str); 14] = [
 ];
 
 /// What keys must have been told, against what it was told. Empty once nothing is owed.
-const OWED: [(&str, &str); 3] = [
+const OWED: [(&str, &str); 4] = [
     (
         "marks equal live uses",
         "SELECT coalesce(e.id, m.redemption_id) || CASE WHEN m.redemption_id IS NULL THEN ' has no mark'
@@ -108,6 +109,12 @@ const OWED: [(&str, &str); 3] = [
         "SELECT o.organization_id || '' AS broken FROM enrollment.organizations o
          LEFT JOIN keys.organizations k USING (organization_id)
          WHERE k.organization_id IS NULL OR k.ancestor_ids <> o.ancestor_ids",
+    ),
+    (
+        "subscription profiles are copied",
+        "SELECT p.profile_id || '' AS broken FROM enrollment.profiles p
+         LEFT JOIN keys.grants g ON g.grant_id = p.profile_id AND g.kind = 'profile'
+         WHERE g.grant_id IS NULL OR g.organization_id <> p.organization_id OR g.name <> p.name",
     ),
     (
         "classes are copied",

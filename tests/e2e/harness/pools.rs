@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{CourseAssignment, RedemptionOutcome};
 use latchkey_proto::keys::v1::{
-    CreateKeyPoolRequest, GeneratePoolKeysRequest, GeneratePoolKeysResponse, KeyPool,
-    RevealTrainingKeysRequest, RevealedCode, TrainingKey,
+    CreateKeyPoolRequest, GeneratePoolKeysRequest, GeneratePoolKeysResponse, KeyPool, RevealedCode,
+    TrainingKey,
 };
 use prost_types::Duration;
 use tonic::{Response, Status, Streaming};
@@ -93,13 +93,7 @@ impl Organization<'_> {
         };
         let answer = self.admin().key_pools().generate_pool_keys(request).await;
         let (keys, _) = told(answer).await.expect("keys");
-        let request = RevealTrainingKeysRequest {
-            key_ids: keys.into_iter().map(|key| key.key_id).collect(),
-            purpose: "hand-out".to_owned(),
-        };
-        let keys = self.manager().training_keys();
-        let revealed =
-            insist(async || keys.clone().reveal_training_keys(request.clone()).await).await;
-        revealed.codes
+        self.codes(keys.into_iter().map(|key| key.key_id).collect())
+            .await
     }
 }

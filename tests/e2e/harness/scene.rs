@@ -16,6 +16,7 @@ use latchkey_proto::keys::v1::RevealedCode;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 
+use super::subscriptions::uses;
 use super::world::telling::plan_settings;
 use super::world::{mask, own_code, redemption};
 use super::{ClassDraft, Organization, PoolDraft, Stack, new_id};
@@ -26,7 +27,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const NO_KEYS_CODE: &str = "opens-nothing-here";
 
 /// An organization with one below it; a class with its event key on; a student who is in, by that key; two enrollment keys;
-/// and a pool, by a key of which the student has its course.
+/// a pool, by a key of which the student has its course; and a subscription profile with a key for three students.
 pub(crate) struct Scene<'s> {
     pub(crate) organization: Organization<'s>,
     pub(crate) class: TrainingClass,
@@ -42,6 +43,8 @@ pub(crate) struct Scene<'s> {
     pub(crate) plan: NotificationPlan,
     pub(crate) pool_id: String,
     pub(crate) assignment_id: String,
+    pub(crate) profile_id: String,
+    pub(crate) subscription_key_id: String,
 }
 
 impl<'s> Scene<'s> {
@@ -90,6 +93,9 @@ impl<'s> Scene<'s> {
         let plan = organization.plan(plan_settings()).await;
         let assignment = organization.assign(&student.student_id, &pool_id).await;
         let assignment_id = assignment.assignment_id;
+        let profile_id = organization.profile().await.profile_id;
+        let subscription_keys = organization.subscription_keys(&profile_id, 1, uses(3));
+        let subscription_key_id = subscription_keys.await.remove(0).key_id;
         Self {
             organization,
             class,
@@ -101,6 +107,8 @@ impl<'s> Scene<'s> {
             plan,
             pool_id,
             assignment_id,
+            profile_id,
+            subscription_key_id,
         }
     }
 
@@ -132,6 +140,8 @@ impl<'s> Scene<'s> {
             plan,
             pool_id: new_id(),
             assignment_id: new_id(),
+            profile_id: new_id(),
+            subscription_key_id: new_id(),
         }
     }
 
@@ -147,9 +157,11 @@ impl<'s> Scene<'s> {
             "EnrollmentService" => self.of_enrollments(method.name(), fresh).await,
             "NotificationService" => self.of_notifications(method.name(), fresh).await,
             "BillingService" => self.of_billing(method.name()),
+            "SubscriptionProfileService" => self.of_profiles(method.name()),
             "AssignmentService" => self.of_assignments(method.name(), fresh).await,
             "TrainingKeyService" => self.of_training_keys(method.name()),
             "KeyPoolService" => self.of_key_pools(method.name()),
+            "SubscriptionKeyService" => self.of_subscription_keys(method.name()),
             "KeyUsageService" => self.of_key_usage(method.name()),
             "AuditService" => {
                 let organization_id = self.organization.id.clone();

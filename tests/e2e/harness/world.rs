@@ -138,7 +138,12 @@ impl<'s> Organization<'s> {
             whole(keys.clone().generate_training_keys(request.clone()).await).await
         })
         .await;
-        let key_ids = made.keys.into_iter().map(|key| key.key_id).collect();
+        self.codes(made.keys.into_iter().map(|key| key.key_id).collect())
+            .await
+    }
+
+    /// The codes of keys.
+    pub(crate) async fn codes(&self, key_ids: Vec<String>) -> Vec<RevealedCode> {
         let request = RevealTrainingKeysRequest {
             key_ids,
             purpose: "hand-out".to_owned(),

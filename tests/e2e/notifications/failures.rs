@@ -10,14 +10,14 @@ use latchkey_proto::enrollment::v1::{
 use tokio::time::sleep;
 
 use super::{letters, listed, opt_out, plan, settled, stack};
-use crate::harness::mail::MailServer;
+use crate::harness::mail::mail_server;
 use crate::harness::site::Replica;
 use crate::harness::world::{come_in, off, redemption};
 use crate::harness::{ClassDraft, Organization, eventually, insist, new_id};
 
 #[tokio::test]
 async fn a_mail_server_that_was_away_gets_every_letter_when_it_is_back() {
-    let mut server = MailServer::start().await;
+    let mut server = mail_server().await;
     let stack = stack(&server, 2).await;
     let organization = Organization::new(&stack).await;
     organization.write_to_people().await;
@@ -38,7 +38,7 @@ async fn a_mail_server_that_was_away_gets_every_letter_when_it_is_back() {
         }
     })
     .await;
-    server.come_back().await;
+    server.come_back().await.expect("its port");
     settled(&organization, NotificationState::Sent, 10).await;
     assert_eq!(server.received().len(), 10);
     stack.finish().await;
@@ -46,7 +46,7 @@ async fn a_mail_server_that_was_away_gets_every_letter_when_it_is_back() {
 
 #[tokio::test]
 async fn a_refused_recipient_is_a_dead_letter_and_holds_up_nobody() {
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     server.refuse("nobody", "550 5.1.1 no such mailbox <nobody@example.com>");
     server.refuse("later", "451 4.7.1 try again later");
     let stack = stack(&server, 1).await;
@@ -93,7 +93,7 @@ async fn a_refused_recipient_is_a_dead_letter_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn who_opts_out_or_is_gone_is_not_told_of_what_waits() {
-    let mut server = MailServer::start().await;
+    let mut server = mail_server().await;
     let stack = stack(&server, 1).await;
     let organization = Organization::new(&stack).await;
     organization.write_to_people().await;
@@ -125,7 +125,7 @@ async fn who_opts_out_or_is_gone_is_not_told_of_what_waits() {
     for enrollment in entries.filter(|one| of_last(&one.student_id)) {
         organization.cancel(&enrollment.enrollment_id, "").await;
     }
-    server.come_back().await;
+    server.come_back().await.expect("its port");
     letters(&server, &students[1].email, 1).await;
     let dropped = settled(&organization, NotificationState::Dropped, 3).await;
     let mut why: Vec<&str> = dropped.iter().map(|one| one.problem.as_str()).collect();
@@ -137,7 +137,7 @@ async fn who_opts_out_or_is_gone_is_not_told_of_what_waits() {
 
 #[tokio::test]
 async fn who_dies_with_letters_unwritten_or_unsettled_loses_none_and_sends_the_same_again() {
-    let server = MailServer::start().await;
+    let server = mail_server().await;
     let mut stack = stack(&server, 1).await;
     let mut victim = stack.take(Service::Enrollment, 0);
     for (place, times) in [("letters::written", 1), ("letters::sent", 2)] {

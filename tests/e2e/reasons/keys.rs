@@ -1,16 +1,20 @@
 //! Reasons that are about a key or its code.
 
-use latchkey_proto::enrollment::v1::{CancelAssignmentRequest, RecordLaunchRequest};
+use latchkey_proto::enrollment::v1::{
+    CancelAssignmentRequest, RecordLaunchRequest, UpdateSubscriptionProfileRequest,
+};
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
-    GeneratePoolKeysRequest, GetKeyPoolRequest, GetTrainingKeyRequest, LookUpTrainingKeyRequest,
-    RevealEventKeyRequest, RevokeTrainingKeysRequest, SetEventKeyRequest,
+    GeneratePoolKeysRequest, GenerateSubscriptionKeysRequest, GetKeyPoolRequest,
+    GetTrainingKeyRequest, LookUpTrainingKeyRequest, RevealEventKeyRequest,
+    RevokeTrainingKeysRequest, SetEventKeyRequest, UpdateSubscriptionKeyRequest,
 };
 
 use super::Provoked;
 use crate::harness::scene::NO_KEYS_CODE;
-use crate::harness::world::{generated, off, own_code, redeem, redeem_as};
-use crate::harness::{ClassDraft, Organization, PoolDraft, Stack, new_id, now};
+use crate::harness::subscriptions::uses;
+use crate::harness::world::{generated, mask, off, own_code, redeem, redeem_as};
+use crate::harness::{ClassDraft, Organization, PoolDraft, Stack, eventually, new_id, now};
 
 pub(super) async fn provoke(provoked: &mut Provoked) {
     let stack = Stack::shared().await;
@@ -20,6 +24,7 @@ pub(super) async fn provoke(provoked: &mut Provoked) {
     event_keys(provoked, &organization).await;
     pools(provoked, &organization).await;
     assignments(provoked, &organization).await;
+    subscriptions(provoked, &organization).await;
     stack.finish().await;
 }
 
@@ -217,4 +222,66 @@ async fn assignments(provoked: &mut Provoked, organization: &Organization<'_>) {
         ErrorReason::AssignmentCancelled,
         launch(&given_up).await,
     );
+}
+
+async fn subscriptions(provoked: &mut Provoked, organization: &Organization<'_>) {
+    let stack = organization.stack;
+    let mut keys = organization.admin().subscription_keys();
+    let request = GenerateSubscriptionKeysRequest {
+        request_id: new_id(),
+        profile_id: new_id(),
+        count: 1,
+        ..GenerateSubscriptionKeysRequest::default()
+    };
+    let answer = keys.generate_subscription_keys(request).await;
+    provoked.keep(
+        "generate for a profile that is not there",
+        ErrorReason::SubscriptionProfileNotFound,
+        answer,
+    );
+    let profile_id = organization.profile().await.profile_id;
+    let key = organization
+        .subscription_keys(&profile_id, 1, uses(3))
+        .await
+        .remove(0);
+    let students = organization.students(3).await;
+    for student in &students[..2] {
+        redeem(stack, student, &key.code).await.expect("assigned");
+    }
+    eventually("both uses are told", async || {
+        let key_id = key.key_id.clone();
+        let mut keys = organization.admin().training_keys();
+        let found = keys
+            .get_training_key(GetTrainingKeyRequest { key_id })
+            .await;
+        let found = found.expect("the key").into_inner().key;
+        match found.expect("a key").use_count {
+            2 => Ok(()),
+            other => Err(other.to_string()),
+        }
+    })
+    .await;
+    let request = UpdateSubscriptionKeyRequest {
+        key_id: key.key_id.clone(),
+        update_mask: mask(&["max_uses"]),
+        terms: Some(uses(1)),
+        ..UpdateSubscriptionKeyRequest::default()
+    };
+    let answer = keys.update_subscription_key(request).await;
+    provoked.keep(
+        "lower the limit of a subscription key",
+        ErrorReason::MaxUsesBelowUses,
+        answer,
+    );
+    let request = UpdateSubscriptionProfileRequest {
+        profile_id,
+        update_mask: mask(&["enabled"]),
+        enabled: false,
+        ..UpdateSubscriptionProfileRequest::default()
+    };
+    let mut profiles = organization.admin().profiles();
+    let disabled = profiles.update_subscription_profile(request).await;
+    disabled.expect("disabled");
+    let answer = redeem(stack, &students[2], &key.code).await;
+    provoked.keep("redeem", ErrorReason::SubscriptionProfileDisabled, answer);
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Error;
-use crate::domain::assignment::CourseAssignment;
+use crate::domain::assignment::Assignment;
 use crate::domain::class::Class;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::redemption::Outcome;
@@ -26,7 +26,7 @@ pub enum Gain {
         class: Arc<Class>,
     },
     /// A course, as it is now.
-    Assignment(CourseAssignment),
+    Assignment(Assignment),
 }
 
 impl Gain {
@@ -192,7 +192,7 @@ async fn assignments(
         return Ok(());
     }
     let assignments = store::assignments::find_all(connection, &ids).await?;
-    let gain = |one: CourseAssignment| (one.id, Gain::Assignment(one));
+    let gain = |one: Assignment| (one.id, Gain::Assignment(one));
     gains.extend(assignments.into_iter().map(gain));
     Ok(())
 }

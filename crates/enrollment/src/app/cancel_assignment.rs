@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Call, Error, Services};
-use crate::domain::assignment::{CourseAssignment, EndedBy, Status};
+use crate::domain::assignment::{Assignment, EndedBy, Status};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::refusal::Refusal;
 use crate::store;
@@ -17,7 +17,7 @@ pub async fn cancel_assignment(
     call: &Call,
     id: Uuid,
     reason: &str,
-) -> Result<CourseAssignment, Error> {
+) -> Result<Assignment, Error> {
     let missing = Refusal::AssignmentNotFound { assignment_id: id };
     let mut transaction = begin(&services.pool).await?;
     store::assignments::find_placed(&mut transaction, id)
@@ -44,20 +44,20 @@ pub async fn cancel_assignment(
     store::audit::insert(&mut transaction, call.author(), &deeds).await?;
     transaction.commit().await?;
     services.wake.ring();
-    Ok(CourseAssignment {
+    Ok(Assignment {
         status: Status::Cancelled { at: now, by },
         ..assignment
     })
 }
 
-fn deed(assignment: &CourseAssignment, by: EndedBy, reason: &str) -> Deed {
+fn deed(assignment: &Assignment, by: EndedBy, reason: &str) -> Deed {
     Deed {
         action: Action::CancelAssignment,
         organization_id: assignment.organization_id,
         resource_id: assignment.id,
         student_id: Some(assignment.student_id),
         details: json!({
-            "pool_id": assignment.pool_id,
+            "opens_id": assignment.assigned.opens_id(),
             "cancelled_by": by.as_str(),
             "key_id": assignment.key_id,
             "reason": reason,

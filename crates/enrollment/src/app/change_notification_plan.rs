@@ -26,8 +26,11 @@ pub async fn replace_notification_plan(
         return Err(Refusal::NotificationPlanNotFound { plan_id: id }.into());
     }
     check_etag(etag, "notification_plan", found.id, found.version)?;
-    check_filter(services, found.organization_id, &settings).await?;
+    check_filter(&mut *transaction, found.organization_id, &settings).await?;
     if found.settings == settings {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+        transaction.commit().await?;
         return Ok(found);
     }
     let changed = Plan {

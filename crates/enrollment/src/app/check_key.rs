@@ -6,26 +6,31 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use latchkey_code::{CanonicalCode, Malformed, parse};
 use latchkey_group_commit::{Batch, BatchError};
+use latchkey_service_kit::attempts::Method;
 use uuid::Uuid;
 
 use super::desk::{Desk, Item, within_reach};
 use super::guesses::{Guess, of_redemption};
 use super::intake::{Recalled, batch_error};
 use super::{Call, Error, Services};
-use crate::domain::assignment::expiry;
+use crate::domain::assignment::{expiry, subscription_expiry};
 use crate::domain::class::Class;
 use crate::domain::decision::{Applicant, Decision, IfFull, Wish, decide};
-use crate::domain::key::{KeyKind, Opens, PoolTerms};
+use crate::domain::key::{KeyKind, Opens, PoolTerms, ResolvedKey};
+use crate::domain::profile::Profile;
 use crate::domain::refusal::Refusal;
 use crate::store;
+
+/// How it is called where guesses are counted.
+const METHOD: Method = of_redemption("CheckKey");
 
 /// What a code would open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedKey {
     /// What it would grant.
     pub opens: Opening,
-    /// Until when this code can be redeemed, unless the dates of the class or pool move.
-    pub redeemable_until: DateTime<Utc>,
+    /// Until when this code can be redeemed, unless the dates of the class or pool move, or its own; `None`: always.
+    pub redeemable_until: Option<DateTime<Utc>>,
     /// Whether the student is in already, or has used the key already.
     pub already_in: bool,
 }
@@ -49,6 +54,15 @@ pub enum Opening {
         /// Until when the course would be open, if the code were redeemed now.
         expires_at: DateTime<Utc>,
     },
+    /// The courses of a subscription profile.
+    Subscription {
+        /// The profile.
+        profile: Arc<Profile>,
+        /// Until when its courses would be open, if the code were redeemed now.
+        expires_at: DateTime<Utc>,
+        /// How many more students can use the key; `None`: any number.
+        uses_left: Option<i64>,
+    },
 }
 
 /// What would be decided at this moment.
@@ -56,8 +70,14 @@ pub enum Opening {
 pub(super) struct Judged {
     /// The decision.
     pub(super) decision: Decision,
+    /// The organization of the applicant, if they exist for the caller.
+    pub(super) organization: Option<Uuid>,
     /// The class it is about, if there is one.
     pub(super) class: Option<Arc<Class>>,
+    /// The subscription profile it is about, if there is one.
+    pub(super) profile: Option<Arc<Profile>>,
+    /// How many uses of a subscription key with a limit are left.
+    pub(super) uses_left: Option<i64>,
     /// At this instant.
     pub(super) now: DateTime<Utc>,
 }
@@ -82,6 +102,44 @@ pub async fn check_key(
         call: call.clone(),
         registration: None,
     };
+    if call.scope.everything {
+        check_at_once(desk, item, code).await
+    } else {
+        check_in_turn(desk, item, code).await
+    }
+}
+
+/// Looks at applicant and key by one reading. Only for who reaches everything: others must not learn by the time it takes whether
+/// there is a key, of a student who does not exist for them.
+async fn check_at_once(
+    desk: &Desk,
+    mut item: Item,
+    code: Result<CanonicalCode, Malformed>,
+) -> Result<CheckedKey, Error> {
+    let (call, applicant) = (item.call.clone(), item.wish.applicant.clone());
+    let Ok(code) = code else {
+        return Err(before_key(desk, item, Refusal::KeyMalformed.into()).await);
+    };
+    let guess = match Guess::at_code(desk.services(), &call, METHOD, &applicant, None).await {
+        Ok(guess) => guess,
+        Err(too_many) => return Err(before_key(desk, item, too_many).await),
+    };
+    let key = desk.resolve(code, call.deadline).await?;
+    item.wish.key.clone_from(&key);
+    let judged = desk.judge(item).await?;
+    let guess = guess.of(&applicant, judged.organization)?;
+    let checked = checked(key, judged);
+    guess.settle(&checked);
+    checked
+}
+
+/// Looks at the key only once there is an applicant within reach.
+async fn check_in_turn(
+    desk: &Desk,
+    mut item: Item,
+    code: Result<CanonicalCode, Malformed>,
+) -> Result<CheckedKey, Error> {
+    let (call, applicant) = (item.call.clone(), item.wish.applicant.clone());
     let organization = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => {
             // Without an id nothing can have been decided before: this is a refusal.
@@ -90,38 +148,55 @@ pub async fn check_key(
         }
         Recalled::Open(organization) => organization,
     };
-    let applicant = item.wish.applicant.clone();
-    let method = of_redemption("CheckKey");
-    let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
-    let checked = check(desk, call, item, code).await;
+    let guess = Guess::at_code(desk.services(), &call, METHOD, &applicant, organization).await?;
+    let checked = async {
+        let key = match code {
+            Ok(code) => desk.resolve(code, call.deadline).await?,
+            Err(_) => None,
+        };
+        item.wish.key.clone_from(&key);
+        checked(key, desk.judge(item).await?)
+    }
+    .await;
     guess.settle(&checked);
     checked
 }
 
-async fn check(
-    desk: &Desk,
-    call: &Call,
-    mut item: Item,
-    code: Result<CanonicalCode, Malformed>,
-) -> Result<CheckedKey, Error> {
-    if let Ok(code) = code {
-        item.wish.key = desk.resolve(code, call.deadline).await?;
+/// Why a code is not looked at: `otherwise`, unless something comes before that.
+async fn before_key(desk: &Desk, item: Item, otherwise: Error) -> Error {
+    match desk.recall(item).await {
+        Ok(Recalled::Answered(answer)) => answer.err().map_or(otherwise, Error::from),
+        Ok(Recalled::Open(_)) => otherwise,
+        Err(error) => error,
     }
-    let key = item.wish.key.clone();
-    let judged = desk.judge(item).await?;
-    let already_in = match judged.decision {
-        Decision::Refuse(refusal) => return Err(refusal.into()),
+}
+
+fn checked(key: Option<ResolvedKey>, judged: Judged) -> Result<CheckedKey, Error> {
+    let already_in = match &judged.decision {
+        Decision::Refuse(refusal) => return Err(refusal.clone().into()),
         Decision::AlreadyIn(_) | Decision::AlreadyAssigned(_) => true,
-        Decision::Enroll(_) | Decision::Assign(_) | Decision::HashFirst | Decision::Repeat(_) => {
-            false
-        }
+        Decision::Enroll(_)
+        | Decision::Assign { .. }
+        | Decision::HashFirst
+        | Decision::Repeat(_) => false,
     };
     let key = key.ok_or(Refusal::KeyNotFound)?;
-    let (opens, window) = match key.opens {
+    let code_valid_until = key.code_valid_until;
+    let (opens, window) = opening(key, judged).ok_or(Refusal::KeyNotFound)?;
+    Ok(CheckedKey {
+        opens,
+        redeemable_until: [code_valid_until, window].into_iter().flatten().min(),
+        already_in,
+    })
+}
+
+/// What `key` would grant, and until when it can be redeemed, if that has an end.
+fn opening(key: ResolvedKey, judged: Judged) -> Option<(Opening, Option<DateTime<Utc>>)> {
+    Some(match key.opens {
         Opens::Class { kind, .. } => {
-            let class = judged.class.ok_or(Refusal::KeyNotFound)?;
+            let class = judged.class?;
             let window = class.windows().until(kind);
-            (Opening::Class { kind, class }, window)
+            (Opening::Class { kind, class }, Some(window))
         }
         Opens::Pool(terms) => {
             let (window, expires_at) = (terms.expires_at, expiry(&terms, judged.now));
@@ -130,15 +205,17 @@ async fn check(
                 terms,
                 expires_at,
             };
-            (course, window)
+            (course, Some(window))
         }
-    };
-    Ok(CheckedKey {
-        opens,
-        redeemable_until: key
-            .code_valid_until
-            .map_or(window, |until| until.min(window)),
-        already_in,
+        Opens::Subscription(terms) => {
+            let profile = judged.profile?;
+            let subscription = Opening::Subscription {
+                expires_at: subscription_expiry(&terms, &profile, judged.now),
+                profile,
+                uses_left: judged.uses_left,
+            };
+            (subscription, terms.redeemable_until())
+        }
     })
 }
 
@@ -170,7 +247,10 @@ async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error
             let key = item.wish.key.as_ref();
             Judged {
                 decision: decide(&item.wish, &ledger.facts(&item.wish, reached)),
+                organization: home.filter(|_| reached).map(|home| home.organization_id),
                 class: key.and_then(|key| classes.get(&key.class_id()?)).cloned(),
+                profile: key.and_then(|key| ledger.profile(key)).cloned(),
+                uses_left: key.and_then(|key| ledger.uses_left(key)),
                 now: ledger.now,
             }
         })

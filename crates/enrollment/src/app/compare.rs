@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::deliver::{PATIENCE, told};
-use super::sweep::{CLASSES, ORGANIZATIONS, in_time, settle};
+use super::sweep::{CLASSES, ORGANIZATIONS, PROFILES, in_time, settle};
 use super::{Error, Services, push};
 use crate::clients::keys::MAX_ITEMS;
 use crate::domain::key::Mark;
@@ -36,7 +36,7 @@ pub struct Comparison {
     pub marked: usize,
     /// Uses that were given up, which keys had not heard of. It has now.
     pub released: usize,
-    /// Copies of organizations and classes that keys did not have, or had older or newer than the original. They are right
+    /// Copies of organizations, classes and subscription profiles that keys did not have, or had older or newer than the original. They are right
     /// now.
     pub copies: usize,
     /// Live marks in keys of redemptions that are not known here: this database was restored. Their keys stay refused.
@@ -96,6 +96,13 @@ async fn copies(services: &Services, found: &mut Comparison) -> Result<(), Error
         let Some(last) = page.last() else { break };
         after = last.id;
         found.copies += in_time(services, push::classes(services, &page)).await?;
+    }
+    let mut after = Uuid::nil();
+    loop {
+        let page = store::profiles::copied(&services.pool, after, PROFILES).await?;
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        found.copies += in_time(services, push::profiles(services, &page)).await?;
     }
     Ok(())
 }

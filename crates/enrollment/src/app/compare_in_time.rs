@@ -21,11 +21,13 @@ const LOOK_INTERVAL: Duration = Duration::from_mins(10);
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// Tables of the schema that invariants are stated of, so that those without a finding are shown as such.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 8] = [
+    "enrollment.assignments",
     "enrollment.audit_events",
     "enrollment.classes",
     "enrollment.enrollments",
     "enrollment.organizations",
+    "enrollment.profiles",
     "enrollment.redemptions",
     "enrollment.students",
 ];

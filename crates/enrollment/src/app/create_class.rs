@@ -18,6 +18,7 @@ use crate::domain::organization::ClassDefaults;
 use crate::domain::refusal::Refusal;
 use crate::domain::warning::Warning;
 use crate::store;
+use crate::store::notifications::settings;
 
 /// The method's name in the fingerprints of its requests.
 const METHOD: &str = "CreateClass";
@@ -50,6 +51,15 @@ pub struct CreatedClass {
     pub event_key: Option<EventKey>,
     /// What to know about that.
     pub warnings: Vec<Warning>,
+}
+
+/// A class that is to be written.
+struct Made {
+    class: Class,
+    /// Whether its event key was turned on.
+    event_key: bool,
+    /// Whether its notifications are on; `None` leaves that to the organization.
+    notifications: Option<bool>,
 }
 
 impl NewClass {
@@ -95,8 +105,12 @@ pub async fn create_class(
         services.keys.put_grants(&draft).await?;
     }
     let (event_key, warnings) = event_key(services, call, &wish, change).await?;
-    let on = event_key.is_some();
-    let class = insert(services, call, &wish, class, on, &fingerprint).await?;
+    let made = Made {
+        class,
+        event_key: event_key.is_some(),
+        notifications: defaults.notifications,
+    };
+    let class = insert(services, call, &wish, made, &fingerprint).await?;
     push::class(services, &class).await;
     Ok(CreatedClass {
         class,
@@ -248,10 +262,14 @@ async fn insert(
     services: &Services,
     call: &Call,
     wish: &NewClass,
-    class: Class,
-    event_key: bool,
+    made: Made,
     fingerprint: &[u8],
 ) -> Result<Class, Error> {
+    let Made {
+        class,
+        event_key,
+        notifications,
+    } = made;
     let mut transaction = begin(&services.pool).await?;
     let new = store::classes::NewClass {
         class: &class,
@@ -266,8 +284,13 @@ async fn insert(
             .await?
             .ok_or(Error::Conflict);
     };
+    if let Some(on) = notifications {
+        let since = on.then_some(created_at);
+        settings::put_of_class(&mut transaction, class.id, Some(since)).await?;
+    }
     let mut details = described(&class);
     details.insert("event_key".to_owned(), json!(event_key));
+    details.insert("notifications".to_owned(), json!(notifications));
     let deed = Deed {
         action: Action::CreateClass,
         organization_id: class.organization_id,

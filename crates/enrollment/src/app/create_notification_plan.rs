@@ -3,6 +3,7 @@
 use chrono::DateTime;
 use latchkey_service_kit::database::begin;
 use serde_json::json;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::read_organizations::get_organization;
@@ -40,7 +41,7 @@ pub async fn create_notification_plan(
     if let Some(found) = recorded(services, wish.request_id, &fingerprint).await? {
         return Ok(found);
     }
-    check_filter(services, wish.organization_id, &wish.settings).await?;
+    check_filter(&services.pool, wish.organization_id, &wish.settings).await?;
     let plan = Plan {
         id: services.ids.new_id(),
         organization_id: wish.organization_id,
@@ -91,14 +92,14 @@ async fn recorded(
 
 /// Whether the organization that a plan is limited to is its owner or below it.
 pub(super) async fn check_filter(
-    services: &Services,
+    executor: impl PgExecutor<'_>,
     owner: Uuid,
     settings: &PlanSettings,
 ) -> Result<(), Error> {
     let Some(organization_id) = settings.only_organization_id.filter(|id| *id != owner) else {
         return Ok(());
     };
-    let found = store::organizations::find(&services.pool, organization_id).await?;
+    let found = store::organizations::find(executor, organization_id).await?;
     if found.is_some_and(|one| one.ancestor_ids.contains(&owner)) {
         Ok(())
     } else {
@@ -118,6 +119,7 @@ pub(super) fn deed(action: Action, plan: &Plan) -> Deed {
             "display_name": settings.display_name,
             "trigger": settings.trigger,
             "hours": settings.hours,
+            "days": settings.days,
             "recipients": settings.recipients,
             "version": plan.version,
         }),

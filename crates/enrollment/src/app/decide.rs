@@ -321,7 +321,7 @@ async fn decide(
                 };
                 Some(answered(Ok(admitted(item, gain, now))))
             }
-            Decision::Assign(assignment) => {
+            Decision::Assign { assignment, .. } => {
                 let gain = Gain::Assignment(assignment);
                 Some(answered(Ok(admitted(item, gain, now))))
             }
@@ -344,7 +344,10 @@ fn found(wish: &Wish, decision: &Decision) -> Option<Found> {
         Decision::Repeat(outcome) => outcome.clone(),
         Decision::AlreadyIn(id) => Outcome::AlreadyIn { enrollment_id: *id },
         Decision::AlreadyAssigned(id) => Outcome::AlreadyAssigned { assignment_id: *id },
-        Decision::Enroll(_) | Decision::Assign(_) | Decision::HashFirst | Decision::Refuse(_) => {
+        Decision::Enroll(_)
+        | Decision::Assign { .. }
+        | Decision::HashFirst
+        | Decision::Refuse(_) => {
             return None;
         }
     };

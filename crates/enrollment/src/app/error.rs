@@ -99,6 +99,8 @@ impl From<KeysError> for Error {
             | KeysError::KeyRevoked
             | KeysError::KeyAlreadyRedeemed
             | KeysError::ClassCancelled
+            | KeysError::KeyPoolNotFound
+            | KeysError::WindowClosed { .. }
             | KeysError::Invalid(_)
             | KeysError::Refused(_)
             | KeysError::Senseless { .. } => Self::internal(error),

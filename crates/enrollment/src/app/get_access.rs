@@ -5,7 +5,7 @@ use latchkey_service_kit::database::begin;
 use uuid::Uuid;
 
 use super::{Call, Error, Services};
-use crate::domain::assignment::{self, CourseAssignment};
+use crate::domain::assignment::{self, Assignment};
 use crate::domain::class_access::{Denial, denial};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::refusal::Refusal;
@@ -78,7 +78,7 @@ pub struct CourseAccess {
     /// Why not; `None` if the student may.
     pub denial: Option<assignment::Denial>,
     /// The assignment that opens it: of several the one that is open longest.
-    pub assignment: Option<CourseAssignment>,
+    pub assignment: Option<Assignment>,
 }
 
 /// Whether `student_id`, who must exist for the caller, may open the course `course_id` now, at one instant of the database.

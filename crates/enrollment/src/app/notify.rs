@@ -54,7 +54,7 @@ async fn once(
         while in_time(services, write_letters::about_changes(services)).await? {}
     }
     if clock && times {
-        in_time(services, write_letters::about_times(services)).await?;
+        write_letters::about_times(services).await?;
     }
     let Some((mailer, patience)) = mail else {
         return Ok(());

@@ -1,9 +1,10 @@
-//! Deleting answers and letters whose retention has passed. What enrolled somebody is kept for ever.
+//! Deleting answers and letters whose retention has passed, and notes of what has expired. What enrolled somebody is kept for
+//! ever.
 
 use latchkey_service_kit::database::begin;
 
 use super::{Error, Services};
-use crate::store::{letters, redemptions};
+use crate::store::{letters, notifications, redemptions};
 
 /// How many answers one transaction deletes: short enough to be in nobody's way.
 const AT_ONCE: i64 = 1_000;
@@ -22,6 +23,17 @@ pub(super) async fn answers(services: &Services) -> Result<Purged, Error> {
     let mut transaction = begin(&services.pool).await?;
     let deleted =
         redemptions::purge::delete(&mut transaction, services.answers_kept_days, AT_ONCE).await?;
+    transaction.commit().await?;
+    Ok(Purged {
+        deleted,
+        more: deleted >= AT_ONCE.unsigned_abs(),
+    })
+}
+
+/// Deletes the oldest notes that somebody was reminded of an assignment that has expired, some at once.
+pub(super) async fn reminders(services: &Services) -> Result<Purged, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let deleted = notifications::expiries::purge(&mut transaction, AT_ONCE).await?;
     transaction.commit().await?;
     Ok(Purged {
         deleted,

@@ -1,4 +1,4 @@
-//! Copies of organizations and classes, pushed to the keys service.
+//! Copies of organizations, classes and subscription profiles, pushed to the keys service.
 //!
 //! A change stands whether or not its copy arrives: what did not is found by its versions and pushed again by the
 //! sweeper.
@@ -15,6 +15,7 @@ use crate::clients::keys::Put;
 use crate::domain::class::Class;
 use crate::domain::grant::Grant;
 use crate::domain::organization::Organization;
+use crate::domain::profile::Profile;
 use crate::store;
 
 /// How long the answer to a change waits for its copy: several times what a push takes, and well within the deadline of
@@ -72,6 +73,26 @@ pub async fn classes(services: &Services, classes: &[Class]) -> Result<usize, Er
     Ok(wrong)
 }
 
+/// Copies subscription profiles, at most [`crate::clients::keys::MAX_ITEMS`]; see [`organizations`].
+pub async fn profiles(services: &Services, profiles: &[Profile]) -> Result<usize, Error> {
+    let keys = services.keys.with_timeout(PATIENCE);
+    let put = keys.put_profiles(profiles).await?;
+    let mut wrong = put.stored;
+    let mut copied = profiles.to_vec();
+    let mut transaction = begin(&services.pool).await?;
+    for (id, held) in put.held {
+        let Some(place) = copied.iter().position(|one| one.id == id) else {
+            continue;
+        };
+        let version = copied.swap_remove(place).version;
+        let raised = store::profiles::raise(&mut transaction, id, version, held).await?;
+        wrong += usize::from(raised);
+    }
+    store::profiles::set_copied(&mut transaction, &copied).await?;
+    transaction.commit().await?;
+    Ok(wrong)
+}
+
 /// Copies an organization that was changed, before the answer; a failure is logged.
 pub(super) async fn organization(services: &Services, organization: &Organization) {
     if let Err(error) = organizations(services, std::slice::from_ref(organization)).await {
@@ -88,6 +109,19 @@ pub(super) async fn organization(services: &Services, organization: &Organizatio
 pub(super) async fn class(services: &Services, class: &Class) {
     if let Err(error) = classes(services, std::slice::from_ref(class)).await {
         tracing::warn!(class.id = %class.id, error = %Chain(&error), "the copy of the class in keys is late");
+        services.wake.ring();
+    }
+}
+
+/// Copies a subscription profile that was changed, before the answer, and before that its organization if it is owed; a failure
+/// is logged.
+pub(super) async fn profile(services: &Services, profile: &Profile) {
+    let pushed = async {
+        organization_first(services, profile.organization_id).await?;
+        profiles(services, std::slice::from_ref(profile)).await
+    };
+    if let Err(error) = pushed.await {
+        tracing::warn!(profile.id = %profile.id, error = %Chain(&error), "the copy of the subscription profile in keys is late");
         services.wake.ring();
     }
 }

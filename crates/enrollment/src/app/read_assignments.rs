@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::read_organizations::get_organization;
 use super::read_students::placed_student;
 use super::{Call, Error, Services};
-use crate::domain::assignment::CourseAssignment;
+use crate::domain::assignment::Assignment;
 use crate::domain::refusal::Refusal;
 use crate::store;
 
@@ -17,7 +17,7 @@ pub async fn get_assignment(
     services: &Services,
     call: &Call,
     id: Uuid,
-) -> Result<CourseAssignment, Error> {
+) -> Result<Assignment, Error> {
     let mut connection = services.pool.acquire().await?;
     let found = store::assignments::find_placed(&mut connection, id)
         .await?
@@ -36,7 +36,7 @@ pub async fn list_assignments(
     filter: &AssignmentFilter,
     page: &PageRequest<AssignmentPlace>,
     query: &[&str],
-) -> Result<Page<CourseAssignment>, Error> {
+) -> Result<Page<Assignment>, Error> {
     if let Some(organization_id) = filter.organization_id {
         get_organization(services, call, organization_id).await?;
     }

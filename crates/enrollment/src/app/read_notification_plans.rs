@@ -48,7 +48,7 @@ pub async fn list_notification_plans(
     Ok(Page::new(rows, page, query, |last| last.id))
 }
 
-/// What a plan of `organization` with these settings would write, about `class` or about a made-up one. Reveals no code.
+/// What a plan of `organization` with these settings would write, about `class` or about what is made up. Reveals no code.
 pub async fn preview_notification_plan(
     services: &Services,
     call: &Call,
@@ -74,7 +74,8 @@ pub async fn preview_notification_plan(
     let login_page = letterhead
         .login_page
         .or_else(|| services.login_page.clone());
-    let facts = Facts::sample(class, name, login_page, services.clock.now());
+    let now = services.clock.now();
+    let facts = Facts::sample(settings.trigger, class, name, login_page, now);
     render(settings, &facts).map_err(|fault| {
         let field = format!("settings.{}", fault.field);
         Error::invalid(&field, fault.description)

@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Call, Error, Services};
-use crate::domain::assignment::CourseAssignment;
+use crate::domain::assignment::Assignment;
 use crate::domain::audit::{Action, Deed};
 use crate::domain::refusal::Refusal;
 use crate::store;
@@ -15,7 +15,7 @@ pub async fn record_launch(
     services: &Services,
     call: &Call,
     id: Uuid,
-) -> Result<CourseAssignment, Error> {
+) -> Result<Assignment, Error> {
     let missing = Refusal::AssignmentNotFound { assignment_id: id };
     let mut transaction = begin(&services.pool).await?;
     store::assignments::find_placed(&mut transaction, id)
@@ -40,12 +40,12 @@ pub async fn record_launch(
         organization_id: assignment.organization_id,
         resource_id: id,
         student_id: Some(assignment.student_id),
-        details: json!({ "pool_id": assignment.pool_id, "course_id": assignment.course_id }),
+        details: json!({ "opens_id": assignment.assigned.opens_id() }),
     };
     let deeds = [(services.ids.new_id(), deed)];
     store::audit::insert(&mut transaction, call.author(), &deeds).await?;
     transaction.commit().await?;
-    Ok(CourseAssignment {
+    Ok(Assignment {
         launched_at: Some(now),
         ..assignment
     })

@@ -1,5 +1,6 @@
 //! Writing an invitation.
 
+use chrono_tz::Tz;
 use latchkey_service_kit::identity::Role;
 use uuid::Uuid;
 
@@ -7,24 +8,46 @@ use super::read_classes::placed_class;
 use super::read_students::placed_student;
 use super::{Call, Error, Services};
 use crate::clients::keys::KeysError;
-use crate::domain::invitation::{Invitation, Invited};
+use crate::domain::invitation::{Invitation, Invited, Offer, judge_class, judge_student};
 use crate::domain::key::KeyKind;
-use crate::domain::refusal::Refusal;
+use crate::domain::organization::Organization;
+use crate::domain::refusal::{Closed, Refusal};
+use crate::domain::student::Student;
 use crate::store;
 use crate::store::classes::PlacedClass;
 
 /// Who reads a code that goes to nobody in particular: whoever asked for it passes it on.
 const CALLER: &str = "caller";
 
+/// What the code is revealed for.
+const PURPOSE: &str = "invitation";
+
 /// A wish for an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvitationWish {
-    /// The class.
-    pub class_id: Uuid,
-    /// An enrollment key of it; `None` for its event key.
-    pub key_id: Option<Uuid>,
+    /// By which key.
+    pub key: InvitingKey,
     /// Whom it is for, if they have an account.
     pub student_id: Option<Uuid>,
+}
+
+/// The key that an invitation holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvitingKey {
+    /// One of a class.
+    OfClass {
+        /// The class.
+        class_id: Uuid,
+        /// An enrollment key of it; `None` for its event key.
+        key_id: Option<Uuid>,
+    },
+    /// One of a pool.
+    OfPool {
+        /// The pool.
+        pool_id: Uuid,
+        /// The key.
+        key_id: Uuid,
+    },
 }
 
 /// The text to send to somebody who is to redeem a key. Changes nothing but the audit trail of keys, in which the reveal of
@@ -34,41 +57,110 @@ pub async fn render_invitation(
     call: &Call,
     wish: InvitationWish,
 ) -> Result<Invitation, Error> {
-    let placed = placed_class(services, call, wish.class_id).await?;
-    if wish.key_id.is_some() && !may_reveal_enrollment_keys(call, &placed) {
+    let student_id = wish.student_id;
+    match wish.key {
+        InvitingKey::OfClass { class_id, key_id } => {
+            to_class(services, call, class_id, key_id, student_id).await
+        }
+        InvitingKey::OfPool { pool_id, key_id } => {
+            to_course(services, call, (pool_id, key_id), student_id).await
+        }
+    }
+}
+
+async fn to_class(
+    services: &Services,
+    call: &Call,
+    class_id: Uuid,
+    key_id: Option<Uuid>,
+    student_id: Option<Uuid>,
+) -> Result<Invitation, Error> {
+    let placed = placed_class(services, call, class_id).await?;
+    if key_id.is_some() && !may_reveal_enrollment_keys(call, &placed) {
         return Err(Error::NotAllowed);
     }
-    let student = match wish.student_id {
-        Some(id) => Some(placed_student(services, call, id).await?.student),
-        None => None,
-    };
-    let organization_id = placed.class.organization_id;
-    let organization = store::organizations::find(&services.pool, organization_id)
-        .await?
-        .ok_or(Refusal::OrganizationNotFound { organization_id })?;
+    let student = student(services, call, student_id).await?;
+    let (class, now) = (placed.class, placed.now);
+    let kind = key_id.map_or(KeyKind::Event, |_| KeyKind::Enrollment);
+    judge_class(&class, kind, now)?;
+    judge_student(student.as_ref())?;
+    let organization = owner(services, class.organization_id).await?;
+    let recipient = recipient(student_id);
+    let revealed = services
+        .keys
+        .reveal_code(class_id, key_id, &recipient, PURPOSE, &call.caller);
+    let code = revealed.await.map_err(|error| refused(error, key_id))?;
     let invited = Invited {
-        class: &placed.class,
+        to: Offer::Class(&class, kind),
         organization: &organization,
         student: student.as_ref(),
-        kind: wish.key_id.map_or(KeyKind::Event, |_| KeyKind::Enrollment),
         login_page: services.login_page.as_deref(),
     };
-    invited.judge(placed.now)?;
-    let recipient = match wish.student_id {
+    Ok(invited.write(code))
+}
+
+/// Of pools this service knows nothing: keys says whether the caller reaches it, and until when it can be redeemed.
+async fn to_course(
+    services: &Services,
+    call: &Call,
+    (pool_id, key_id): (Uuid, Uuid),
+    student_id: Option<Uuid>,
+) -> Result<Invitation, Error> {
+    if !call.caller.has(Role::OperationsManager) {
+        return Err(Error::NotAllowed);
+    }
+    let missing = Refusal::KeyPoolNotFound { pool_id };
+    let within = call.scope.organization.ok_or(missing)?;
+    let student = student(services, call, student_id).await?;
+    judge_student(student.as_ref())?;
+    let (key, recipient) = ((pool_id, key_id), recipient(student_id));
+    let revealed = services
+        .keys
+        .reveal_pool_code(key, within, &recipient, PURPOSE, &call.caller);
+    let revealed = revealed.await.map_err(|error| match error {
+        KeysError::KeyPoolNotFound => Refusal::KeyPoolNotFound { pool_id }.into(),
+        KeysError::WindowClosed { closed_at } => Refusal::WindowClosed {
+            of: Closed::Pool(pool_id),
+            closed_at,
+            time_zone: Tz::UTC,
+        }
+        .into(),
+        other => refused(other, Some(key_id)),
+    })?;
+    let organization = owner(services, revealed.organization_id).await?;
+    let invited = Invited {
+        to: Offer::Course(&revealed.terms),
+        organization: &organization,
+        student: student.as_ref(),
+        login_page: services.login_page.as_deref(),
+    };
+    Ok(invited.write(revealed.code))
+}
+
+/// Whom it is for, if that is known.
+async fn student(
+    services: &Services,
+    call: &Call,
+    id: Option<Uuid>,
+) -> Result<Option<Student>, Error> {
+    Ok(match id {
+        Some(id) => Some(placed_student(services, call, id).await?.student),
+        None => None,
+    })
+}
+
+/// The organization that owns what the key opens.
+async fn owner(services: &Services, organization_id: Uuid) -> Result<Organization, Error> {
+    let found = store::organizations::find(&services.pool, organization_id).await?;
+    Ok(found.ok_or(Refusal::OrganizationNotFound { organization_id })?)
+}
+
+/// Who reads the code, as the audit trail of keys has it.
+fn recipient(student_id: Option<Uuid>) -> String {
+    match student_id {
         Some(id) => format!("student/{id}"),
         None => CALLER.to_owned(),
-    };
-    let revealed = services.keys.reveal_code(
-        wish.class_id,
-        wish.key_id,
-        &recipient,
-        "invitation",
-        &call.caller,
-    );
-    let code = revealed
-        .await
-        .map_err(|error| refused(error, wish.key_id))?;
-    Ok(invited.write(code))
+    }
 }
 
 /// Whether the caller is an operations manager of the class's organization: who reaches it as an instructor only is not.

@@ -8,16 +8,9 @@ use latchkey_service_kit::backoff::Backoff;
 use latchkey_service_kit::database::begin;
 use latchkey_service_kit::faults::crash_point;
 
+use super::compose_letter::{Unwritten, compose};
 use super::{Error, Services};
-use crate::clients::keys::KeysError;
-use crate::clients::smtp::{Mailer, Outgoing, Unsent};
-use crate::domain::class::Class;
-use crate::domain::notification::fields::Facts;
-use crate::domain::notification::letters::Addressee;
-use crate::domain::notification::template::{names_event_key, render};
-use crate::domain::notification::{Letterhead, PlanSettings};
-use crate::domain::student::Student;
-use crate::store;
+use crate::clients::smtp::{Mailer, Unsent};
 use crate::store::letters::sending::{self, Claimed, Fate};
 
 /// How many letters one replica takes at once, and how many of them it sends at a time.
@@ -91,9 +84,9 @@ async fn send(
     patience: &Patience,
     letter: &Claimed,
 ) -> Result<(), Error> {
-    let fate = match write(services, letter).await? {
-        Ok(written) => {
-            let sent = mailer.send(&written.outgoing(letter)).await;
+    let fate = match compose(services, letter).await {
+        Ok(composed) => {
+            let sent = mailer.send(&composed.outgoing(letter)).await;
             crash_point("letters::sent");
             match sent {
                 Ok(()) => Fate::Sent,
@@ -104,6 +97,7 @@ async fn send(
         Err(Unwritten::Not(why)) => Fate::Dropped(why),
         Err(Unwritten::Never(why)) => Fate::Dead(why.to_owned()),
         Err(Unwritten::NotNow(why)) => patience.after(letter, why.to_owned()),
+        Err(Unwritten::Failed(error)) => return Err(error),
     };
     metrics::counter!("latchkey_letters_total", "result" => fate.as_str()).increment(1);
     if let Fate::Dead(why) = &fate {
@@ -115,168 +109,19 @@ async fn send(
     Ok(())
 }
 
-/// A letter that could be sent. Holds personal data, and maybe a code.
-struct Written {
-    settings: PlanSettings,
-    sender: String,
-    to: String,
-    content: crate::domain::notification::template::Rendered,
-}
-
-impl Written {
-    fn outgoing<'w>(&'w self, letter: &Claimed) -> Outgoing<'w> {
-        Outgoing {
-            letter_id: letter.letter_id,
-            from: self.settings.from.as_deref(),
-            sender: &self.sender,
-            to: &self.to,
-            cc: &self.settings.cc,
-            content: &self.content,
-        }
-    }
-}
-
-/// Why a letter is not written.
-enum Unwritten {
-    /// It is not to be.
-    Not(&'static str),
-    /// It cannot be.
-    Never(&'static str),
-    /// It cannot be at the moment.
-    NotNow(&'static str),
-}
-
-/// Writes a letter with the facts as they are now.
-async fn write(services: &Services, letter: &Claimed) -> Result<Result<Written, Unwritten>, Error> {
-    let mut connection = services.pool.acquire().await?;
-    let plan = store::notifications::find_placed(&mut connection, letter.plan_id).await?;
-    let place = store::notifications::changes::places(&mut connection, &[letter.class_id])
-        .await?
-        .pop();
-    let owner = store::organizations::find(&mut *connection, letter.organization_id).await?;
-    let (Some(plan), Some(place), Some(owner)) = (plan, place, owner) else {
-        return Ok(Err(Unwritten::Not("GONE")));
-    };
-    if plan.plan.deleted {
-        return Ok(Err(Unwritten::Not("PLAN_DELETED")));
-    }
-    if place.on_since.is_none() {
-        return Ok(Err(Unwritten::Not("NOTIFICATIONS_OFF")));
-    }
-    let (settings, class) = (plan.plan.settings, place.class);
-    let enrollment = match letter.enrollment_id {
-        Some(id) => store::letters::facts::about(&mut connection, id).await?,
-        None => None,
-    };
-    let status = enrollment.as_ref().map(|one| one.status);
-    if settings.is_overtaken(&class, status) {
-        return Ok(Err(Unwritten::Not("OVERTAKEN")));
-    }
-    let student = match &enrollment {
-        Some(one) => store::students::find(&mut *connection, one.student_id).await?,
-        None => None,
-    };
-    let letterhead = store::notifications::settings::find(&mut *connection, owner.id)
-        .await?
-        .letterhead;
-    let silent = match &letter.recipient {
-        Addressee::Student(id) => store::letters::facts::opted_out(&mut connection, *id).await?,
-        _ => false,
-    };
-    drop(connection);
-    if silent {
-        return Ok(Err(Unwritten::Not("OPTED_OUT")));
-    }
-    let to = match address(&letter.recipient, student.as_ref(), &letterhead) {
-        Ok(to) => to,
-        Err(why) => return Ok(Err(Unwritten::Not(why))),
-    };
-    let event_key = match event_key(services, letter, &settings, &class).await {
-        Ok(code) => code,
-        Err(unwritten) => return Ok(Err(unwritten)),
-    };
-    let facts = Facts {
-        student: student.map(|one| (one.given_name, one.family_name)),
-        organization_name: owner.display_name.clone(),
-        class,
-        enrollment_status: enrollment.map(|one| one.status.as_str().replace('_', " ")),
-        login_page: letterhead
-            .login_page
-            .or_else(|| services.login_page.clone()),
-        event_key,
-    };
-    Ok(match render(&settings, &facts) {
-        Ok(content) => Ok(Written {
-            settings,
-            sender: owner.display_name,
-            to,
-            content,
-        }),
-        Err(_) => Err(Unwritten::Never("TEMPLATE")),
-    })
-}
-
-/// Where a letter goes, or why it goes nowhere.
-fn address(
-    recipient: &Addressee,
-    student: Option<&Student>,
-    letterhead: &Letterhead,
-) -> Result<String, &'static str> {
-    match recipient {
-        Addressee::Student(id) => match student {
-            Some(student) if student.id == *id && student.active => {
-                Ok(student.email.given().to_owned())
-            }
-            _ => Err("STUDENT_GONE"),
-        },
-        Addressee::Instructor(subject) => {
-            let email = letterhead.instructors.get(subject);
-            email.cloned().ok_or("NO_ADDRESS")
-        }
-        Addressee::OperationsManagers => letterhead
-            .operations_managers_email
-            .clone()
-            .ok_or("NO_ADDRESS"),
-    }
-}
-
-/// The code of the class's event key, if the plan names it.
-async fn event_key(
-    services: &Services,
-    letter: &Claimed,
-    settings: &PlanSettings,
-    class: &Class,
-) -> Result<Option<secrecy::SecretString>, Unwritten> {
-    if !names_event_key(settings) {
-        return Ok(None);
-    }
-    let purpose = format!("notification_plan/{}", letter.plan_id);
-    let recipient = letter.recipient.to_text();
-    let revealed =
-        services
-            .keys
-            .reveal_code(class.id, None, &recipient, &purpose, &services.itself);
-    match revealed.await {
-        Ok(code) => Ok(Some(code)),
-        Err(KeysError::KeyNotFound | KeysError::KeyRevoked) => {
-            Err(Unwritten::Never("NO_EVENT_KEY"))
-        }
-        Err(_) => Err(Unwritten::NotNow("KEYS_UNAVAILABLE")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::notification::letter::{Addressee, Matter};
 
     fn letter(attempts: i32, age: u64) -> Claimed {
         Claimed {
             letter_id: Uuid::nil(),
             plan_id: Uuid::nil(),
             organization_id: Uuid::nil(),
-            class_id: Uuid::nil(),
-            enrollment_id: None,
+            matter: Matter::Class(Uuid::nil()),
             recipient: Addressee::OperationsManagers,
             attempts,
             age: Duration::from_secs(age),
@@ -302,28 +147,5 @@ mod tests {
         }
         let old = patience.after(&letter(9, 3_600), "TIMEOUT".into());
         assert_eq!(old, Fate::Dead("GAVE_UP TIMEOUT".into()));
-    }
-
-    #[test]
-    fn who_has_no_address_here_gets_no_letter() {
-        let student = crate::domain::student::tests::student();
-        let to_student = Addressee::Student(student.id);
-        let head = Letterhead {
-            instructors: [("ann".to_owned(), "ann@example.com".to_owned())].into(),
-            ..Letterhead::default()
-        };
-        let of = |recipient: &Addressee, student| address(recipient, student, &head);
-        assert_eq!(of(&to_student, Some(&student)).unwrap(), "ann@example.com");
-        let mut inactive = student.clone();
-        inactive.active = false;
-        assert_eq!(of(&to_student, Some(&inactive)), Err("STUDENT_GONE"));
-        assert_eq!(of(&to_student, None), Err("STUDENT_GONE"));
-        assert!(of(&Addressee::Instructor("ann".into()), None).is_ok());
-        for nobody in [
-            Addressee::Instructor("bob".into()),
-            Addressee::OperationsManagers,
-        ] {
-            assert_eq!(of(&nobody, None), Err("NO_ADDRESS"));
-        }
     }
 }

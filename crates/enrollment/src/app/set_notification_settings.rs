@@ -46,6 +46,9 @@ pub async fn set_notification_settings(
         version: found.version + 1,
     };
     if (wanted.enabled_since, &wanted.letterhead) == (found.enabled_since, &found.letterhead) {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+        transaction.commit().await?;
         return Ok(found);
     }
     settings::put(&mut transaction, organization, &wanted).await?;
@@ -90,6 +93,9 @@ pub async fn set_class_notifications(
     let after = wanted.map(|on| since(on, before.unwrap_or(of_owner), placed.now));
     let on = after.unwrap_or(of_owner).is_some();
     if before == after {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+        transaction.commit().await?;
         return Ok(on);
     }
     settings::put_of_class(&mut transaction, class, after).await?;

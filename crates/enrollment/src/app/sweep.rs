@@ -34,6 +34,9 @@ pub(super) const ORGANIZATIONS: i64 = 500;
 /// How many classes are pushed in one call. Each has at most 50 instructors with long names: within a message of 1 MiB.
 pub(super) const CLASSES: i64 = 50;
 
+/// How many subscription profiles are pushed in one call: of each little is told.
+pub(super) const PROFILES: i64 = 500;
+
 /// What a sweep came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -43,6 +46,8 @@ pub struct Swept {
     pub organizations: usize,
     /// Classes pushed.
     pub classes: usize,
+    /// Subscription profiles pushed.
+    pub profiles: usize,
     /// Left-overs of abandoned creations retired.
     pub retired: usize,
     /// Answers deleted that were kept long enough.
@@ -161,7 +166,7 @@ async fn settle_into(services: &Services, swept: &mut Swept) -> Result<(), Error
     } else {
         Ok(())
     };
-    // Organizations first: classes belong to them.
+    // Organizations first: classes and profiles belong to them.
     let organizations = if owed.organizations {
         push_organizations(services).await
     } else {
@@ -172,10 +177,16 @@ async fn settle_into(services: &Services, swept: &mut Swept) -> Result<(), Error
     } else {
         Ok(0)
     };
+    let profiles = if owed.profiles {
+        push_profiles(services).await
+    } else {
+        Ok(0)
+    };
     delivered?;
     swept.ended = ended?;
     swept.organizations = organizations?;
     swept.classes = classes?;
+    swept.profiles = profiles?;
     Ok(())
 }
 
@@ -240,16 +251,36 @@ async fn push_classes(services: &Services) -> Result<usize, Error> {
     }
 }
 
-/// Deletes answers and letters that were kept long enough; how many.
+async fn push_profiles(services: &Services) -> Result<usize, Error> {
+    let mut pushed = 0;
+    loop {
+        let next = in_time(services, async {
+            let next = store::profiles::owed(&services.pool, PROFILES).await?;
+            if !next.is_empty() {
+                push::profiles(services, &next).await?;
+            }
+            metrics::counter!("latchkey_sweeper_pushed_copies_total", "kind" => "profile")
+                .increment(next.len() as u64);
+            Ok(next.len())
+        });
+        match next.await? {
+            0 => return Ok(pushed),
+            more => pushed += more,
+        }
+    }
+}
+
+/// Deletes answers, letters and notes that were kept long enough; how many.
 async fn purge(services: &Services) -> Result<u64, Error> {
     let mut purged = 0;
     loop {
         let answers = in_time(services, purge::answers(services)).await?;
         let letters = in_time(services, purge::letters(services)).await?;
-        let deleted = answers.deleted + letters.deleted;
+        let reminders = in_time(services, purge::reminders(services)).await?;
+        let deleted = answers.deleted + letters.deleted + reminders.deleted;
         purged += deleted;
         metrics::counter!("latchkey_sweeper_purged_rows_total").increment(deleted);
-        if !answers.more && !letters.more {
+        if !(answers.more || letters.more || reminders.more) {
             return Ok(purged);
         }
     }

@@ -83,6 +83,9 @@ pub async fn update_organization(
     let switched = change.self_registration.is_some();
     let wanted = change.apply(&found);
     if wanted == found {
+        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
+        store::requests::confirm(&mut transaction).await?;
+        transaction.commit().await?;
         return Ok(found);
     }
     let changed = store::organizations::update(&mut transaction, &wanted).await?;
@@ -133,6 +136,7 @@ fn described(organization: &Organization) -> Map<String, Value> {
             "status": defaults.status,
             "event_key": defaults.event_key,
             "post_class_days": defaults.post_class_days,
+            "notifications": defaults.notifications,
         },
     });
     match value {

@@ -1,26 +1,33 @@
-//! Writing letters into the outbox: those that follow from changes of enrollments, and those of times around classes.
+//! Writing letters into the outbox: those that follow from changes of enrollments, those of times around classes, and those
+//! about assignments that expire.
 //!
 //! Where enrollments are decided, nothing is asked or written for this: what happened is read from the rows, in the order of
 //! their commits (docs/decisions/0025).
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_service_kit::database::begin;
 use latchkey_service_kit::faults::crash_point;
 use uuid::Uuid;
 
+use super::sweep::in_time;
 use super::{Error, Services};
 use crate::domain::notification::Plan;
-use crate::domain::notification::letters::{NewLetter, Place};
+use crate::domain::notification::letter::NewLetter;
+use crate::domain::notification::letters::{Around, Place, earliest};
 use crate::store;
 use crate::store::notifications::changes::{self, Change};
+use crate::store::notifications::expiries;
 
 /// How many changes are looked at in one transaction.
 const CHANGES: i64 = 1_000;
 
-/// How many classes a plan writes about in one sweep.
+/// How many classes are written about in one transaction.
 const CLASSES: i64 = 100;
+
+/// How many assignments.
+const ASSIGNMENTS: i64 = 1_000;
 
 /// Writes the letters that follow from the changes that were not looked at yet; whether more is there. One replica looks at
 /// a time.
@@ -72,27 +79,43 @@ async fn follow(
         };
         plans.iter().flat_map(of_plan).collect::<Vec<_>>()
     });
-    Ok(letters.map(|one| (services.ids.new_id(), one)).collect())
+    Ok(numbered(services, letters))
 }
 
-/// Writes the letters of the times around classes that have come.
+/// Writes the letters of the times that have come: around classes, and before assignments expire.
 pub(super) async fn about_times(services: &Services) -> Result<(), Error> {
-    let plans = changes::timed_plans(&services.pool).await?;
-    for plan in &plans {
-        about_times_of(services, plan).await?;
+    let plans = in_time(services, async {
+        Ok(changes::timed_plans(&services.pool).await?)
+    });
+    for plan in &plans.await? {
+        while in_time(services, about_times_of(services, plan)).await? {}
     }
     Ok(())
 }
 
-async fn about_times_of(services: &Services, plan: &Plan) -> Result<(), Error> {
-    let Some(around) = plan.around() else {
-        return Ok(());
-    };
+/// Writes the letters of one plan, some at once; whether there may be more.
+async fn about_times_of(services: &Services, plan: &Plan) -> Result<bool, Error> {
+    match (plan.around(), plan.before_expiry()) {
+        (Some(around), _) => about_classes(services, plan, around).await,
+        (None, Some(ahead)) => about_expiries(services, plan, ahead).await,
+        (None, None) => Ok(false),
+    }
+}
+
+/// When what lies `ahead` must be for the plan to write about it now. What was due before the plan was there it does not write
+/// about.
+async fn window(
+    connection: &mut sqlx::PgConnection,
+    plan: &Plan,
+    ahead: TimeDelta,
+) -> sqlx::Result<(DateTime<Utc>, DateTime<Utc>)> {
+    let now = store::students::erasure::now(connection).await?;
+    Ok((earliest(ahead, now).max(plan.created_at), now))
+}
+
+async fn about_classes(services: &Services, plan: &Plan, around: Around) -> Result<bool, Error> {
     let mut transaction = begin(&services.pool).await?;
-    let now: DateTime<Utc> = store::students::erasure::now(&mut transaction).await?;
-    // What was due before the plan was there is not written about.
-    let from = around.earliest(now).max(plan.created_at);
-    let window = (from, now);
+    let window = window(&mut transaction, plan, around.ahead).await?;
     let due = changes::due_classes(&mut transaction, plan, around, window, CLASSES).await?;
     for place in changes::places(&mut transaction, &due).await? {
         let at = around.of(&place.class);
@@ -100,13 +123,34 @@ async fn about_times_of(services: &Services, plan: &Plan) -> Result<(), Error> {
             continue;
         }
         let enrollments = changes::enrollments(&mut transaction, place.class.id).await?;
-        let letters: Vec<(Uuid, NewLetter)> = plan
-            .on_time(&place, &enrollments, at)
-            .into_iter()
-            .map(|one| (services.ids.new_id(), one))
-            .collect();
-        store::letters::insert(&mut transaction, &letters).await?;
+        let letters = plan.on_time(&place, &enrollments, at);
+        store::letters::insert(&mut transaction, &numbered(services, letters)).await?;
     }
     transaction.commit().await?;
-    Ok(())
+    Ok(due.len() >= usize::try_from(CLASSES).unwrap_or(usize::MAX))
+}
+
+async fn about_expiries(services: &Services, plan: &Plan, ahead: TimeDelta) -> Result<bool, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let (from, until) = window(&mut transaction, plan, ahead).await?;
+    let expiring = (from + ahead, until + ahead);
+    let due = expiries::due(&mut transaction, plan, expiring, ASSIGNMENTS).await?;
+    let noted = expiries::note(&mut transaction, plan.id, &due).await?;
+    let noted: BTreeSet<Uuid> = noted.into_iter().collect();
+    let letters = due
+        .iter()
+        .filter(|assignment| noted.contains(&assignment.assignment_id))
+        .flat_map(|assignment| plan.on_expiry(assignment));
+    store::letters::insert(&mut transaction, &numbered(services, letters)).await?;
+    transaction.commit().await?;
+    Ok(due.len() >= usize::try_from(ASSIGNMENTS).unwrap_or(usize::MAX))
+}
+
+/// Letters, each under an id of its own.
+fn numbered(
+    services: &Services,
+    letters: impl IntoIterator<Item = NewLetter>,
+) -> Vec<(Uuid, NewLetter)> {
+    let numbered = |one| (services.ids.new_id(), one);
+    letters.into_iter().map(numbered).collect()
 }

@@ -21,12 +21,16 @@ pub use error::KeysError;
 
 use crate::domain::event_key::{EventKey, EventKeyChange};
 use crate::domain::grant::Grant;
-use crate::domain::key::{KeyCount, Mark, ResolvedKey};
+use crate::domain::key::{KeyCount, Mark, PoolTerms, ResolvedKey};
 use crate::domain::organization::Organization;
+use crate::domain::profile::Profile;
 use crate::domain::warning::Warning;
 
 /// The most codes, marks, organizations or grants in one call, as the contract says.
 pub const MAX_ITEMS: usize = 1_000;
+
+/// The method that shows codes.
+const REVEAL: &str = "RevealCode";
 
 /// The keys service. Clones share one connection.
 #[derive(Debug, Clone)]
@@ -62,6 +66,17 @@ pub struct MarksPage {
     pub marks: Vec<Mark>,
     /// Token of the next page; empty when this was the last.
     pub next_page_token: String,
+}
+
+/// The code of a key of a pool, and what it grants. Kept nowhere.
+#[derive(Debug)]
+pub struct PoolCode {
+    /// The code.
+    pub code: SecretString,
+    /// The organization that owns the pool.
+    pub organization_id: Uuid,
+    /// What it grants, and when.
+    pub terms: PoolTerms,
 }
 
 impl Keys {
@@ -231,6 +246,21 @@ impl Keys {
         })
     }
 
+    /// Copies subscription profiles, at most [`MAX_ITEMS`].
+    pub async fn put_profiles(&self, profiles: &[Profile]) -> Result<Put, KeysError> {
+        let profiles = profiles.iter().map(convert::profile).collect();
+        let request = proto::PutProfilesRequest { profiles };
+        let answer = self
+            .call(request, |mut client, request| async move {
+                client.put_profiles(request).await
+            })
+            .await?;
+        Ok(Put {
+            stored: convert::count(answer.stored),
+            held: convert::held("PutProfiles", &answer.held)?,
+        })
+    }
+
     /// Changes a class's event key for `caller`, whom this service has admitted. The same `request_id` again gives the
     /// same answer. The class's grant must have been put before.
     pub async fn put_event_key(
@@ -281,16 +311,52 @@ impl Keys {
             recipient: recipient.to_owned(),
             purpose: purpose.to_owned(),
             actor: Some(actor(caller)),
+            ..proto::RevealCodeRequest::default()
         };
-        let answer = self
+        let (code, _) = self.reveal(request).await?;
+        Ok(code)
+    }
+
+    /// Likewise of the key `key_id` of the pool `pool_id`, which must belong to the organization `within` or to one below it;
+    /// with what it grants.
+    pub async fn reveal_pool_code(
+        &self,
+        (pool_id, key_id): (Uuid, Uuid),
+        within: Uuid,
+        recipient: &str,
+        purpose: &str,
+        caller: &Caller,
+    ) -> Result<PoolCode, KeysError> {
+        let request = proto::RevealCodeRequest {
+            pool_id: pool_id.to_string(),
+            key_id: key_id.to_string(),
+            within_organization_id: within.to_string(),
+            recipient: recipient.to_owned(),
+            purpose: purpose.to_owned(),
+            actor: Some(actor(caller)),
+            ..proto::RevealCodeRequest::default()
+        };
+        let (code, answer) = self.reveal(request).await?;
+        Ok(PoolCode {
+            code,
+            organization_id: convert::id(REVEAL, "organization_id", &answer.organization_id)?,
+            terms: convert::pool_terms(REVEAL, answer.pool)?,
+        })
+    }
+
+    /// The code, and what else is said of its key.
+    async fn reveal(
+        &self,
+        request: proto::RevealCodeRequest,
+    ) -> Result<(SecretString, proto::RevealCodeResponse), KeysError> {
+        let mut answer = self
             .call(request, |mut client, request| async move {
                 client.reveal_code(request).await
             })
             .await?;
-        let code = answer
-            .code
-            .ok_or_else(|| KeysError::senseless("RevealCode", "code"))?;
-        Ok(SecretString::from(code.code))
+        let code = answer.code.take();
+        let code = code.ok_or_else(|| KeysError::senseless(REVEAL, "code"))?;
+        Ok((SecretString::from(code.code), answer))
     }
 
     /// Retires what abandoned creations of these classes left behind. Returns the classes whose grants have been

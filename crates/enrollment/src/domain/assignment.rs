@@ -1,12 +1,13 @@
-//! A course that a student takes at their own pace, by a key of a pool.
+//! Courses that a student takes at their own pace: one by a key of a pool, or those of a subscription profile.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::key::PoolTerms;
+use super::key::{PoolTerms, SubscriptionTerms};
+use super::profile::{Course, Profile};
 use super::refusal::{Closed, Refusal};
 
-/// The longest that a course stays open to a student, whatever a pool says.
+/// The longest that the course of a pool stays open to a student, whatever the pool says.
 pub const LONGEST: TimeDelta = TimeDelta::days(180);
 
 /// For how long an assignment can be cancelled.
@@ -52,21 +53,48 @@ pub enum Status {
     },
 }
 
-/// A course assigned to a student.
+/// What is assigned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CourseAssignment {
+pub enum Assigned {
+    /// A course, as the pool had it when its key was redeemed.
+    Course {
+        /// The pool.
+        pool_id: Uuid,
+        /// The course.
+        course: Course,
+    },
+    /// The courses of a subscription profile, as it is now.
+    Subscription {
+        /// The profile.
+        profile_id: Uuid,
+        /// Its name.
+        profile_name: String,
+        /// Its courses.
+        courses: Vec<Course>,
+    },
+}
+
+impl Assigned {
+    /// The pool or subscription profile.
+    pub fn opens_id(&self) -> Uuid {
+        match self {
+            Self::Course { pool_id, .. } => *pool_id,
+            Self::Subscription { profile_id, .. } => *profile_id,
+        }
+    }
+}
+
+/// Something assigned to a student.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
     /// Its id: that of the redemption that made it.
     pub id: Uuid,
-    /// The pool whose key was redeemed.
-    pub pool_id: Uuid,
-    /// The organization that owns the pool.
+    /// What.
+    pub assigned: Assigned,
+    /// The organization that owns the pool or profile.
     pub organization_id: Uuid,
     /// The student.
     pub student_id: Uuid,
-    /// The platform's id of the course.
-    pub course_id: String,
-    /// The course's name.
-    pub course_name: String,
     /// The key.
     pub key_id: Uuid,
     /// The generation of its code.
@@ -75,13 +103,13 @@ pub struct CourseAssignment {
     pub status: Status,
     /// When it was redeemed.
     pub assigned_at: DateTime<Utc>,
-    /// The first instant at which the course is not open any more.
+    /// The first instant at which it is not open any more.
     pub expires_at: DateTime<Utc>,
     /// When the student launched something of it first; `None` before.
     pub launched_at: Option<DateTime<Utc>>,
 }
 
-impl CourseAssignment {
+impl Assignment {
     /// Whether the student has it: not cancelled, whether or not it has expired.
     pub fn is_live(&self) -> bool {
         self.status == Status::Assigned
@@ -111,6 +139,17 @@ pub fn expiry(terms: &PoolTerms, now: DateTime<Utc>) -> DateTime<Utc> {
     now + terms.availability.min(LONGEST)
 }
 
+/// Until when the courses of `profile` are open to whoever redeems a key with these `terms` at `now`.
+pub fn subscription_expiry(
+    terms: &SubscriptionTerms,
+    profile: &Profile,
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
+    terms
+        .content_expires_at
+        .unwrap_or(now + profile.settings.duration)
+}
+
 /// Why a student may not open a course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
@@ -125,7 +164,7 @@ pub enum Denial {
 /// Why a student may not open the course of `assignment` (the one that is open longest, if there is one) at `now`, the first
 /// reason that holds; `None` if the student may.
 pub fn denial(
-    assignment: Option<&CourseAssignment>,
+    assignment: Option<&Assignment>,
     student_active: bool,
     now: DateTime<Utc>,
 ) -> Option<Denial> {
@@ -155,11 +194,10 @@ pub(crate) mod sample {
     }
 
     /// An assignment of that pool, made on its first day.
-    pub(crate) fn assignment() -> CourseAssignment {
+    pub(crate) fn assignment() -> Assignment {
         let terms = terms();
-        CourseAssignment {
+        Assignment {
             id: Uuid::from_u128(0xa5),
-            pool_id: terms.pool_id,
             organization_id: Uuid::from_u128(2),
             student_id: Uuid::from_u128(100),
             key_id: Uuid::from_u128(30),
@@ -168,8 +206,10 @@ pub(crate) mod sample {
             assigned_at: terms.starts_at,
             expires_at: expiry(&terms, terms.starts_at),
             launched_at: None,
-            course_id: terms.course_id,
-            course_name: terms.course_name,
+            assigned: Assigned::Course {
+                pool_id: terms.pool_id,
+                course: terms.course(),
+            },
         }
     }
 }
@@ -178,6 +218,7 @@ pub(crate) mod sample {
 mod tests {
     use super::sample::{assignment, terms};
     use super::*;
+    use crate::domain::profile::sample::profile;
 
     const MOMENT: TimeDelta = TimeDelta::microseconds(1);
 
@@ -191,13 +232,30 @@ mod tests {
     }
 
     #[test]
+    fn a_subscription_lasts_as_its_profile_says_unless_the_key_names_a_time() {
+        let profile = profile();
+        let now = profile.created_at;
+        let mut terms = SubscriptionTerms {
+            profile_id: profile.id,
+            max_uses: Some(1),
+            expires_at: None,
+            content_expires_at: None,
+            recorded_uses: 0,
+        };
+        let expiry = |terms: &SubscriptionTerms| subscription_expiry(terms, &profile, now);
+        assert_eq!(expiry(&terms), now + TimeDelta::days(90));
+        let fixed = now + TimeDelta::days(400);
+        terms.content_expires_at = Some(fixed);
+        assert_eq!(expiry(&terms), fixed, "also later than the profile says");
+    }
+
+    #[test]
     fn it_can_be_cancelled_for_a_day_as_long_as_nothing_was_launched() {
         let mut assignment = assignment();
         let end = assignment.assigned_at + TimeDelta::hours(24);
         assert_eq!(assignment.judge_cancellation(end - MOMENT), Ok(()));
-        let reason = |assignment: &CourseAssignment, at| {
-            assignment.judge_cancellation(at).unwrap_err().reason()
-        };
+        let reason =
+            |assignment: &Assignment, at| assignment.judge_cancellation(at).unwrap_err().reason();
         assert_eq!(reason(&assignment, end), "WINDOW_CLOSED");
         assignment.launched_at = Some(end - MOMENT);
         assert_eq!(reason(&assignment, end - MOMENT), "ASSIGNMENT_LAUNCHED");

@@ -52,6 +52,10 @@ pub enum Action {
     ExportBilling,
     /// It ended, or broke off.
     EndBillingExport,
+    /// A subscription profile was created.
+    CreateProfile,
+    /// A subscription profile was changed.
+    UpdateProfile,
     /// An assignment was cancelled.
     CancelAssignment,
     /// Something of an assignment was launched for the first time.
@@ -72,7 +76,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::CreateOrganization,
         Self::UpdateOrganization,
         Self::SetSelfRegistration,
@@ -94,6 +98,8 @@ impl Action {
         Self::ClosePeriod,
         Self::ExportBilling,
         Self::EndBillingExport,
+        Self::CreateProfile,
+        Self::UpdateProfile,
         Self::CancelAssignment,
         Self::LaunchAssignment,
         Self::CreateNotificationPlan,
@@ -128,6 +134,8 @@ impl Action {
             Self::ClosePeriod => "billing_period.close",
             Self::ExportBilling => "billing.export",
             Self::EndBillingExport => "billing.export_end",
+            Self::CreateProfile => "subscription_profile.create",
+            Self::UpdateProfile => "subscription_profile.update",
             Self::CancelAssignment => "assignment.cancel",
             Self::LaunchAssignment => "assignment.launch",
             Self::CreateNotificationPlan => "notification_plan.create",

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::assignment::EndedBy;
 use super::enrollment::{CancelledBy, Origin, Status};
+use super::profile::Course;
 
 /// By how much what is due may have happened before the end of closed time: longer than any transaction lasts from the
 /// reading of its clock to its commit, and than a clock is ever set back.
@@ -18,6 +19,9 @@ pub const LATE: TimeDelta = TimeDelta::hours(1);
 
 /// The name of the kind of the keys of pools.
 pub const POOL: &str = "pool";
+
+/// The name of the kind of the keys of subscription profiles.
+pub const SUBSCRIPTION: &str = "subscription";
 
 /// Why something is charged, or a charge is taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -174,15 +178,17 @@ pub enum Got {
         /// The generation of its code.
         generation: i32,
     },
-}
-
-/// A course.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Course {
-    /// The platform's id of it.
-    pub id: String,
-    /// Its name.
-    pub name: String,
+    /// The courses of a subscription profile: the item is an assignment.
+    Subscription {
+        /// The profile.
+        profile_id: Uuid,
+        /// Its name.
+        profile_name: String,
+        /// The key.
+        key_id: Uuid,
+        /// The generation of its code.
+        generation: i32,
+    },
 }
 
 /// By which key somebody got something.
@@ -201,7 +207,7 @@ impl Got {
     pub fn kind(&self) -> ItemKind {
         match self {
             Self::InClass { .. } => ItemKind::Enrollment,
-            Self::Course { .. } => ItemKind::Assignment,
+            Self::Course { .. } | Self::Subscription { .. } => ItemKind::Assignment,
         }
     }
 
@@ -213,15 +219,27 @@ impl Got {
                 class_name,
                 ..
             } => Some((*class_id, class_name)),
-            Self::Course { .. } => None,
+            Self::Course { .. } | Self::Subscription { .. } => None,
         }
     }
 
     /// The pool, if it came by the key of one.
     pub fn pool_id(&self) -> Option<Uuid> {
         match self {
-            Self::InClass { .. } => None,
+            Self::InClass { .. } | Self::Subscription { .. } => None,
             Self::Course { pool_id, .. } => Some(*pool_id),
+        }
+    }
+
+    /// The subscription profile, by its id and name, if it came by the key of one.
+    pub fn profile(&self) -> Option<(Uuid, &str)> {
+        match self {
+            Self::InClass { .. } | Self::Course { .. } => None,
+            Self::Subscription {
+                profile_id,
+                profile_name,
+                ..
+            } => Some((*profile_id, profile_name)),
         }
     }
 
@@ -229,6 +247,7 @@ impl Got {
     pub fn course(&self) -> Option<&Course> {
         match self {
             Self::InClass { course, .. } | Self::Course { course, .. } => Some(course),
+            Self::Subscription { .. } => None,
         }
     }
 
@@ -257,6 +276,13 @@ impl Got {
             } => Some(ByKey {
                 id: key_id,
                 kind: POOL,
+                generation,
+            }),
+            Self::Subscription {
+                key_id, generation, ..
+            } => Some(ByKey {
+                id: key_id,
+                kind: SUBSCRIPTION,
                 generation,
             }),
         }

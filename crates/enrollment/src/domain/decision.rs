@@ -1,4 +1,4 @@
-//! Whether a code lets somebody into a class or assigns a course, and if not, why: one pure function of the facts.
+//! Whether a code lets somebody into a class or assigns courses, and if not, why: one pure function of the facts.
 //!
 //! [`decide`] judges one wish; a [`Ledger`] judges a batch of them in order of arrival, each with what those before it
 //! were given.
@@ -7,19 +7,21 @@ mod course;
 mod ledger;
 #[cfg(test)]
 mod properties;
+mod subscription;
 #[cfg(test)]
 mod tests;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use ledger::{Account, Holder, Home, Ledger};
+pub use ledger::{Account, Holder, Home, KeyUses, Ledger};
 
-use super::assignment::CourseAssignment;
+use super::assignment::Assignment;
 use super::class::{Class, ClassStatus};
 use super::enrollment::{Completion, Enrollment, Origin, Status};
 use super::key::{KeyKind, Opens, ResolvedKey};
 use super::organization::is_or_is_below;
+use super::profile::Profile;
 use super::redemption::Outcome;
 use super::refusal::{Closed, Refusal};
 use super::student::ExternalIdentity;
@@ -123,8 +125,12 @@ pub struct Facts<'f> {
     pub class: Option<&'f Class>,
     /// The student's live enrollment in the class.
     pub live: Option<Live>,
-    /// The assignment by which the student has used the pool key already.
+    /// The subscription profile that the key opens.
+    pub profile: Option<&'f Profile>,
+    /// The assignment by which the student has used the key already.
     pub assigned: Option<Uuid>,
+    /// Of a subscription key with a limit: the uses of it.
+    pub uses: Option<&'f KeyUses>,
     /// Whether staff removed the student from the class and did not let them in again.
     pub blocked: bool,
     /// Whether a key for a single student is in use by another enrollment than the student's own.
@@ -144,8 +150,13 @@ pub enum Decision {
     Enroll(Admission),
     /// The student is in already, or waits already where there is no seat, by the enrollment with this id; nothing is spent.
     AlreadyIn(Uuid),
-    /// Assign the student the course.
-    Assign(CourseAssignment),
+    /// Assign the student the course, or the courses.
+    Assign {
+        /// The assignment. Its id is the redemption's.
+        assignment: Assignment,
+        /// Which use of the key it is; `None` if the key has any number of them.
+        slot: Option<i32>,
+    },
     /// The student has used the key already, by the assignment with this id; nothing is spent.
     AlreadyAssigned(Uuid),
     /// Let the student in as soon as the password is hashed. Nothing else stands against it.
@@ -186,7 +197,7 @@ impl Decision {
             }
             Self::Enroll(_) => Some(Outcome::Enrolled),
             Self::AlreadyIn(id) => Some(Outcome::AlreadyIn { enrollment_id: *id }),
-            Self::Assign(_) => Some(Outcome::Assigned),
+            Self::Assign { .. } => Some(Outcome::Assigned),
             Self::AlreadyAssigned(id) => Some(Outcome::AlreadyAssigned { assignment_id: *id }),
             Self::Refuse(refusal) if is_kept(refusal) => Some(Outcome::Refused(refusal.clone())),
             Self::Repeat(_) | Self::HashFirst | Self::Refuse(_) => None,
@@ -261,6 +272,7 @@ fn admit(wish: &Wish, facts: &Facts<'_>) -> Result<Decision, Refusal> {
     match &key.opens {
         Opens::Class { kind, .. } => admit_to_class(wish, key, *kind, facts, home),
         Opens::Pool(terms) => course::admit(wish, key, terms, facts, home),
+        Opens::Subscription(terms) => subscription::admit(wish, key, terms, facts, home),
     }
 }
 

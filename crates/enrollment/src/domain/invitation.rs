@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::calendar::in_words;
 use super::class::{Class, ClassStatus};
-use super::key::KeyKind;
+use super::key::{KeyKind, PoolTerms};
 use super::organization::Organization;
 use super::refusal::{Closed, Refusal};
 use super::student::Student;
@@ -15,16 +16,23 @@ use super::student::Student;
 /// What an invitation is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Invited<'i> {
-    /// The class.
-    pub class: &'i Class,
+    /// What the key opens.
+    pub to: Offer<'i>,
     /// The organization that owns it.
     pub organization: &'i Organization,
     /// Who is invited, if they have an account.
     pub student: Option<&'i Student>,
-    /// The kind of the key.
-    pub kind: KeyKind,
     /// Where students sign in and type their keys, if that is known.
     pub login_page: Option<&'i str>,
+}
+
+/// What a key opens to who is invited.
+#[derive(Debug, Clone, Copy)]
+pub enum Offer<'i> {
+    /// A class, by a key of this kind.
+    Class(&'i Class, KeyKind),
+    /// The course of a pool.
+    Course(&'i PoolTerms),
 }
 
 /// An invitation. Its text holds a code: neither is shown by `Debug`.
@@ -40,75 +48,132 @@ pub struct Invitation {
     pub redeemable_until: DateTime<Utc>,
 }
 
-impl Invited<'_> {
-    /// Whether it makes sense at `now` to invite: the class was not cancelled, the key can still be redeemed, and the
-    /// student is there to do it.
-    pub fn judge(&self, now: DateTime<Utc>) -> Result<(), Refusal> {
-        let class = self.class;
-        if class.status == ClassStatus::Cancelled {
-            return Err(Refusal::ClassCancelled { class_id: class.id });
-        }
-        if !class.windows().is_open(self.kind, now) {
-            return Err(Refusal::WindowClosed {
-                of: Closed::Class(class.id),
-                closed_at: class.windows().until(self.kind),
-                time_zone: class.time_zone,
-            });
-        }
-        match self.student {
-            Some(student) if student.erased_at.is_some() => Err(Refusal::StudentErased {
-                student_id: student.id,
-            }),
-            Some(student) if !student.active => Err(Refusal::StudentInactive {
-                student_id: student.id,
-            }),
-            _ => Ok(()),
+/// Whether it makes sense at `now` to invite to a class by a key of this kind: the class was not cancelled, and the key can
+/// still be redeemed.
+pub fn judge_class(class: &Class, kind: KeyKind, now: DateTime<Utc>) -> Result<(), Refusal> {
+    if class.status == ClassStatus::Cancelled {
+        return Err(Refusal::ClassCancelled { class_id: class.id });
+    }
+    if !class.windows().is_open(kind, now) {
+        return Err(Refusal::WindowClosed {
+            of: Closed::Class(class.id),
+            closed_at: class.windows().until(kind),
+            time_zone: class.time_zone,
+        });
+    }
+    Ok(())
+}
+
+/// Whether it makes sense to invite somebody: who has an account is there to redeem the key.
+pub fn judge_student(student: Option<&Student>) -> Result<(), Refusal> {
+    match student {
+        Some(student) if student.erased_at.is_some() => Err(Refusal::StudentErased {
+            student_id: student.id,
+        }),
+        Some(student) if !student.active => Err(Refusal::StudentInactive {
+            student_id: student.id,
+        }),
+        _ => Ok(()),
+    }
+}
+
+impl Offer<'_> {
+    /// What it is called.
+    fn name(&self) -> &str {
+        match self {
+            Self::Class(class, _) => &class.name,
+            Self::Course(terms) => &terms.course_name,
         }
     }
 
+    /// What it is, and when.
+    fn described(&self) -> String {
+        match self {
+            Self::Class(class, _) => format!(
+                "the class \"{}\" ({}).\nIt begins on {}\nand ends on {}.",
+                class.name,
+                class.course_name,
+                in_words(class.starts_at, class.time_zone),
+                in_words(class.ends_at, class.time_zone),
+            ),
+            Self::Course(terms) => format!(
+                "the course \"{}\", which you take at your own pace.\nFrom the moment you redeem your key it is open to you \
+                 for {}.",
+                terms.course_name,
+                days(terms.availability),
+            ),
+        }
+    }
+
+    /// Until when the key can be redeemed.
+    fn redeemable_until(&self) -> DateTime<Utc> {
+        match self {
+            Self::Class(class, kind) => class.windows().until(*kind),
+            Self::Course(terms) => terms.expires_at,
+        }
+    }
+
+    /// For whom the key is, and when it can be redeemed.
+    fn use_of_key(&self) -> String {
+        let own = "The key is yours alone: it lets one student in, once.";
+        match self {
+            Self::Class(class, kind) => {
+                let whose = match kind {
+                    KeyKind::Enrollment => own,
+                    KeyKind::Event => {
+                        "Everybody in the class uses the same key: please do not pass it on."
+                    }
+                };
+                let until = in_words(class.windows().until(*kind), class.time_zone);
+                format!("{whose} It can be redeemed until {until}.")
+            }
+            Self::Course(terms) => format!(
+                "{own} It can be redeemed from {} until {}.",
+                in_words(terms.starts_at, Tz::UTC),
+                in_words(terms.expires_at, Tz::UTC),
+            ),
+        }
+    }
+}
+
+/// A span as people say it, not longer than it is.
+fn days(span: TimeDelta) -> String {
+    match span.num_days() {
+        0 => "less than a day".to_owned(),
+        1 => "one day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
+impl Invited<'_> {
     /// The invitation with this code.
     pub fn write(&self, code: SecretString) -> Invitation {
         let text = self.text(code.expose_secret());
         Invitation {
-            subject: format!("Your training key for {}", self.class.name),
+            subject: format!("Your training key for {}", self.to.name()),
             text: text.into(),
             code,
-            redeemable_until: self.class.windows().until(self.kind),
+            redeemable_until: self.to.redeemable_until(),
         }
     }
 
     fn text(&self, code: &str) -> String {
-        let (class, zone) = (self.class, self.class.time_zone);
         let mut text = String::with_capacity(1024);
         let name = self
             .student
             .map(|student| format!(" {}", student.given_name));
-        let at = |instant| in_words(instant, zone);
         // Nothing that is written into a `String` fails.
         let _ = write!(
             text,
-            "Hello{},\n\n{} invites you to the class \"{}\" ({}).\nIt begins on {}\nand ends on {}.\n\n\
-             Your training key:\n\n    {code}\n\n",
+            "Hello{},\n\n{} invites you to {}\n\nYour training key:\n\n    {code}\n\n",
             name.unwrap_or_default(),
             self.organization.display_name,
-            class.name,
-            class.course_name,
-            at(class.starts_at),
-            at(class.ends_at),
+            self.to.described(),
         );
         for (number, step) in self.steps().iter().enumerate() {
             let _ = writeln!(text, "{}. {step}", number + 1);
         }
-        let _ = write!(
-            text,
-            "\n{} It can be redeemed until {}.\n",
-            match self.kind {
-                KeyKind::Enrollment => "The key is yours alone: it lets one student in, once.",
-                KeyKind::Event =>
-                    "Everybody in the class uses the same key: please do not pass it on.",
-            },
-            at(class.windows().until(self.kind)),
-        );
+        let _ = writeln!(text, "\n{}", self.to.use_of_key());
         text
     }
 
@@ -130,10 +195,10 @@ impl Invited<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::assignment::sample::terms;
     use crate::domain::class::tests::class;
     use crate::domain::organization::Settings;
     use crate::domain::student::tests::student;
-    use chrono::TimeDelta;
     use uuid::Uuid;
 
     fn organization() -> Organization {
@@ -149,12 +214,11 @@ mod tests {
         }
     }
 
-    fn invited<'i>(class: &'i Class, organization: &'i Organization) -> Invited<'i> {
+    fn invited<'i>(to: Offer<'i>, organization: &'i Organization) -> Invited<'i> {
         Invited {
-            class,
+            to,
             organization,
             student: None,
-            kind: KeyKind::Event,
             login_page: Some("https://learn.example.com"),
         }
     }
@@ -162,7 +226,7 @@ mod tests {
     #[test]
     fn it_says_where_to_go_with_which_key_and_until_when() {
         let (class, organization, ann) = (class(), organization(), student());
-        let mut wish = invited(&class, &organization);
+        let mut wish = invited(Offer::Class(&class, KeyKind::Event), &organization);
         let newcomer = wish.write("EV-1234".into());
         let text = newcomer.text.expose_secret();
         for part in [
@@ -179,7 +243,7 @@ mod tests {
         assert_eq!(newcomer.subject, "Your training key for Clusters in June");
         assert_eq!(newcomer.redeemable_until, class.ends_at);
         wish.student = Some(&ann);
-        wish.kind = KeyKind::Enrollment;
+        wish.to = Offer::Class(&class, KeyKind::Enrollment);
         let known = wish.write("EK-1".into());
         let text = known.text.expose_secret();
         assert!(text.starts_with("Hello Ann,\n"), "{text}");
@@ -187,29 +251,51 @@ mod tests {
     }
 
     #[test]
+    fn an_invitation_to_a_course_says_for_how_long_it_is_open() {
+        let (terms, organization) = (terms(), organization());
+        let invitation = invited(Offer::Course(&terms), &organization).write("PK-1".into());
+        let text = invitation.text.expose_secret();
+        for part in [
+            "invites you to the course \"Linux\", which you take at your own pace",
+            "open to you for 30 days",
+            "    PK-1\n",
+            "yours alone",
+            "from 1 January 2030, 00:00 (UTC) until 1 February 2030, 00:00 (UTC)",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(invitation.subject, "Your training key for Linux");
+        assert_eq!(invitation.redeemable_until, terms.expires_at);
+        for (hours, words) in [(23, "less than a day"), (47, "one day"), (48, "2 days")] {
+            assert_eq!(days(TimeDelta::hours(hours)), words);
+        }
+    }
+
+    #[test]
     fn nobody_is_invited_to_what_cannot_be_redeemed_any_more() {
-        let (mut class, organization) = (class(), organization());
+        let mut class = class();
         let before = class.ends_at - TimeDelta::microseconds(1);
-        assert_eq!(invited(&class, &organization).judge(before), Ok(()));
-        let late = invited(&class, &organization).judge(class.ends_at);
+        assert_eq!(judge_class(&class, KeyKind::Event, before), Ok(()));
+        let late = judge_class(&class, KeyKind::Event, class.ends_at);
         assert!(matches!(late, Err(Refusal::WindowClosed { .. })));
+        assert_eq!(judge_student(None), Ok(()));
+        assert_eq!(judge_student(Some(&student())), Ok(()));
         let gone = student().erased(before);
         let mut inactive = student();
         inactive.active = false;
         for (who, reason) in [(&gone, "STUDENT_ERASED"), (&inactive, "STUDENT_INACTIVE")] {
-            let mut wish = invited(&class, &organization);
-            wish.student = Some(who);
-            assert_eq!(wish.judge(before).unwrap_err().reason(), reason);
+            assert_eq!(judge_student(Some(who)).unwrap_err().reason(), reason);
         }
         class.status = ClassStatus::Cancelled;
-        let refusal = invited(&class, &organization).judge(before).unwrap_err();
+        let refusal = judge_class(&class, KeyKind::Event, before).unwrap_err();
         assert_eq!(refusal, Refusal::ClassCancelled { class_id: class.id });
     }
 
     #[test]
     fn the_code_is_not_shown_in_logs() {
         let (class, organization) = (class(), organization());
-        let invitation = invited(&class, &organization).write("EV-1234".into());
+        let to = Offer::Class(&class, KeyKind::Event);
+        let invitation = invited(to, &organization).write("EV-1234".into());
         assert!(!format!("{invitation:?}").contains("1234"));
     }
 }

@@ -4,6 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::profile::Course;
+
 /// For how many a key opens a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +47,8 @@ pub enum Opens {
     },
     /// The course of a pool, for one student. Boxed: most keys open classes.
     Pool(Box<PoolTerms>),
+    /// The courses of a subscription profile.
+    Subscription(SubscriptionTerms),
 }
 
 /// What a pool grants and when, as the keys service says it of one of its keys.
@@ -64,6 +68,41 @@ pub struct PoolTerms {
     pub availability: TimeDelta,
     /// Whether students of the organizations below may redeem its keys too.
     pub open_to_descendants: bool,
+}
+
+impl PoolTerms {
+    /// Its course.
+    pub fn course(&self) -> Course {
+        Course {
+            course_id: self.course_id.clone(),
+            course_name: self.course_name.clone(),
+        }
+    }
+}
+
+/// To how many a subscription key opens its profile, and until when, as the keys service says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubscriptionTerms {
+    /// The profile.
+    pub profile_id: Uuid,
+    /// How many students may use it at once; `None`: any number.
+    pub max_uses: Option<i32>,
+    /// The first instant at which it can be redeemed no more; `None`: always.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The first instant at which what it opens is not open any more; `None`: the profile's duration after the redemption.
+    pub content_expires_at: Option<DateTime<Utc>>,
+    /// How many uses of a key with `max_uses` the keys service ever heard of, those included that were given up.
+    pub recorded_uses: i64,
+}
+
+impl SubscriptionTerms {
+    /// The first instant at which the key can be redeemed no more: what is open to nobody any more is given to nobody.
+    pub fn redeemable_until(&self) -> Option<DateTime<Utc>> {
+        [self.expires_at, self.content_expires_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
 }
 
 /// What the keys service says of one code. Never kept beyond the request it was asked for.
@@ -90,19 +129,17 @@ impl ResolvedKey {
     pub fn class_id(&self) -> Option<Uuid> {
         match self.opens {
             Opens::Class { class_id, .. } => Some(class_id),
-            Opens::Pool(_) => None,
+            Opens::Pool(_) | Opens::Subscription(_) => None,
         }
     }
 
-    /// Whether it is for one student.
+    /// Whether it is of a kind that is for one student.
     pub fn is_single_use(&self) -> bool {
-        !matches!(
-            self.opens,
-            Opens::Class {
-                kind: KeyKind::Event,
-                ..
-            }
-        )
+        match self.opens {
+            Opens::Class { kind, .. } => kind == KeyKind::Enrollment,
+            Opens::Pool(_) => true,
+            Opens::Subscription(_) => false,
+        }
     }
 }
 

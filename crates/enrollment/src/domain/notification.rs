@@ -1,6 +1,8 @@
-//! What is written to people: by plan, about classes whose notifications are on.
+//! What is written to people: by plan, about classes and assignments whose notifications are on.
 
+pub mod expiry;
 pub mod fields;
+pub mod letter;
 pub mod letters;
 pub mod template;
 
@@ -33,11 +35,13 @@ pub enum Trigger {
     BeforeEnd,
     /// Some hours after a class has ended.
     AfterEnd,
+    /// Some days before an assignment expires.
+    AssignmentExpiring,
 }
 
 impl Trigger {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Enrolled,
         Self::WaitListed,
         Self::Promoted,
@@ -46,6 +50,7 @@ impl Trigger {
         Self::AfterStart,
         Self::BeforeEnd,
         Self::AfterEnd,
+        Self::AssignmentExpiring,
     ];
 
     /// The name, as it is stored.
@@ -59,6 +64,7 @@ impl Trigger {
             Self::AfterStart => "after_start",
             Self::BeforeEnd => "before_end",
             Self::AfterEnd => "after_end",
+            Self::AssignmentExpiring => "assignment_expiring",
         }
     }
 
@@ -67,12 +73,22 @@ impl Trigger {
         Self::ALL.into_iter().find(|one| one.as_str() == name)
     }
 
-    /// Whether it is a time around a class, and not something that happens to an enrollment.
-    pub fn is_timed(self) -> bool {
+    /// Whether it is a time around a class.
+    pub fn is_around_class(self) -> bool {
         matches!(
             self,
             Self::BeforeStart | Self::AfterStart | Self::BeforeEnd | Self::AfterEnd
         )
+    }
+
+    /// Whether it is about assignments, which have no class, and not about enrollments.
+    pub fn is_about_assignments(self) -> bool {
+        self == Self::AssignmentExpiring
+    }
+
+    /// Whether it is a time, and not something that happens to an enrollment.
+    pub fn is_timed(self) -> bool {
+        self.is_around_class() || self.is_about_assignments()
     }
 }
 
@@ -95,15 +111,17 @@ pub struct PlanSettings {
     pub display_name: String,
     /// When it writes.
     pub trigger: Trigger,
-    /// How many hours before or after; 0 for triggers that are no times.
+    /// How many hours before or after; 0 for triggers that are no times around a class.
     pub hours: i32,
+    /// How many days before an assignment expires; 0 for other triggers.
+    pub days: i32,
     /// Only of classes in these statuses; empty: all.
     pub class_statuses: Vec<ClassStatus>,
     /// Only of enrollments in these statuses; empty: all, and at a time those that are enrolled.
     pub enrollment_statuses: Vec<Status>,
-    /// Only of classes of this course.
+    /// Only of classes or assignments of this course.
     pub course_id: Option<String>,
-    /// Only of classes that this organization owns.
+    /// Only of classes or pools that this organization owns.
     pub only_organization_id: Option<Uuid>,
     /// To whom.
     pub recipients: Vec<Recipient>,
@@ -124,7 +142,7 @@ pub struct PlanSettings {
 pub struct Plan {
     /// Its id.
     pub id: Uuid,
-    /// The organization that owns it: it is about classes of this one and of all below it.
+    /// The organization that owns it: it is about classes and pools of this one and of all below it.
     pub organization_id: Uuid,
     /// What it does.
     pub settings: PlanSettings,
@@ -186,6 +204,7 @@ pub(crate) mod tests {
             display_name: "Welcome".into(),
             trigger: Trigger::Enrolled,
             hours: 0,
+            days: 0,
             class_statuses: Vec::new(),
             enrollment_statuses: Vec::new(),
             course_id: None,
@@ -196,6 +215,21 @@ pub(crate) mod tests {
             subject: "Welcome to {{ class_name }}".into(),
             text: "Hello {{ student_given_name }}".into(),
             html: String::new(),
+        }
+    }
+
+    /// The organization that owns [`plan`].
+    pub(crate) const OWNER: Uuid = Uuid::from_u128(9);
+
+    /// A plan of [`OWNER`], made at the beginning of May 2026.
+    pub(crate) fn plan(settings: PlanSettings) -> Plan {
+        Plan {
+            id: Uuid::from_u128(7),
+            organization_id: OWNER,
+            settings,
+            created_at: "2026-05-01T00:00:00Z".parse().unwrap(),
+            version: 1,
+            deleted: false,
         }
     }
 

@@ -34,6 +34,8 @@ pub struct ClassDefaults {
     pub event_key: bool,
     /// Its days of lab access after it.
     pub post_class_days: Option<i32>,
+    /// Whether its notifications are on; `None`: that is left to the organization.
+    pub notifications: Option<bool>,
 }
 
 /// An organization.

@@ -28,7 +28,7 @@ pub enum Outcome {
         /// The enrollment that was there.
         enrollment_id: Uuid,
     },
-    /// The student was assigned a course by it: the assignment has the redemption's id.
+    /// The student was assigned a course or courses by it: the assignment has the redemption's id.
     Assigned,
     /// The student has used the key already, by this assignment; nothing was spent.
     AlreadyAssigned {
@@ -79,6 +79,11 @@ pub enum Opened {
         /// The pool.
         pool_id: Uuid,
     },
+    /// The courses of a subscription profile.
+    Subscription {
+        /// The profile.
+        profile_id: Uuid,
+    },
 }
 
 impl Opened {
@@ -87,6 +92,7 @@ impl Opened {
         match self {
             Self::Class { kind, .. } => kind.as_str(),
             Self::Pool { .. } => "pool",
+            Self::Subscription { .. } => "subscription",
         }
     }
 
@@ -94,15 +100,65 @@ impl Opened {
     pub fn class_id(self) -> Option<Uuid> {
         match self {
             Self::Class { class_id, .. } => Some(class_id),
-            Self::Pool { .. } => None,
+            Self::Pool { .. } | Self::Subscription { .. } => None,
         }
     }
 
     /// The pool, if it is one.
     pub fn pool_id(self) -> Option<Uuid> {
         match self {
-            Self::Class { .. } => None,
+            Self::Class { .. } | Self::Subscription { .. } => None,
             Self::Pool { pool_id } => Some(pool_id),
+        }
+    }
+
+    /// The subscription profile, if it is one.
+    pub fn profile_id(self) -> Option<Uuid> {
+        match self {
+            Self::Class { .. } | Self::Pool { .. } => None,
+            Self::Subscription { profile_id } => Some(profile_id),
+        }
+    }
+}
+
+/// What assigns courses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assigning {
+    /// A pool.
+    Pool(Uuid),
+    /// A subscription profile.
+    Profile(Uuid),
+}
+
+impl Assigning {
+    /// Its id.
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Pool(id) | Self::Profile(id) => id,
+        }
+    }
+
+    /// Its id, if it is a pool.
+    pub fn pool_id(self) -> Option<Uuid> {
+        match self {
+            Self::Pool(id) => Some(id),
+            Self::Profile(_) => None,
+        }
+    }
+
+    /// Its id, if it is a subscription profile.
+    pub fn profile_id(self) -> Option<Uuid> {
+        match self {
+            Self::Pool(_) => None,
+            Self::Profile(id) => Some(id),
+        }
+    }
+
+    /// The kind of its keys, as it is stored.
+    pub fn key_kind(self) -> &'static str {
+        match self {
+            Self::Pool(_) => "pool",
+            Self::Profile(_) => "subscription",
         }
     }
 }
@@ -116,6 +172,9 @@ impl From<&Opens> for Opened {
             },
             Opens::Pool(terms) => Self::Pool {
                 pool_id: terms.pool_id,
+            },
+            Opens::Subscription(terms) => Self::Subscription {
+                profile_id: terms.profile_id,
             },
         }
     }
@@ -202,6 +261,8 @@ pub struct RedemptionFilter {
     pub key_id: Option<Uuid>,
     /// Only those of this class.
     pub class_id: Option<Uuid>,
+    /// Only those of this pool or subscription profile.
+    pub assigning: Option<Assigning>,
     /// Only those of keys of this organization, not of its descendants.
     pub organization_id: Option<Uuid>,
     /// Only those with this outcome, by its stored name.

@@ -15,6 +15,8 @@ pub enum Closed {
     Class(Uuid),
     /// Of a pool of keys.
     Pool(Uuid),
+    /// Of a subscription key.
+    SubscriptionKey(Uuid),
     /// Of the cancellation of an assignment.
     Assignment(Uuid),
 }
@@ -67,10 +69,25 @@ pub enum Refusal {
         /// The id asked for.
         assignment_id: Uuid,
     },
+    /// No such pool of keys, or beyond reach.
+    KeyPoolNotFound {
+        /// The id asked for.
+        pool_id: Uuid,
+    },
     /// No such notification plan, or beyond reach.
     NotificationPlanNotFound {
         /// The id asked for.
         plan_id: Uuid,
+    },
+    /// No such subscription profile, or beyond reach.
+    SubscriptionProfileNotFound {
+        /// The id asked for.
+        profile_id: Uuid,
+    },
+    /// The subscription profile is disabled.
+    SubscriptionProfileDisabled {
+        /// The profile.
+        profile_id: Uuid,
     },
     /// The class was cancelled.
     ClassCancelled {
@@ -133,7 +150,7 @@ pub enum Refusal {
         /// The assignment.
         assignment_id: Uuid,
     },
-    /// The key was used by another student.
+    /// The key was used by another student, or by as many as may use it.
     KeyAlreadyRedeemed {
         /// The key.
         key_id: Uuid,
@@ -188,7 +205,8 @@ pub enum Refusal {
         /// The student.
         student_id: Uuid,
     },
-    /// The student's organization is neither the owner's nor below it. Carries no further detail, on purpose.
+    /// The student's organization is neither the owner's nor below it, or the subscription profile is not available to it.
+    /// Carries no further detail, on purpose.
     OrganizationMismatch,
     /// Students of this organization do not register themselves.
     SelfRegistrationDisabled {
@@ -235,7 +253,10 @@ impl Refusal {
             Self::EnrollmentNotFound { .. } => "ENROLLMENT_NOT_FOUND",
             Self::RedemptionNotFound { .. } => "REDEMPTION_NOT_FOUND",
             Self::AssignmentNotFound { .. } => "ASSIGNMENT_NOT_FOUND",
+            Self::KeyPoolNotFound { .. } => "KEY_POOL_NOT_FOUND",
             Self::NotificationPlanNotFound { .. } => "NOTIFICATION_PLAN_NOT_FOUND",
+            Self::SubscriptionProfileNotFound { .. } => "SUBSCRIPTION_PROFILE_NOT_FOUND",
+            Self::SubscriptionProfileDisabled { .. } => "SUBSCRIPTION_PROFILE_DISABLED",
             Self::ClassCancelled { .. } => "CLASS_CANCELLED",
             Self::ClassNotScheduled { .. } => "CLASS_NOT_SCHEDULED",
             Self::ClassStarted { .. } => "CLASS_STARTED",

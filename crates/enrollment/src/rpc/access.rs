@@ -193,6 +193,22 @@ pub const TABLE: &[Row] = &[
         READ_STUDENTS,
     ),
     row(
+        "/latchkey.enrollment.v1.SubscriptionProfileService/CreateSubscriptionProfile",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.SubscriptionProfileService/GetSubscriptionProfile",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.SubscriptionProfileService/ListSubscriptionProfiles",
+        STAFF,
+    ),
+    row(
+        "/latchkey.enrollment.v1.SubscriptionProfileService/UpdateSubscriptionProfile",
+        STAFF,
+    ),
+    row(
         "/latchkey.enrollment.v1.AssignmentService/GetAssignment",
         READ_ASSIGNMENTS,
     ),

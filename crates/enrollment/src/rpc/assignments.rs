@@ -4,6 +4,7 @@ mod read;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::enrollment::v1::assignment_service_server::AssignmentService;
 use latchkey_service_kit::validation::Violations;
@@ -15,7 +16,9 @@ use crate::app::Services;
 use crate::app::cancel_assignment::cancel_assignment;
 use crate::app::read_assignments::{get_assignment, list_assignments};
 use crate::app::record_launch::record_launch;
-use crate::domain::assignment::{self, CourseAssignment, EndedBy};
+use crate::domain::assignment::{self, Assigned, EndedBy};
+use crate::domain::profile::Course;
+use crate::domain::redemption::Assigning;
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -45,7 +48,7 @@ impl AssignmentService for Assignments {
             .await
             .map_err(errors::status)?;
         Ok(Response::new(proto::GetAssignmentResponse {
-            assignment: Some(course_assignment(found)),
+            assignment: Some(assignment(found)),
         }))
     }
 
@@ -59,7 +62,7 @@ impl AssignmentService for Assignments {
         let found = list_assignments(&self.services, &call, &list.filter, &list.page, &query)
             .await
             .map_err(errors::status)?
-            .map(course_assignment);
+            .map(assignment);
         Ok(Response::new(proto::ListAssignmentsResponse {
             assignments: found.items,
             next_page_token: found.next_page_token,
@@ -80,7 +83,7 @@ impl AssignmentService for Assignments {
             .await
             .map_err(errors::status)?;
         Ok(Response::new(proto::CancelAssignmentResponse {
-            assignment: Some(course_assignment(cancelled)),
+            assignment: Some(assignment(cancelled)),
         }))
     }
 
@@ -97,14 +100,102 @@ impl AssignmentService for Assignments {
             .await
             .map_err(errors::status)?;
         Ok(Response::new(proto::RecordLaunchResponse {
-            assignment: Some(course_assignment(launched)),
+            assignment: Some(assignment(launched)),
         }))
     }
 }
 
-/// An assignment.
-pub(in crate::rpc) fn course_assignment(assignment: CourseAssignment) -> proto::CourseAssignment {
-    let (status, cancelled_at, ended_by) = match assignment.status {
+/// The pool or subscription profile that a list is limited to: one of them at most.
+pub(in crate::rpc) fn assigning(
+    violations: &mut Violations,
+    pool_id: &str,
+    profile_id: &str,
+) -> Option<Assigning> {
+    let pool = violations.optional_uuid("pool_id", pool_id);
+    let profile = violations.optional_uuid("profile_id", profile_id);
+    if !pool_id.is_empty() && !profile_id.is_empty() {
+        for field in ["pool_id", "profile_id"] {
+            violations.add(
+                field,
+                "nothing is of a pool and of a profile: set one of them",
+            );
+        }
+    }
+    pool.map(Assigning::Pool)
+        .or(profile.map(Assigning::Profile))
+}
+
+/// An assignment, as `AssignmentService` carries it.
+fn assignment(one: assignment::Assignment) -> proto::Assignment {
+    match of_kind(one) {
+        Message::Course(one) => proto::Assignment {
+            course_assignment: Some(one),
+            subscription_assignment: None,
+        },
+        Message::Subscription(one) => proto::Assignment {
+            course_assignment: None,
+            subscription_assignment: Some(one),
+        },
+    }
+}
+
+/// The message of an assignment, by its kind.
+pub(in crate::rpc) enum Message {
+    /// Of a course.
+    Course(proto::CourseAssignment),
+    /// Of the courses of a subscription profile.
+    Subscription(proto::SubscriptionAssignment),
+}
+
+/// An assignment as its message.
+pub(in crate::rpc) fn of_kind(one: assignment::Assignment) -> Message {
+    let (status, cancelled_at, ended_by) = standing(one.status);
+    match one.assigned {
+        Assigned::Course { pool_id, course } => Message::Course(proto::CourseAssignment {
+            assignment_id: one.id.to_string(),
+            pool_id: pool_id.to_string(),
+            organization_id: one.organization_id.to_string(),
+            student_id: one.student_id.to_string(),
+            course_id: course.course_id,
+            course_name: course.course_name,
+            key_id: one.key_id.to_string(),
+            status: status.into(),
+            assign_time: Some(stamp(one.assigned_at)),
+            expire_time: Some(stamp(one.expires_at)),
+            launch_time: one.launched_at.map(stamp),
+            cancel_time: cancelled_at.map(stamp),
+            ended_by: ended_by.into(),
+        }),
+        Assigned::Subscription {
+            profile_id,
+            profile_name,
+            courses: of_profile,
+        } => Message::Subscription(proto::SubscriptionAssignment {
+            assignment_id: one.id.to_string(),
+            profile_id: profile_id.to_string(),
+            organization_id: one.organization_id.to_string(),
+            student_id: one.student_id.to_string(),
+            profile_name,
+            courses: courses(&of_profile),
+            key_id: one.key_id.to_string(),
+            status: status.into(),
+            assign_time: Some(stamp(one.assigned_at)),
+            expire_time: Some(stamp(one.expires_at)),
+            launch_time: one.launched_at.map(stamp),
+            cancel_time: cancelled_at.map(stamp),
+            ended_by: ended_by.into(),
+        }),
+    }
+}
+
+fn standing(
+    status: assignment::Status,
+) -> (
+    proto::AssignmentStatus,
+    Option<DateTime<Utc>>,
+    proto::AssignmentEndedBy,
+) {
+    match status {
         assignment::Status::Assigned => (
             proto::AssignmentStatus::Assigned,
             None,
@@ -118,20 +209,14 @@ pub(in crate::rpc) fn course_assignment(assignment: CourseAssignment) -> proto::
                 EndedBy::Staff => proto::AssignmentEndedBy::Staff,
             },
         ),
-    };
-    proto::CourseAssignment {
-        assignment_id: assignment.id.to_string(),
-        pool_id: assignment.pool_id.to_string(),
-        organization_id: assignment.organization_id.to_string(),
-        student_id: assignment.student_id.to_string(),
-        course_id: assignment.course_id,
-        course_name: assignment.course_name,
-        key_id: assignment.key_id.to_string(),
-        status: status.into(),
-        assign_time: Some(stamp(assignment.assigned_at)),
-        expire_time: Some(stamp(assignment.expires_at)),
-        launch_time: assignment.launched_at.map(stamp),
-        cancel_time: cancelled_at.map(stamp),
-        ended_by: ended_by.into(),
     }
+}
+
+/// Courses as messages carry them.
+pub(in crate::rpc) fn courses(courses: &[Course]) -> Vec<proto::Course> {
+    let course = |one: &Course| proto::Course {
+        course_id: one.course_id.clone(),
+        course_name: one.course_name.clone(),
+    };
+    courses.iter().map(course).collect()
 }

@@ -57,7 +57,9 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::EnrollmentNotFound { .. }
         | Refusal::AssignmentNotFound { .. }
         | Refusal::RedemptionNotFound { .. }
-        | Refusal::NotificationPlanNotFound { .. } => not_found(refusal),
+        | Refusal::KeyPoolNotFound { .. }
+        | Refusal::NotificationPlanNotFound { .. }
+        | Refusal::SubscriptionProfileNotFound { .. } => not_found(refusal),
         Refusal::ClassCancelled { .. }
         | Refusal::ClassNotScheduled { .. }
         | Refusal::ClassStarted { .. }
@@ -65,6 +67,7 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::MaximumBelowSeatsTaken { .. } => of_class(refusal),
         Refusal::WindowNotOpen { .. }
         | Refusal::WindowClosed { .. }
+        | Refusal::SubscriptionProfileDisabled { .. }
         | Refusal::AssignmentLaunched { .. }
         | Refusal::AssignmentCancelled { .. } => of_time_or_course(refusal),
         Refusal::KeyMalformed
@@ -102,7 +105,11 @@ fn not_found(refusal: &Refusal) -> ApiError {
         Refusal::EnrollmentNotFound { enrollment_id } => ("enrollment", enrollment_id.to_string()),
         Refusal::AssignmentNotFound { assignment_id } => ("assignment", assignment_id.to_string()),
         Refusal::RedemptionNotFound { redemption_id } => ("redemption", redemption_id.to_string()),
+        Refusal::KeyPoolNotFound { pool_id } => ("key_pool", pool_id.to_string()),
         Refusal::NotificationPlanNotFound { plan_id } => ("notification_plan", plan_id.to_string()),
+        Refusal::SubscriptionProfileNotFound { profile_id } => {
+            ("subscription_profile", profile_id.to_string())
+        }
         // A code is a secret, and a guess learns nothing.
         _ => ("training_key", String::new()),
     };
@@ -168,6 +175,11 @@ fn of_time_or_course(refusal: &Refusal) -> ApiError {
                     format!("This was possible until {closed}, the local time of the class."),
                 ),
                 Closed::Pool(id) => ("key_pool", id, format!("This was possible until {closed}.")),
+                Closed::SubscriptionKey(id) => (
+                    "training_key",
+                    id,
+                    format!("This was possible until {closed}."),
+                ),
                 Closed::Assignment(id) => (
                     "assignment",
                     id,
@@ -178,6 +190,13 @@ fn of_time_or_course(refusal: &Refusal) -> ApiError {
                 .with_metadata("closed_at", closed_at.with_timezone(time_zone).to_rfc3339())
                 .with_metadata("time_zone", time_zone.name())
         }
+        Refusal::SubscriptionProfileDisabled { profile_id } => precondition(
+            refusal,
+            "subscription_profile",
+            profile_id,
+            "The subscription that this key opens is disabled. An administrator can enable it again."
+                .to_owned(),
+        ),
         Refusal::AssignmentLaunched { assignment_id } => precondition(
             refusal,
             "assignment",
@@ -205,7 +224,7 @@ fn of_key_or_student(refusal: &Refusal) -> ApiError {
             "This cannot be a training key's code: please check it and type it again.",
         ),
         Refusal::KeyAlreadyRedeemed { key_id } => {
-            precondition(refusal, "training_key", key_id, "This key was used by another student.".to_owned())
+            precondition(refusal, "training_key", key_id, "This key was used by another student, or by as many as may use it.".to_owned())
         }
         Refusal::KeyRevoked { key_id } => {
             precondition(refusal, "training_key", key_id, "This key was revoked or turned off.".to_owned())

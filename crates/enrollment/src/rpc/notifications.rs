@@ -22,7 +22,7 @@ use crate::app::read_letters::list_letters;
 use crate::app::read_notification_plans::{
     get_notification_plan, list_notification_plans, preview_notification_plan,
 };
-use crate::app::render_invitation::{InvitationWish, render_invitation};
+use crate::app::render_invitation::render_invitation;
 use crate::app::set_notification_settings::{
     get_notification_settings, set_class_notifications, set_notification_settings,
 };
@@ -47,14 +47,7 @@ impl NotificationService for Notifications {
         request: Request<proto::RenderInvitationRequest>,
     ) -> Result<Response<proto::RenderInvitationResponse>, Status> {
         let call = call::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::of(&message);
-        let wish = InvitationWish {
-            class_id: violations.uuid("class_id", &message.class_id),
-            key_id: violations.optional_uuid("key_id", &message.key_id),
-            student_id: violations.optional_uuid("student_id", &message.student_id),
-        };
-        violations.finish()?;
+        let wish = read::invitation(&request.into_inner())?;
         let written = render_invitation(&self.services, &call, wish)
             .await
             .map_err(errors::status)?;
@@ -176,6 +169,11 @@ impl NotificationService for Notifications {
         let owner = violations.uuid("organization_id", &message.organization_id);
         let class = violations.optional_uuid("class_id", &message.class_id);
         let settings = read::plan_settings(message.settings, &mut violations);
+        violations.check(
+            "class_id",
+            class.is_none() || !settings.trigger.is_about_assignments(),
+            "must be empty, because the plan is about assignments",
+        );
         violations.finish()?;
         let written = preview_notification_plan(&self.services, &call, owner, class, &settings)
             .await

@@ -198,6 +198,7 @@ fn class_defaults(violations: &mut Violations, message: proto::ClassDefaults) ->
         status: read::status(message.status),
         event_key: message.event_key_enabled,
         post_class_days: message.post_class_days,
+        notifications: message.notifications_enabled,
     }
 }
 
@@ -224,6 +225,7 @@ fn organization(organization: Organization) -> proto::Organization {
                 .map_or(0, |status| write::status(status).into()),
             event_key_enabled: defaults.event_key,
             post_class_days: defaults.post_class_days,
+            notifications_enabled: defaults.notifications,
         }),
     }
 }

@@ -1,4 +1,4 @@
-//! `enrollment.assignments`: which student takes which course at their own pace.
+//! `enrollment.assignments`: which student takes which courses at their own pace.
 
 mod facts;
 pub mod listing;
@@ -10,7 +10,9 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::BadRow;
-use crate::domain::assignment::{CourseAssignment, EndedBy, Status};
+use super::profiles::courses;
+use crate::domain::assignment::{Assigned, Assignment, EndedBy, Status};
+use crate::domain::profile::Course;
 
 pub(super) use facts::read_facts;
 
@@ -18,11 +20,15 @@ const TABLE: &str = "enrollment.assignments";
 
 pub(super) struct AssignmentRow {
     pub(super) assignment_id: Uuid,
-    pub(super) pool_id: Uuid,
+    pub(super) pool_id: Option<Uuid>,
+    pub(super) profile_id: Option<Uuid>,
     pub(super) organization_id: Uuid,
     pub(super) student_id: Uuid,
-    pub(super) course_id: String,
-    pub(super) course_name: String,
+    pub(super) course_id: Option<String>,
+    pub(super) course_name: Option<String>,
+    pub(super) profile_name: Option<String>,
+    pub(super) course_ids: Option<Vec<String>>,
+    pub(super) course_names: Option<Vec<String>>,
     pub(super) key_id: Uuid,
     pub(super) generation: i32,
     pub(super) status: String,
@@ -33,10 +39,34 @@ pub(super) struct AssignmentRow {
     pub(super) cancelled_by: Option<String>,
 }
 
-impl TryFrom<AssignmentRow> for CourseAssignment {
+impl AssignmentRow {
+    fn assigned(&mut self) -> Option<Assigned> {
+        match (self.pool_id, self.profile_id) {
+            (Some(pool_id), None) => Some(Assigned::Course {
+                pool_id,
+                course: Course {
+                    course_id: self.course_id.take()?,
+                    course_name: self.course_name.take()?,
+                },
+            }),
+            (None, Some(profile_id)) => Some(Assigned::Subscription {
+                profile_id,
+                profile_name: self.profile_name.take()?,
+                courses: courses(self.course_ids.take()?, self.course_names.take()?),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl TryFrom<AssignmentRow> for Assignment {
     type Error = BadRow;
 
-    fn try_from(row: AssignmentRow) -> Result<Self, BadRow> {
+    fn try_from(mut row: AssignmentRow) -> Result<Self, BadRow> {
+        let assigned = row.assigned().ok_or_else(|| {
+            let opens = row.pool_id.or(row.profile_id).unwrap_or_default();
+            BadRow::new(TABLE, "pool_id", row.assignment_id, opens.to_string())
+        })?;
         let bad = |column, value: Option<&str>| {
             BadRow::new(TABLE, column, row.assignment_id, value.unwrap_or("nothing"))
         };
@@ -53,11 +83,9 @@ impl TryFrom<AssignmentRow> for CourseAssignment {
         };
         Ok(Self {
             id: row.assignment_id,
-            pool_id: row.pool_id,
+            assigned,
             organization_id: row.organization_id,
             student_id: row.student_id,
-            course_id: row.course_id,
-            course_name: row.course_name,
             key_id: row.key_id,
             generation: row.generation,
             status,
@@ -73,18 +101,21 @@ macro_rules! assignments {
     ($after:expr $(, $parameter:expr)* $(,)?) => {
         sqlx::query_as!(
             crate::store::assignments::AssignmentRow,
-            "SELECT a.assignment_id, a.pool_id, a.organization_id, a.student_id, a.course_id, a.course_name, a.key_id, \
-             a.generation, a.status, a.assigned_at, a.expires_at, a.launched_at, a.cancelled_at, a.cancelled_by \
-             FROM enrollment.assignments a " + $after
+            "SELECT a.assignment_id, a.pool_id, a.profile_id, a.organization_id, a.student_id, a.course_id, a.course_name, \
+             a.key_id, a.generation, a.status, a.assigned_at, a.expires_at, a.launched_at, a.cancelled_at, a.cancelled_by, \
+             p.name AS \"profile_name?\", p.course_ids AS \"course_ids?\", p.course_names AS \"course_names?\" \
+             FROM enrollment.assignments a \
+             LEFT JOIN LATERAL (SELECT x.* FROM enrollment.profiles x WHERE x.profile_id = a.profile_id LIMIT 1) p ON true "
+            + $after
             $(, $parameter)*
         )
     };
 }
 use assignments;
 
-fn all(rows: Vec<AssignmentRow>) -> sqlx::Result<Vec<CourseAssignment>> {
+fn all(rows: Vec<AssignmentRow>) -> sqlx::Result<Vec<Assignment>> {
     rows.into_iter()
-        .map(|row| Ok(CourseAssignment::try_from(row)?))
+        .map(|row| Ok(Assignment::try_from(row)?))
         .collect()
 }
 
@@ -92,7 +123,7 @@ fn all(rows: Vec<AssignmentRow>) -> sqlx::Result<Vec<CourseAssignment>> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedAssignment {
     /// The assignment.
-    pub assignment: CourseAssignment,
+    pub assignment: Assignment,
     /// The organizations above that of the pool, nearest first.
     pub ancestors: Vec<Uuid>,
 }
@@ -110,21 +141,18 @@ impl PlacedAssignment {
 }
 
 /// The assignment `id`.
-pub async fn find(
-    executor: impl PgExecutor<'_>,
-    id: Uuid,
-) -> sqlx::Result<Option<CourseAssignment>> {
+pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Option<Assignment>> {
     let row = assignments!("WHERE a.assignment_id = $1", id)
         .fetch_optional(executor)
         .await?;
-    Ok(row.map(CourseAssignment::try_from).transpose()?)
+    Ok(row.map(Assignment::try_from).transpose()?)
 }
 
 /// Those of the assignments `ids` that exist.
 pub async fn find_all(
     executor: impl PgExecutor<'_>,
     ids: &[Uuid],
-) -> sqlx::Result<Vec<CourseAssignment>> {
+) -> sqlx::Result<Vec<Assignment>> {
     let rows = assignments!("WHERE a.assignment_id = ANY ($1)", ids)
         .fetch_all(executor)
         .await?;
@@ -156,14 +184,14 @@ pub async fn find_placed(
         }))
 }
 
-/// Of the assignments of the course `course_id` that `student` has: the one that is open longest; and the time.
+/// Of the assignments by which `student` has the course `course_id`: the one that is open longest; and the time.
 pub async fn find_longest(
     connection: &mut PgConnection,
     student: Uuid,
     course_id: &str,
-) -> sqlx::Result<(Option<CourseAssignment>, DateTime<Utc>)> {
+) -> sqlx::Result<(Option<Assignment>, DateTime<Utc>)> {
     let row = assignments!(
-        "WHERE a.student_id = $1 AND a.course_id = $2 AND a.status <> 'cancelled'
+        "WHERE a.student_id = $1 AND a.status <> 'cancelled' AND (a.course_id = $2 OR $2 = ANY (p.course_ids))
          ORDER BY a.expires_at DESC, a.assignment_id LIMIT 1",
         student,
         course_id,
@@ -171,7 +199,7 @@ pub async fn find_longest(
     .fetch_optional(&mut *connection)
     .await?;
     let now = clock(connection).await?;
-    Ok((row.map(CourseAssignment::try_from).transpose()?, now))
+    Ok((row.map(Assignment::try_from).transpose()?, now))
 }
 
 async fn clock(connection: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {

@@ -8,9 +8,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::BadRow;
-use crate::domain::billing::{Course, Got, Item, ItemKind, LATE, Line, POOL, Place, Reason};
+use crate::domain::billing::{Got, Item, ItemKind, LATE, Line, POOL, Place, Reason, SUBSCRIPTION};
 use crate::domain::enrollment::Origin;
 use crate::domain::key::KeyKind;
+use crate::domain::profile::Course;
 
 const TABLE: &str = "enrollment.billing_lines";
 
@@ -40,6 +41,8 @@ struct LineRow {
     class_id: Option<Uuid>,
     class_name: Option<String>,
     pool_id: Option<Uuid>,
+    profile_id: Option<Uuid>,
+    profile_name: Option<String>,
     course_id: Option<String>,
     course_name: Option<String>,
     key_id: Option<Uuid>,
@@ -73,24 +76,35 @@ impl TryFrom<LineRow> for Line {
 
 /// What a line says that a student got; `None` if its columns do not fit each other.
 fn got(row: LineRow) -> Option<Got> {
-    let course = Course {
-        id: row.course_id?,
-        name: row.course_name?,
-    };
+    let course = row.course_id.zip(row.course_name);
+    let course = course.map(|(course_id, course_name)| Course {
+        course_id,
+        course_name,
+    });
     let key = (row.key_id, row.key_kind.as_deref(), row.generation);
-    match (row.class_id, row.pool_id, key) {
-        (Some(class_id), None, key) => Some(Got::InClass {
+    match (row.class_id, row.pool_id, row.profile_id, key) {
+        (Some(class_id), None, None, key) => Some(Got::InClass {
             class_id,
             class_name: row.class_name?,
-            course,
+            course: course?,
             origin: origin(key)?,
         }),
-        (None, Some(pool_id), (Some(key_id), Some(POOL), Some(generation))) => Some(Got::Course {
-            pool_id,
-            course,
-            key_id,
-            generation,
-        }),
+        (None, Some(pool_id), None, (Some(key_id), Some(POOL), Some(generation))) => {
+            Some(Got::Course {
+                pool_id,
+                course: course?,
+                key_id,
+                generation,
+            })
+        }
+        (None, None, Some(profile_id), (Some(key_id), Some(SUBSCRIPTION), Some(generation))) => {
+            Some(Got::Subscription {
+                profile_id,
+                profile_name: row.profile_name?,
+                key_id,
+                generation,
+            })
+        }
         _ => None,
     }
 }
@@ -122,7 +136,7 @@ pub async fn closed(
         LineRow,
         r#"
         SELECT l.item_id, l.entry, l.organization_id, l.reason, l.booked_at, l.occurred_at, l.student_id, l.class_id,
-            l.class_name, l.pool_id, l.course_id, l.course_name, l.key_id, l.key_kind, l.generation
+            l.class_name, l.pool_id, l.profile_id, l.profile_name, l.course_id, l.course_name, l.key_id, l.key_kind, l.generation
         FROM (
             SELECT r.organization_id, CASE WHEN r.organization_id = $4 THEN $5::timestamptz ELSE $9 END AS since,
                 CASE WHEN r.organization_id = $4 THEN $6::uuid ELSE '00000000-0000-0000-0000-000000000000'::uuid END AS after_id,
@@ -164,11 +178,12 @@ pub async fn book(connection: &mut PgConnection, lines: &[Line]) -> sqlx::Result
         r#"
         INSERT INTO enrollment.billing_lines (
             item_id, item_kind, entry, organization_id, reason, booked_at, occurred_at, student_id, class_id, class_name,
-            pool_id, course_id, course_name, key_id, key_kind, generation
+            pool_id, course_id, course_name, key_id, key_kind, generation, profile_id, profile_name
         )
         SELECT * FROM unnest(
             $1::uuid[], $2::text[], $3::int4[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::uuid[],
-            $9::uuid[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::uuid[], $15::text[], $16::int4[]
+            $9::uuid[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::uuid[], $15::text[], $16::int4[],
+            $17::uuid[], $18::text[]
         )
         "#,
         &columns.item_ids,
@@ -187,6 +202,8 @@ pub async fn book(connection: &mut PgConnection, lines: &[Line]) -> sqlx::Result
         &columns.key_ids as _,
         &columns.key_kinds as _,
         &columns.generations as _,
+        &columns.profile_ids as _,
+        &columns.profile_names as _,
     )
     .execute(connection)
     .await?;
@@ -212,6 +229,8 @@ struct Columns<'l> {
     key_ids: Vec<Option<Uuid>>,
     key_kinds: Vec<Option<&'static str>>,
     generations: Vec<Option<i32>>,
+    profile_ids: Vec<Option<Uuid>>,
+    profile_names: Vec<Option<&'l str>>,
 }
 
 impl<'l> Columns<'l> {
@@ -220,6 +239,7 @@ impl<'l> Columns<'l> {
         for line in lines {
             let (item, got) = (&line.item, &line.item.got);
             let (class, course, key) = (got.class(), got.course(), got.key());
+            let profile = got.profile();
             columns.item_ids.push(item.id);
             columns.item_kinds.push(got.kind().as_str());
             columns.entries.push(line.entry);
@@ -231,11 +251,15 @@ impl<'l> Columns<'l> {
             columns.class_ids.push(class.map(|(id, _)| id));
             columns.class_names.push(class.map(|(_, name)| name));
             columns.pool_ids.push(got.pool_id());
-            columns.course_ids.push(course.map(|one| &*one.id));
-            columns.course_names.push(course.map(|one| &*one.name));
+            columns.course_ids.push(course.map(|one| &*one.course_id));
+            columns
+                .course_names
+                .push(course.map(|one| &*one.course_name));
             columns.key_ids.push(key.map(|one| one.id));
             columns.key_kinds.push(key.map(|one| one.kind));
             columns.generations.push(key.map(|one| one.generation));
+            columns.profile_ids.push(profile.map(|(id, _)| id));
+            columns.profile_names.push(profile.map(|(_, name)| name));
         }
         columns
     }

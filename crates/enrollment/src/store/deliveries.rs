@@ -66,6 +66,10 @@ fn uses(rows: &[UseRow]) -> sqlx::Result<Vec<Use>> {
 
 /// What the keys service is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is owed by itself, whatever the others are"
+)]
 pub struct Owed {
     /// Changes of uses of keys, whether or not they can be delivered yet.
     pub uses: bool,
@@ -73,6 +77,8 @@ pub struct Owed {
     pub organizations: bool,
     /// Copies of classes.
     pub classes: bool,
+    /// Copies of subscription profiles.
+    pub profiles: bool,
 }
 
 /// What is owed at this moment: one statement, which locks and writes nothing.
@@ -89,7 +95,10 @@ pub async fn owed(executor: impl PgExecutor<'_>) -> sqlx::Result<Owed> {
         ) AS "organizations!",
         EXISTS (
             SELECT 1 FROM enrollment.classes c WHERE c.copied_version < c.version
-        ) AS "classes!"
+        ) AS "classes!",
+        EXISTS (
+            SELECT 1 FROM enrollment.profiles p WHERE p.copied_version < p.version
+        ) AS "profiles!"
         "#
     )
     .fetch_one(executor)

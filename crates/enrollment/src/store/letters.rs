@@ -7,7 +7,7 @@ pub mod sending;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::domain::notification::letters::NewLetter;
+use crate::domain::notification::letter::{Matter, NewLetter};
 
 /// Writes letters, each under the id beside it, to be sent at once; those that were written before are left as they are. How
 /// many are new.
@@ -21,8 +21,9 @@ pub async fn insert(
     let ids: Vec<Uuid> = letters.iter().map(|(id, _)| *id).collect();
     let plans: Vec<Uuid> = letters.iter().map(|(_, one)| one.plan_id).collect();
     let owners: Vec<Uuid> = letters.iter().map(|(_, one)| one.organization_id).collect();
-    let classes: Vec<Uuid> = letters.iter().map(|(_, one)| one.class_id).collect();
-    let enrollments: Vec<Option<Uuid>> = letters.iter().map(|(_, one)| one.enrollment_id).collect();
+    let about = |id: fn(Matter) -> Option<Uuid>| -> Vec<Option<Uuid>> {
+        letters.iter().map(|(_, one)| id(one.matter)).collect()
+    };
     let times: Vec<_> = letters.iter().map(|(_, one)| one.occurred_at).collect();
     let recipients: Vec<String> = letters
         .iter()
@@ -31,18 +32,20 @@ pub async fn insert(
     let done = sqlx::query!(
         r#"
         INSERT INTO enrollment.letters (
-            letter_id, plan_id, organization_id, class_id, enrollment_id, occurred_at, recipient
+            letter_id, plan_id, organization_id, class_id, enrollment_id, assignment_id, occurred_at, recipient
         )
-        SELECT n.letter_id, n.plan_id, n.organization_id, n.class_id, n.enrollment_id, n.occurred_at, n.recipient
-        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[], $7::text[])
-            AS n (letter_id, plan_id, organization_id, class_id, enrollment_id, occurred_at, recipient)
-        ON CONFLICT (plan_id, (coalesce(enrollment_id, class_id)), occurred_at, recipient) DO NOTHING
+        SELECT n.letter_id, n.plan_id, n.organization_id, n.class_id, n.enrollment_id, n.assignment_id, n.occurred_at,
+            n.recipient
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::text[])
+            AS n (letter_id, plan_id, organization_id, class_id, enrollment_id, assignment_id, occurred_at, recipient)
+        ON CONFLICT (plan_id, (coalesce(enrollment_id, class_id, assignment_id)), occurred_at, recipient) DO NOTHING
         "#,
         &ids,
         &plans,
         &owners,
-        &classes,
-        &enrollments as _,
+        &about(Matter::class_id) as _,
+        &about(Matter::enrollment_id) as _,
+        &about(Matter::assignment_id) as _,
         &times,
         &recipients,
     )

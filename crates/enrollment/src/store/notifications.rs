@@ -1,6 +1,7 @@
 //! `enrollment.notification_plans`: what is written to whom, when.
 
 pub mod changes;
+pub mod expiries;
 pub mod settings;
 
 use chrono::{DateTime, Utc};

@@ -24,6 +24,7 @@ struct OrganizationRow {
     default_status: Option<String>,
     default_event_key: bool,
     default_post_class_days: Option<i32>,
+    default_notifications: Option<bool>,
     created_at: DateTime<Utc>,
     version: i64,
 }
@@ -56,6 +57,7 @@ impl TryFrom<OrganizationRow> for Organization {
                     status: status.transpose()?,
                     event_key: row.default_event_key,
                     post_class_days: row.default_post_class_days,
+                    notifications: row.default_notifications,
                 },
             },
             created_at: row.created_at,
@@ -77,7 +79,8 @@ macro_rules! organizations {
             OrganizationRow,
             "SELECT o.organization_id, o.parent_id, o.ancestor_ids, o.display_name, o.self_registration, \
              o.promotes_waiting, o.late_cancellation_seconds, o.default_maximum_students, o.default_minimum_students, \
-             o.default_status, o.default_event_key, o.default_post_class_days, o.created_at, o.version FROM enrollment.organizations o " + $after
+             o.default_status, o.default_event_key, o.default_post_class_days, o.default_notifications, o.created_at, o.version \
+             FROM enrollment.organizations o " + $after
             $(, $parameter)*
         )
     };
@@ -139,7 +142,7 @@ pub async fn insert(
         ON CONFLICT (request_id) DO NOTHING
         RETURNING organization_id, parent_id, ancestor_ids, display_name, self_registration, promotes_waiting,
             late_cancellation_seconds, default_maximum_students, default_minimum_students, default_status, default_event_key,
-            default_post_class_days, created_at, version
+            default_post_class_days, default_notifications, created_at, version
         "#,
         organization.id,
         organization.parent_id,
@@ -167,11 +170,11 @@ pub async fn update(
         UPDATE enrollment.organizations
         SET display_name = $2, self_registration = $3, promotes_waiting = $4, late_cancellation_seconds = $5,
             default_maximum_students = $6, default_minimum_students = $7, default_status = $8, default_event_key = $9,
-            default_post_class_days = $10, version = version + 1
+            default_post_class_days = $10, default_notifications = $11, version = version + 1
         WHERE organization_id = $1
         RETURNING organization_id, parent_id, ancestor_ids, display_name, self_registration, promotes_waiting,
             late_cancellation_seconds, default_maximum_students, default_minimum_students, default_status, default_event_key,
-            default_post_class_days, created_at, version
+            default_post_class_days, default_notifications, created_at, version
         "#,
         organization.id,
         organization.display_name,
@@ -183,6 +186,7 @@ pub async fn update(
         defaults.status.map(ClassStatus::as_str),
         defaults.event_key,
         defaults.post_class_days,
+        defaults.notifications,
     )
     .fetch_one(connection)
     .await?;
@@ -241,6 +245,33 @@ pub async fn is_owed(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<bo
     .fetch_optional(executor)
     .await?;
     Ok(owed.unwrap_or(false))
+}
+
+/// The first of the organizations `ids` that is neither `owner` nor below it, if there is one.
+pub async fn not_below(
+    connection: &mut PgConnection,
+    owner: Uuid,
+    ids: &[Uuid],
+) -> sqlx::Result<Option<Uuid>> {
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let found = sqlx::query_scalar!(
+        r#"
+        SELECT n.organization_id AS "organization_id!"
+        FROM unnest($2::uuid[]) WITH ORDINALITY AS n (organization_id, place)
+        LEFT JOIN LATERAL (
+            SELECT x.ancestor_ids FROM enrollment.organizations x WHERE x.organization_id = n.organization_id LIMIT 1
+        ) o ON true
+        WHERE n.organization_id <> $1 AND ($1 = ANY (o.ancestor_ids)) IS NOT TRUE
+        ORDER BY n.place LIMIT 1
+        "#,
+        owner,
+        ids,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(found)
 }
 
 /// Notes that these versions have reached the keys service.

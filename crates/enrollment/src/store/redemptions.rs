@@ -29,6 +29,7 @@ pub(super) struct RedemptionRow {
     pub(super) generation: Option<i32>,
     pub(super) class_id: Option<Uuid>,
     pub(super) pool_id: Option<Uuid>,
+    pub(super) profile_id: Option<Uuid>,
     pub(super) enrollment_id: Option<Uuid>,
     pub(super) assignment_id: Option<Uuid>,
     pub(super) caller: String,
@@ -49,16 +50,17 @@ impl TryFrom<RedemptionRow> for Redemption {
         let outcome = read_outcome(id, &row.outcome, granted, row.refusal)?;
         let bad = |column, value: &str| BadRow::new(TABLE, column, id, value);
         let kind = row.key_kind.as_deref();
-        let opened = match (row.class_id, row.pool_id) {
-            (Some(class_id), None) => Some(Opened::Class {
+        let opened = match (row.class_id, row.pool_id, row.profile_id) {
+            (Some(class_id), None, None) => Some(Opened::Class {
                 class_id,
                 kind: kind
                     .and_then(KeyKind::parse)
                     .ok_or_else(|| bad("key_kind", kind.unwrap_or("nothing")))?,
             }),
-            (None, Some(pool_id)) => Some(Opened::Pool { pool_id }),
-            (None, None) => None,
-            _ => return Err(bad("pool_id", "a class and a pool")),
+            (None, Some(pool_id), None) => Some(Opened::Pool { pool_id }),
+            (None, None, Some(profile_id)) => Some(Opened::Subscription { profile_id }),
+            (None, None, None) => None,
+            _ => return Err(bad("pool_id", "several of class, pool and profile")),
         };
         let key = match (row.key_id, row.generation, opened) {
             (None, None, None) => None,
@@ -133,7 +135,7 @@ macro_rules! redemptions {
         sqlx::query_as!(
             crate::store::redemptions::RedemptionRow,
             "SELECT r.redemption_id, r.registration, r.outcome, r.refusal, r.fingerprint, r.organization_id, \
-             r.student_id, r.key_id, r.key_kind, r.generation, r.class_id, r.pool_id, r.enrollment_id, r.assignment_id, \
+             r.student_id, r.key_id, r.key_kind, r.generation, r.class_id, r.pool_id, r.profile_id, r.enrollment_id, r.assignment_id, \
              r.caller, r.peer, \
              r.request_id, r.decided_at FROM enrollment.redemptions r " + $after
             $(, $parameter)*

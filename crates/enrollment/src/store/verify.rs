@@ -62,6 +62,7 @@ pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
     rows::redemptions(&mut transaction, &mut findings).await?;
     courses::assignments(&mut transaction, &mut findings).await?;
     courses::events(&mut transaction, &mut findings).await?;
+    courses::profiles(&mut transaction, &mut findings).await?;
     billing::lines(&mut transaction, &mut findings).await?;
     billing::charges(&mut transaction, &mut findings).await?;
     billing::closings(&mut transaction, &mut findings).await?;
@@ -82,7 +83,7 @@ pub struct LiveUse {
     pub key_id: Uuid,
     /// The student.
     pub student_id: Uuid,
-    /// The class or pool.
+    /// The class, pool or subscription profile.
     pub opens_id: Uuid,
     /// The generation of the code that was typed.
     pub generation: i32,
@@ -120,7 +121,7 @@ pub async fn mark(executor: impl PgExecutor<'_>) -> sqlx::Result<String> {
 }
 
 /// How many changes the keys service is not known to have been told: of uses of keys, those made by
-/// transactions below `mark`; of organizations and classes, all.
+/// transactions below `mark`; of organizations, classes and profiles, all.
 pub async fn owed_below(executor: impl PgExecutor<'_>, mark: &str) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"
@@ -132,6 +133,8 @@ pub async fn owed_below(executor: impl PgExecutor<'_>, mark: &str) -> sqlx::Resu
             SELECT count(*) FROM enrollment.organizations o WHERE o.copied_version < o.version
         ) + (
             SELECT count(*) FROM enrollment.classes c WHERE c.copied_version < c.version
+        ) + (
+            SELECT count(*) FROM enrollment.profiles p WHERE p.copied_version < p.version
         ) AS "owed!"
         "#,
         mark

@@ -1,4 +1,4 @@
-//! Adding keys with codes of one's own to a pool: one, or many at once.
+//! Adding keys with codes of one's own to a pool or a subscription profile: one, or many at once.
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::attempts::Method;
@@ -8,16 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::guesses::ADD_OWN_POOL_KEYS;
+use super::admission::{admit, check_terms};
+use super::guesses::{ADD_OWN_POOL_KEYS, ADD_OWN_SUBSCRIPTION_KEYS};
 use super::held_keyring::Issuing;
 use super::{App, Call, Error, Once, settled};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::generation::{self, Batch, ascending};
-use crate::domain::grant::{Grant, GrantKind};
+use crate::domain::generation::{Batch, ascending};
+use crate::domain::grant::Grant;
 use crate::domain::key::{KeyKind, TrainingKey};
 use crate::domain::keyring::CodePlace;
 use crate::domain::own_codes::{Candidate, Fault, Line, Problem, sift};
 use crate::domain::refusal::Refusal;
+use crate::domain::target::Target;
 use crate::store::codes::{self, NewCode, NewCodes, Wanted};
 use crate::store::grants::{self, Admission};
 use crate::store::training_keys::{self, NewKeys};
@@ -31,8 +33,8 @@ const MOST_TAKEN: usize = 100;
 pub struct AddOwnKeys {
     /// The caller's id of the request.
     pub request_id: Uuid,
-    /// The pool.
-    pub pool_id: Uuid,
+    /// The pool or the profile.
+    pub target: Target,
     /// The codes.
     pub lines: Vec<Line>,
     /// The codes as they were given, for recognising the request when it comes again.
@@ -61,10 +63,21 @@ struct Added {
     guessable: Vec<usize>,
 }
 
-/// Adds keys with these codes to a pool. The same request again, if it added some, gives the same keys and adds none.
+impl AddOwnKeys {
+    /// The method by which they are added. Keys of classes have no codes of one's own.
+    fn method(&self) -> Method {
+        match self.target {
+            Target::Class(_) | Target::Pool(_) => ADD_OWN_POOL_KEYS,
+            Target::Profile(..) => ADD_OWN_SUBSCRIPTION_KEYS,
+        }
+    }
+}
+
+/// Adds keys with these codes to a pool or a profile. The same request again, if it added some, gives the same keys and adds
+/// none.
 ///
-/// Refused with `PoolNotFound`, `PoolExpired` or `RequestIdReused`, and with none of them after too many wrong guesses: each
-/// code that another key has is one.
+/// Refused with `PoolNotFound`, `ProfileNotFound`, `PoolExpired` or `RequestIdReused`, and when the time of a key's terms is
+/// over; and with none of them after too many wrong guesses: each code that another key has is one.
 pub async fn add_own_keys(
     app: &App,
     call: &Call,
@@ -74,26 +87,31 @@ pub async fn add_own_keys(
     let taken = |problem: &&Problem| problem.fault == Fault::Taken;
     app.count_guesses(
         call,
-        ADD_OWN_POOL_KEYS,
+        command.method(),
         added.problems.iter().filter(taken).count(),
     );
     Ok(added)
 }
 
 async fn attempt(app: &App, call: &Call, command: &AddOwnKeys) -> Result<AddedKeys, Error> {
-    let method: Method = ADD_OWN_POOL_KEYS;
-    let pool_id = command.pool_id;
+    let method = command.method();
+    let (kind, id) = (command.target.kind(), command.target.id());
+    let terms = command.target.described_terms().to_string();
     let once = Once {
         request_id: command.request_id,
         method: method.name,
-        about: pool_id,
-        content: &[command.texts.as_bytes(), &[u8::from(command.only_good)]],
+        about: id,
+        content: &[
+            command.texts.as_bytes(),
+            &[u8::from(command.only_good)],
+            terms.as_bytes(),
+        ],
     };
     let issuing = app.keyring.issuing(&app.pool).await?;
     let mut transaction = begin(&app.pool).await?;
     let admission = Admission::Within(&call.scope);
-    let grant = grants::lock(&mut transaction, GrantKind::Pool, pool_id, admission).await?;
-    let grant = grant.ok_or(Refusal::PoolNotFound { pool_id })?;
+    let grant = grants::lock(&mut transaction, kind, id, admission).await?;
+    let grant = grant.ok_or(Refusal::not_found(kind, id))?;
     if let Some(added) = once.earlier(&mut transaction, issuing.keyring()).await? {
         let answer = answer(&mut transaction, call, added).await?;
         transaction.commit().await?;
@@ -102,6 +120,7 @@ async fn attempt(app: &App, call: &Call, command: &AddOwnKeys) -> Result<AddedKe
     app.may_guess(call, method)?;
     issuing.hold(&mut transaction).await?;
     let now = batches::clock(&mut transaction).await?;
+    check_terms(command.target, now)?;
     let (mut candidates, mut problems) = sift(&command.lines);
     let taken = taken(&mut transaction, &issuing, &candidates, now).await?;
     candidates.retain(|one| !taken.contains(&one.line));
@@ -180,7 +199,7 @@ async fn answer(
     })
 }
 
-/// What keys are added with. The pool is locked.
+/// What keys are added with. The grant is locked.
 struct Scene<'s> {
     app: &'s App,
     call: &'s Call,
@@ -199,24 +218,22 @@ impl Scene<'_> {
     ) -> Result<Added, Error> {
         let count = i32::try_from(candidates.len()).map_err(Error::internal)?;
         let batch_id = self.command.request_id;
-        let census = batches::census(transaction, self.grant.grant_id, batch_id).await?;
-        let summary = generation::admit(self.grant, census, count, self.now).map_err(|_| {
-            Refusal::PoolExpired {
-                pool_id: self.grant.grant_id,
-                expired_at: self.grant.ends_at,
-            }
-        })?;
+        let summary = admit(transaction, self.grant, batch_id, count, self.now).await??;
         let ids = candidates.iter().map(|_| self.app.ids.new_id()).collect();
         let key_ids = ascending(ids, None);
         self.store(transaction, candidates, &key_ids).await?;
         let mut batch = Batch::of(batch_id, count, self.grant, summary);
         batch.add(&key_ids, self.now);
         batches::insert(transaction, &batch, self.grant).await?;
+        let mut details = json!({ "batch_id": batch_id, "count": count, "own_codes": true });
+        if self.command.target.terms().is_some() {
+            details["terms"] = self.command.target.described_terms();
+        }
         let deed = Deed {
-            action: Action::Generate(GrantKind::Pool),
+            action: Action::Generate(self.grant.kind),
             organization_id: self.grant.organization_id,
             resource_id: self.grant.grant_id,
-            details: json!({ "batch_id": batch_id, "count": count, "own_codes": true }),
+            details,
         };
         audit::insert(transaction, self.call.author(), &self.app.numbered([deed])).await?;
         let lines = candidates.iter().map(|one| one.line);
@@ -254,7 +271,7 @@ impl Scene<'_> {
             candidates.iter().zip(key_ids).map(new).collect()
         };
         let new = NewKeys {
-            kind: KeyKind::Pool,
+            kind: KeyKind::generated_for(self.grant.kind),
             own_codes: true,
             grant_id: self.grant.grant_id,
             organization_id: self.grant.organization_id,
@@ -263,6 +280,7 @@ impl Scene<'_> {
             created_by: &self.call.actor.subject,
             key_ids,
             masked_codes: &masked,
+            terms: self.command.target.terms(),
         };
         training_keys::insert(transaction, &new).await?;
         let new = NewCodes {

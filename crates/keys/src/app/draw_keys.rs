@@ -1,4 +1,4 @@
-//! Drawing keys for one student each with their codes, and storing them.
+//! Drawing keys with their codes, and storing them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::domain::generation::{Batch, ascending};
 use crate::domain::grant::{Grant, GrantKind};
 use crate::domain::key::KeyKind;
 use crate::domain::keyring::CodePlace;
+use crate::domain::subscription::Terms;
 use crate::store::codes::{self, NewCode, NewCodes};
 use crate::store::training_keys::{self, NewKeys};
 
@@ -31,13 +32,15 @@ pub(super) struct Drawn {
 /// For what keys are issued.
 pub(super) struct Issue<'i> {
     pub(super) grant: &'i Grant,
+    /// The terms of subscription keys.
+    pub(super) terms: Option<Terms>,
     pub(super) batch_id: Uuid,
     pub(super) created_at: DateTime<Utc>,
     pub(super) created_by: &'i str,
 }
 
-/// Draws `count` keys for what `grant` says with greater ids than `after`, by the keyring of this moment. It is work for the processor, some
-/// milliseconds for a chunk, and is done where it keeps no other call waiting.
+/// Draws `count` keys for a grant of this kind with greater ids than `after`, by the keyring of this moment. It is work for the
+/// processor, some milliseconds for a chunk, and is done where it keeps no other call waiting.
 pub(super) async fn draw(
     app: &App,
     grant: GrantKind,
@@ -47,6 +50,7 @@ pub(super) async fn draw(
     let kind = match grant {
         GrantKind::Class => Kind::Enrollment,
         GrantKind::Pool => Kind::Pool,
+        GrantKind::Profile => Kind::Subscription,
     };
     let issuing = app.keyring.issuing(&app.pool).await?;
     let ids = Arc::clone(&app.ids);
@@ -130,6 +134,7 @@ impl Drawn {
             created_by: issue.created_by,
             key_ids,
             masked_codes: self.masked_codes.get(..some).unwrap_or_default(),
+            terms: issue.terms,
         };
         training_keys::insert(connection, &keys).await?;
         let codes = NewCodes {

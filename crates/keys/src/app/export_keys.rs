@@ -1,4 +1,4 @@
-//! Exporting keys with their codes: all keys of a class, a pool or an organization as the content of one file, in pieces.
+//! Exporting keys with their codes: all keys of a class, a pool, a profile or an organization as the content of one file, in pieces.
 //!
 //! The rows are read page by page, each page by short statements of their own, so that a slow reader holds no
 //! transaction. The audit trail hears of it twice: before the first code leaves, and when it is over.
@@ -36,6 +36,10 @@ const COLUMNS: &[&str] = &[
     "redeemed_at",
     "pool_id",
     "pool_name",
+    "profile_id",
+    "profile_name",
+    "max_uses",
+    "use_count",
 ];
 
 /// How many keys are read at once: an export of no more is of one instant, and the contract says so. Some megabytes of
@@ -48,7 +52,7 @@ const PAGE_WITHIN: Duration = Duration::from_secs(15);
 /// Of what the keys are exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// Of this class or pool.
+    /// Of this class, pool or profile.
     Grant(GrantKind, Uuid),
     /// Of this organization, not of its descendants.
     Organization(Uuid),
@@ -59,7 +63,7 @@ pub enum Extent {
 pub struct ExportKeys {
     /// Of what.
     pub extent: Extent,
-    /// Further filters. Its organizations and its class or pool are put in by the use case.
+    /// Further filters. Its organizations and its class, pool or profile are put in by the use case.
     pub filter: Filter,
     /// The form of the file.
     pub format: RowFormat,
@@ -76,7 +80,7 @@ pub struct Keys {
     app: App,
     call: Call,
     filter: Filter,
-    /// The class, the pool or the organization.
+    /// The class, the pool, the profile or the organization.
     resource_id: Uuid,
     /// Keys that were read and not yet written.
     ahead: VecDeque<(TrainingKey, SealedCode)>,
@@ -89,7 +93,7 @@ pub struct Keys {
 
 /// Begins an export of keys with their codes. Its audit row, `training_key.export`, is committed when this returns.
 ///
-/// Refused with `ClassNotFound`, `PoolNotFound` or `OrganizationNotFound`.
+/// Refused with `ClassNotFound`, `PoolNotFound`, `ProfileNotFound` or `OrganizationNotFound`.
 pub async fn export_keys(app: &App, call: &Call, wanted: ExportKeys) -> Result<Export, Error> {
     let (organization_id, resource_id, grant) = match wanted.extent {
         Extent::Grant(kind, id) => {
@@ -246,12 +250,15 @@ impl Keys {
         let id = key.grant_id.to_string();
         let opens =
             |kind| (key.kind.opens() == kind).then_some((id.as_str(), key.grant_name.as_str()));
-        let (class, pool) = (opens(GrantKind::Class), opens(GrantKind::Pool));
+        let [class, pool, profile] =
+            [GrantKind::Class, GrantKind::Pool, GrantKind::Profile].map(opens);
         let by = key.key_use.map(|used| used.student_id.to_string());
         let at = key.key_use.map(|used| {
             used.redeemed_at
                 .to_rfc3339_opts(SecondsFormat::Micros, true)
         });
+        let max_uses = key.terms.and_then(|present| present.terms.max_uses);
+        let max_uses = max_uses.map(|most| most.to_string());
         writer.write(&[
             Some(code.text.as_str()),
             Some(key.kind.as_text()),
@@ -262,6 +269,10 @@ impl Keys {
             at.as_deref(),
             pool.map(|(id, _)| id),
             pool.map(|(_, name)| name),
+            profile.map(|(id, _)| id),
+            profile.map(|(_, name)| name),
+            max_uses.as_deref(),
+            Some(key.use_count.to_string().as_str()),
         ]);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Generating keys for one student each, of a class or a pool: any number by one request, in chunks that commit one by one.
+//! Generating keys for a class, a pool or a subscription profile: any number by one request, in chunks that commit one by one.
 //!
 //! The first transaction admits all of them and makes the first chunk; the request's batch says from then on how many there
 //! are. Each chunk looks there under the lock of the grant, so that any process can go on with any request, and
@@ -11,13 +11,15 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use super::admission::{admit, check_terms};
 use super::draw_keys::{Drawn, Issue, draw};
 use super::{App, Call, Error, Once, settled};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::generation::{self, Batch, CHUNK, Census, Refused, Summary};
+use crate::domain::generation::{Batch, CHUNK, Summary};
 use crate::domain::grant::{Grant, GrantKind};
 use crate::domain::key::TrainingKey;
 use crate::domain::refusal::Refusal;
+use crate::domain::target::Target;
 use crate::store::grants::{self, Admission};
 use crate::store::{StoreError, audit, batches};
 
@@ -29,10 +31,8 @@ const TOLD_AT_ONCE: i32 = 1_000;
 pub struct GenerateKeys {
     /// The caller's id of the request.
     pub request_id: Uuid,
-    /// Whether they are for a class or a pool.
-    pub kind: GrantKind,
-    /// The class or pool they open.
-    pub grant_id: Uuid,
+    /// What they are for.
+    pub target: Target,
     /// How many, at least 1.
     pub count: i32,
     /// Whether the keys themselves are told, or only how many there are.
@@ -83,10 +83,11 @@ struct Made {
 }
 
 /// Begins to generate keys, or goes on: never more live ones than a class may have students, those included that other requests
-/// have still to make, and for a pool as many as are wanted; and never more than asked for, however often the same request comes.
+/// have still to make, and for a pool or profile as many as are wanted; and never more than asked for, however often the same request comes.
 ///
-/// Refused with `ClassNotFound` or `PoolNotFound`, `RequestIdReused`, `ClassCancelled`, `WindowClosed` or `PoolExpired`, or
-/// `KeyLimitExceeded`: then this call made no key, and a request that was cut off before keeps no room for its missing ones.
+/// Refused with `ClassNotFound`, `PoolNotFound` or `ProfileNotFound`, `RequestIdReused`, `ClassCancelled`, `WindowClosed` or
+/// `PoolExpired`, or `KeyLimitExceeded`, and when the time of a key's terms is over: then this call made no key, and a request
+/// that was cut off before keeps no room for its missing ones.
 pub async fn generate_keys(
     app: &App,
     call: &Call,
@@ -110,7 +111,7 @@ pub async fn generate_keys(
 impl Generation {
     /// What there is to tell next; `None` after the summary.
     ///
-    /// Refused as [`generate_keys`] when the class or pool has changed, and fails when the database cannot be reached: what was made
+    /// Refused as [`generate_keys`] when the grant has changed, and fails when the database cannot be reached: what was made
     /// stays in either case.
     pub async fn next(&mut self) -> Result<Option<Progress>, Error> {
         if self.ended {
@@ -178,10 +179,10 @@ async fn make(
             // Drawn and sealed before the grant is locked, which is then held for the database's work only.
             let drawn = match ready {
                 Some(drawing) => drawing.await.map_err(Error::internal)??,
-                None => draw(app, command.kind, missing.min(CHUNK), after).await?,
+                None => draw(app, command.target.kind(), missing.min(CHUNK), after).await?,
             };
             let next = (missing - drawn.len()).min(CHUNK);
-            let (ahead, kind, after) = (app.clone(), command.kind, drawn.last());
+            let (ahead, kind, after) = (app.clone(), command.target.kind(), drawn.last());
             let drawing = (next > 0)
                 .then(|| tokio::spawn(async move { draw(&ahead, kind, next, after).await }));
             let (batch, stored) = store(app, call, command, &drawn).await?;
@@ -203,14 +204,16 @@ async fn store(
     drawn: &Drawn,
 ) -> Result<(Batch, bool), Error> {
     let count = command.count.to_be_bytes();
+    let terms = command.target.described_terms().to_string();
     let once = Once {
         request_id: command.request_id,
-        method: match command.kind {
+        method: match command.target.kind() {
             GrantKind::Class => "GenerateTrainingKeys",
             GrantKind::Pool => "GeneratePoolKeys",
+            GrantKind::Profile => "GenerateSubscriptionKeys",
         },
-        about: command.grant_id,
-        content: &[&count],
+        about: command.target.id(),
+        content: &[&count, terms.as_bytes()],
     };
     let mut transaction = begin(&app.pool).await?;
     let grant = lock(&mut transaction, call, command).await?;
@@ -263,13 +266,14 @@ async fn begin_batch(
 ) -> Result<Batch, Error> {
     let batch_id = command.request_id;
     let now = batches::clock(&mut transaction).await?;
+    check_terms(command.target, now)?;
     let summary = admit(&mut transaction, grant, batch_id, command.count, now).await??;
     let issue = issue(call, grant, command, now);
     let key_ids = drawn.store(&mut transaction, &issue, command.count).await?;
     let mut batch = Batch::of(batch_id, command.count, grant, summary);
     batch.add(key_ids, now);
     batches::insert(&mut transaction, &batch, grant).await?;
-    let deed = deed(&batch, grant);
+    let deed = deed(&batch, grant, command.target);
     audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
     let keys = drawn.issuing.keys()?;
     once.record(&mut transaction, keys, grant, now, &Begun {})
@@ -283,7 +287,7 @@ async fn lock(
     call: &Call,
     command: &GenerateKeys,
 ) -> Result<Grant, Error> {
-    let (kind, id) = (command.kind, command.grant_id);
+    let (kind, id) = (command.target.kind(), command.target.id());
     let grant = grants::lock(transaction, kind, id, Admission::Within(&call.scope)).await?;
     Ok(grant.ok_or(Refusal::not_found(kind, id))?)
 }
@@ -296,58 +300,27 @@ fn issue<'i>(
 ) -> Issue<'i> {
     Issue {
         grant,
+        terms: command.target.terms(),
         batch_id: command.request_id,
         created_at: now,
         created_by: &call.actor.subject,
     }
 }
 
-/// Whether `count` keys of the batch may be made, and what is told at its end then.
-async fn admit(
-    transaction: &mut Transaction,
-    grant: &Grant,
-    batch_id: Uuid,
-    count: i32,
-    now: DateTime<Utc>,
-) -> Result<Result<Summary, Refusal>, Error> {
-    let census = batches::census(transaction, grant.grant_id, batch_id).await?;
-    let admitted = generation::admit(grant, census, count, now);
-    Ok(admitted.map_err(|refused| refusal(refused, grant, census)))
-}
-
-fn refusal(refused: Refused, grant: &Grant, census: Census) -> Refusal {
-    let class_id = grant.grant_id;
-    match refused {
-        Refused::Cancelled => Refusal::ClassCancelled { class_id },
-        Refused::Ended if grant.kind == GrantKind::Pool => Refusal::PoolExpired {
-            pool_id: grant.grant_id,
-            expired_at: grant.ends_at,
-        },
-        Refused::Ended => Refusal::WindowClosed {
-            class_id,
-            closed_at: grant.ends_at,
-            zone: grant.zone,
-        },
-        Refused::LimitExceeded { can_generate } => Refusal::KeyLimitExceeded {
-            class_id,
-            maximum_keys: grant.maximum_keys.unwrap_or(i32::MAX),
-            live_keys: census.live,
-            reserved_keys: census.reserved,
-            can_generate,
-        },
+fn deed(batch: &Batch, grant: &Grant, target: Target) -> Deed {
+    let mut details = json!({
+        "batch_id": batch.batch_id,
+        "count": batch.wanted,
+        "live_keys": batch.summary.live_keys,
+        "maximum_keys": batch.summary.maximum_keys,
+    });
+    if target.terms().is_some() {
+        details["terms"] = target.described_terms();
     }
-}
-
-fn deed(batch: &Batch, grant: &Grant) -> Deed {
     Deed {
         action: Action::Generate(grant.kind),
         organization_id: grant.organization_id,
         resource_id: grant.grant_id,
-        details: json!({
-            "batch_id": batch.batch_id,
-            "count": batch.wanted,
-            "live_keys": batch.summary.live_keys,
-            "maximum_keys": batch.summary.maximum_keys,
-        }),
+        details,
     }
 }

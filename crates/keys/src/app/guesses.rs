@@ -48,6 +48,11 @@ pub(crate) const ADD_OWN_POOL_KEYS: Method = Method {
     service: "KeyPoolService",
     name: "AddOwnPoolKeys",
 };
+/// `AddOwnSubscriptionKeys`.
+pub(crate) const ADD_OWN_SUBSCRIPTION_KEYS: Method = Method {
+    service: "SubscriptionKeyService",
+    name: "AddOwnSubscriptionKeys",
+};
 /// `PutEventKey`: a class is created with its event key.
 pub(crate) const PUT_EVENT_KEY: Method = Method {
     service: "KeyUsageService",

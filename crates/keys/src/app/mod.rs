@@ -1,8 +1,10 @@
 //! Use cases, one file each: load, decide, store.
 
+mod admission;
 mod attempts;
 mod draw_keys;
 mod error;
+mod etags;
 mod held_keyring;
 mod once;
 
@@ -36,6 +38,7 @@ pub mod rotate_codes;
 pub mod set_event_key;
 pub mod take_key_out_of_use;
 pub mod update_pool;
+pub mod update_subscription_key;
 pub mod watch_keyring;
 
 use std::sync::Arc;

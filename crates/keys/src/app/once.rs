@@ -20,7 +20,7 @@ pub(crate) struct Once<'r> {
     pub(crate) request_id: Uuid,
     /// The name of the method; part of what was asked.
     pub(crate) method: &'static str,
-    /// What it is about; part of what was asked: the class or pool, or the organization that is to get a pool.
+    /// What it is about; part of what was asked: the class, pool or profile, or the organization that is to get a pool.
     pub(crate) about: Uuid,
     /// What else was asked. May be secret: only a keyed digest of it is kept.
     pub(crate) content: &'r [&'r [u8]],

@@ -1,17 +1,18 @@
-//! Copying grants: what keys open.
+//! Copying classes and subscription profiles: what keys open.
 
 use std::collections::BTreeMap;
 
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{Transaction, begin};
 use uuid::Uuid;
 
 use super::put_organizations::{Held, Put};
 use super::retire_grants::remove;
 use super::{App, Call, Error, settled};
 use crate::domain::grant::Grant;
+use crate::domain::subscription::Profile;
 use crate::store::grants;
 
-/// Copies grants; a version that is not newer than the stored one changes nothing, except that the draft of a class that
+/// Copies classes; a version that is not newer than the stored one changes nothing, except that the draft of a class that
 /// is being created takes the place of an earlier draft.
 ///
 /// A draft that another organization had left behind for the class is removed first, with its event key: nothing of one
@@ -21,18 +22,32 @@ pub async fn put_grants(app: &App, call: &Call, copies: Vec<Grant>) -> Result<Pu
     settled(|| attempt(app, call, &newest)).await
 }
 
+/// Copies subscription profiles; a version that is not newer than the stored one changes nothing.
+pub async fn put_profiles(app: &App, copies: Vec<Profile>) -> Result<Put, Error> {
+    let newest = newest(copies.into_iter().map(Profile::grant).collect());
+    settled(|| async {
+        let transaction = begin(&app.pool).await?;
+        store(transaction, &newest).await
+    })
+    .await
+}
+
 async fn attempt(app: &App, call: &Call, copies: &[Grant]) -> Result<Put, Error> {
     let mut transaction = begin(&app.pool).await?;
     let foreign = grants::lock_foreign_drafts(&mut transaction, copies).await?;
     if !foreign.is_empty() {
         remove(app, call, &mut transaction, &foreign).await?;
     }
+    store(transaction, copies).await
+}
+
+async fn store(mut transaction: Transaction, copies: &[Grant]) -> Result<Put, Error> {
     let stored = grants::put(&mut transaction, copies).await?;
     let ids: Vec<Uuid> = copies.iter().map(|copy| copy.grant_id).collect();
     let present = grants::find_all(&mut transaction, &ids).await?;
     transaction.commit().await?;
     let put: BTreeMap<Uuid, &Grant> = copies.iter().map(|copy| (copy.grant_id, copy)).collect();
-    // The organization of a class never changes: a copy that names another one is stored without it.
+    // The organization of a grant never changes: a copy that names another one is stored without it.
     let other = |one: &&Grant| {
         put.get(&one.grant_id).is_some_and(|copy| {
             let copy = Grant {
@@ -52,7 +67,7 @@ async fn attempt(app: &App, call: &Call, copies: &[Grant]) -> Result<Put, Error>
     })
 }
 
-/// Each class once, by id, in the newest of its versions; of two drafts the later one.
+/// Each grant once, by id, in the newest of its versions; of two drafts the later one.
 fn newest(copies: Vec<Grant>) -> Vec<Grant> {
     let mut newest: BTreeMap<Uuid, Grant> = BTreeMap::new();
     for copy in copies {

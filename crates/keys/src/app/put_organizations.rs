@@ -12,7 +12,7 @@ use crate::store::organizations;
 /// A copy that is held instead of the one that was put: a newer version, or the same with other content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
-    /// The organization or class.
+    /// The organization, class or profile.
     pub id: Uuid,
     /// The version that is held.
     pub version: i64,

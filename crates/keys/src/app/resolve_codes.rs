@@ -11,9 +11,10 @@ use super::{App, Error};
 use crate::domain::grant::GrantKind;
 use crate::domain::keyring::{HASH_LENGTH, Keyring};
 use crate::domain::pool::KeyPool;
-use crate::store::{pools, resolve};
+use crate::store::{pools, resolve, subscription_keys};
 
 pub use crate::store::resolve::Resolved;
+pub use crate::store::subscription_keys::Facts as SubscriptionFacts;
 
 /// What `codes` are, in their order; `None` for a text that is no code or that no key has or had. Writes nothing.
 pub async fn resolve_codes(app: &App, codes: &[String]) -> Result<Vec<Option<Resolved>>, Error> {
@@ -29,6 +30,7 @@ pub async fn resolve_codes(app: &App, codes: &[String]) -> Result<Vec<Option<Res
     let mut connection = app.standing.connection().await?;
     let mut found = resolve::resolve(&mut connection, &hashed.hashes).await?;
     add_pools(&mut connection, &mut found).await?;
+    add_subscriptions(&mut connection, &mut found).await?;
     connection.give_back();
     for (place, found) in found {
         let code = hashed
@@ -70,6 +72,29 @@ async fn add_pools(
     let pools: HashMap<Uuid, KeyPool> = pools.into_iter().map(|one| (one.pool_id, one)).collect();
     for (_, one) in found.iter_mut().filter(|(_, one)| of_pool(one)) {
         one.pool = pools.get(&one.grant_id).cloned();
+    }
+    Ok(())
+}
+
+/// Adds the terms and uses of subscription keys. Asks nothing if there are none.
+async fn add_subscriptions(
+    connection: &mut PgConnection,
+    found: &mut [(usize, Resolved)],
+) -> Result<(), Error> {
+    let of_profile = |one: &Resolved| one.kind.opens() == GrantKind::Profile;
+    let key_ids: BTreeSet<Uuid> = found
+        .iter()
+        .filter(|(_, one)| of_profile(one))
+        .map(|(_, one)| one.key_id)
+        .collect();
+    if key_ids.is_empty() {
+        return Ok(());
+    }
+    let key_ids: Vec<Uuid> = key_ids.into_iter().collect();
+    let facts = subscription_keys::facts(connection, &key_ids).await?;
+    let facts: HashMap<Uuid, SubscriptionFacts> = facts.into_iter().collect();
+    for (_, one) in found.iter_mut().filter(|(_, one)| of_profile(one)) {
+        one.subscription = facts.get(&one.key_id).copied();
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Showing one code to one recipient, through the enrollment service.
 
+use latchkey_service_kit::access::Scope;
 use latchkey_service_kit::database::begin;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -10,41 +11,81 @@ use super::reveal_keys::RevealedCode;
 use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::key::{KeyKind, KeyState};
+use crate::domain::pool::KeyPool;
 use crate::domain::refusal::Refusal;
 use crate::store::codes::{self, Sealed};
-use crate::store::{audit, training_keys};
+use crate::store::{audit, pools, training_keys};
+
+/// Which key's code is wished for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// That of the event key of a class.
+    EventKey {
+        /// The class.
+        class_id: Uuid,
+    },
+    /// That of an enrollment key of a class.
+    EnrollmentKey {
+        /// The class.
+        class_id: Uuid,
+        /// The key.
+        key_id: Uuid,
+    },
+    /// That of a key of a pool.
+    PoolKey {
+        /// The pool.
+        pool_id: Uuid,
+        /// The key.
+        key_id: Uuid,
+        /// The organization to which the pool must belong, or which must stand above the one that owns it.
+        within: Uuid,
+    },
+}
+
+impl Wanted {
+    /// As what it is revealed.
+    fn action(self) -> Action {
+        match self {
+            Self::EventKey { .. } => Action::RevealEventKey,
+            Self::EnrollmentKey { .. } | Self::PoolKey { .. } => Action::Reveal,
+        }
+    }
+}
 
 /// A wish for a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeWish {
-    /// The class that the key opens.
-    pub class_id: Uuid,
-    /// An enrollment key of it; `None` for its event key.
-    pub key_id: Option<Uuid>,
+    /// Of which key.
+    pub wanted: Wanted,
     /// Who will read it: what they are and an id.
     pub recipient: String,
     /// What it is written for.
     pub purpose: String,
 }
 
-/// The present code of a key that opens a class; leaves an audit row that names the recipient. Refused with
-/// `ClassNotFound`, `KeyNotFound`, `NoEventKey`, `EventKeyOff`, `KeyRevoked` or `KeyAlreadyRedeemed`.
-pub async fn reveal_code(app: &App, call: &Call, wish: &CodeWish) -> Result<RevealedCode, Error> {
+/// A code that is shown, and what it is of.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The code.
+    pub code: RevealedCode,
+    /// The organization that owns the key.
+    pub organization_id: Uuid,
+    /// The pool, if it is a key of one.
+    pub pool: Option<KeyPool>,
+}
+
+/// The present code of a key; leaves an audit row that names the recipient. Refused with `ClassNotFound`, `PoolNotFound`,
+/// `KeyNotFound`, `NoEventKey`, `EventKeyOff`, `KeyRevoked`, `KeyAlreadyRedeemed` or `PoolExpired`.
+pub async fn reveal_code(app: &App, call: &Call, wish: &CodeWish) -> Result<Shown, Error> {
     let mut transaction = begin(&app.pool).await?;
-    let (sealed, action) = if let Some(key_id) = wish.key_id {
-        let sealed = unused(&mut transaction, call, wish.class_id, key_id).await?;
-        (sealed, Action::Reveal)
-    } else {
-        let sealed = present(&mut transaction, call, wish.class_id).await?;
-        (sealed, Action::RevealEventKey)
-    };
-    let revealed = RevealedCode::open(&sealed, &app.keyring.present())?;
+    let (sealed, pool) = find(&mut transaction, call, wish.wanted).await?;
+    let code = RevealedCode::open(&sealed, &app.keyring.present())?;
     let deed = Deed {
-        action,
+        action: wish.wanted.action(),
         organization_id: sealed.organization_id,
         resource_id: sealed.place.key_id,
         details: json!({
-            "class_id": wish.class_id,
+            (sealed.kind.opens().id_field()): sealed.grant_id,
             "generation": sealed.place.generation,
             "recipient": wish.recipient,
             "purpose": wish.purpose,
@@ -52,28 +93,70 @@ pub async fn reveal_code(app: &App, call: &Call, wish: &CodeWish) -> Result<Reve
     };
     audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
     transaction.commit().await?;
-    Ok(revealed)
+    Ok(Shown {
+        code,
+        organization_id: sealed.organization_id,
+        pool,
+    })
 }
 
-/// The code of an enrollment key of the class that somebody can still use, as far as the key goes.
-async fn unused(
+/// The code, sealed, and the pool if the key is of one.
+async fn find(
     connection: &mut PgConnection,
     call: &Call,
-    class_id: Uuid,
-    key_id: Uuid,
-) -> Result<Sealed, Error> {
+    wanted: Wanted,
+) -> Result<(Sealed, Option<KeyPool>), Error> {
+    match wanted {
+        Wanted::EventKey { class_id } => Ok((present(connection, call, class_id).await?, None)),
+        Wanted::EnrollmentKey { class_id, key_id } => {
+            let key = (KeyKind::Enrollment, key_id);
+            // Windows of classes are the enrollment service's to judge.
+            let (sealed, _) = unused(connection, &call.scope, class_id, key).await?;
+            Ok((sealed, None))
+        }
+        Wanted::PoolKey {
+            pool_id,
+            key_id,
+            within,
+        } => {
+            let scope = Scope {
+                organization: Some(within),
+                ..Scope::default()
+            };
+            let pool = pools::find(connection, pool_id, &scope).await?;
+            let pool = pool.ok_or(Refusal::PoolNotFound { pool_id })?;
+            let key = (KeyKind::Pool, key_id);
+            match unused(connection, &scope, pool_id, key).await? {
+                (_, KeyState::Expired) => Err(Refusal::PoolExpired {
+                    pool_id,
+                    expired_at: pool.settings.expires_at,
+                }
+                .into()),
+                (sealed, _) => Ok((sealed, Some(pool))),
+            }
+        }
+    }
+}
+
+/// The code of a key of this kind, of this class or pool, which nobody has used or revoked; and where the key stands.
+async fn unused(
+    connection: &mut PgConnection,
+    scope: &Scope,
+    grant_id: Uuid,
+    (kind, key_id): (KeyKind, Uuid),
+) -> Result<(Sealed, KeyState), Error> {
     let missing = || Refusal::KeyNotFound { key_id };
-    let key = training_keys::views(connection, &[key_id], &call.scope)
+    let key = training_keys::views(connection, &[key_id], scope)
         .await?
         .pop()
-        .filter(|key| key.kind == KeyKind::Enrollment && key.grant_id == class_id)
+        .filter(|key| key.kind == kind && key.grant_id == grant_id)
         .ok_or_else(missing)?;
     match key.state {
         KeyState::Redeemed => return Err(Refusal::KeyAlreadyRedeemed { key_id }.into()),
         KeyState::Revoked => return Err(Refusal::KeyRevoked { key_id }.into()),
-        // Windows are the enrollment service's to judge.
         KeyState::Available | KeyState::Expired => {}
     }
-    let sealed = codes::sealed(connection, &[key_id], &call.scope).await?;
-    Ok(sealed.into_iter().next().ok_or_else(missing)?)
+    let sealed = codes::sealed(connection, &[key_id], scope).await?;
+    let sealed = sealed.into_iter().next().ok_or_else(missing)?;
+    Ok((sealed, key.state))
 }

@@ -1,4 +1,4 @@
-//! Showing the codes of keys for one student each.
+//! Showing the codes of keys.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -57,7 +57,7 @@ impl RevealedCode {
     }
 }
 
-/// The codes of these keys for one student each, in this order; each reveal leaves an audit row. All or nothing.
+/// The codes of these keys, of which none may be an event key, in this order; each reveal leaves an audit row. All or nothing.
 ///
 /// Refused with `KeyNotFound`, which names the first id that is not there.
 pub async fn reveal_keys(

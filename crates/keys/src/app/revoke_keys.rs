@@ -1,4 +1,4 @@
-//! Revoking keys for one student each.
+//! Revoking keys.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use crate::domain::key::TrainingKey;
 use crate::domain::refusal::Refusal;
 use crate::store::{audit, requests, training_keys};
 
-/// Revokes these keys for one student each and returns them as they are then, in this order. All or nothing; a key that is revoked
+/// Revokes these keys, of which none may be an event key, and returns them as they are then, in this order. All or nothing; a key that is revoked
 /// already stays as it is.
 ///
 /// Refused with `KeyNotFound`, which names the first id that is not there.

@@ -160,7 +160,10 @@ impl Seen {
         match self {
             Self::Anything => Ok(()),
             Self::Version(seen) if seen == version => Ok(()),
-            Self::Version(_) | Self::Another => Err(Refusal::EtagMismatch { class_id }),
+            Self::Version(_) | Self::Another => Err(Refusal::EtagMismatch {
+                resource_type: "event_key",
+                id: class_id,
+            }),
         }
     }
 }

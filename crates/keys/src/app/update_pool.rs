@@ -1,14 +1,14 @@
 //! Changing a pool of keys.
 
 use latchkey_service_kit::database::begin;
-use latchkey_service_kit::etag;
 use uuid::Uuid;
 
 use super::create_pool::check;
+use super::etags::check_etag;
 use super::{App, Call, Error, settled};
-use crate::domain::audit::{Action, Deed};
+use crate::domain::audit::{Action, Deed, difference};
 use crate::domain::grant::GrantKind;
-use crate::domain::pool::{KeyPool, PoolChange, difference};
+use crate::domain::pool::{KeyPool, PoolChange, described};
 use crate::domain::refusal::Refusal;
 use crate::store::grants::Admission;
 use crate::store::{audit, grants, pools, requests};
@@ -16,7 +16,7 @@ use crate::store::{audit, grants, pools, requests};
 /// Changes a pool: for all its keys at once, as far as they are redeemed later. `etag`, if given, must be of its present
 /// version. A change that changes nothing leaves no trace.
 ///
-/// Refused with `PoolNotFound` or `PoolEtagMismatch`, and when the settings do not fit together then.
+/// Refused with `PoolNotFound` or `EtagMismatch`, and when the settings do not fit together then.
 pub async fn update_pool(
     app: &App,
     call: &Call,
@@ -40,9 +40,8 @@ async fn attempt(
     grant.ok_or(Refusal::PoolNotFound { pool_id })?;
     let found = pools::find(&mut transaction, pool_id, &call.scope).await?;
     let mut pool = found.ok_or_else(|| Error::bug("a locked pool is not there"))?;
-    if etag.is_some_and(|etag| etag::parse(pool_id, etag) != Some(pool.version)) {
-        return Err(Refusal::PoolEtagMismatch { pool_id }.into());
-    }
+    let kind = GrantKind::Pool.resource_type();
+    check_etag(etag, kind, pool_id, pool.version)?;
     let changed = change.apply(&pool.settings);
     if changed == pool.settings {
         requests::confirm(&mut transaction).await?;
@@ -54,7 +53,7 @@ async fn attempt(
         action: Action::UpdatePool,
         organization_id: pool.organization_id,
         resource_id: pool_id,
-        details: difference(&pool.settings, &changed),
+        details: difference(&described(&pool.settings), &described(&changed)),
     };
     pool.settings = changed;
     pool.version += 1;

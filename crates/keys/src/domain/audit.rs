@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::grant::GrantKind;
@@ -24,19 +24,18 @@ pub struct Actor {
 /// What was done. The names are part of the contract: audit lists are filtered by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Keys were admitted for generation: one event per request, when its first keys are made; the resource is the class or
-    /// pool.
+    /// Keys were admitted for generation: one event per request, when its first keys are made; the resource is what they open.
     Generate(GrantKind),
-    /// A code of a key for one student was shown: one event per key.
+    /// The code of a key that is no event key was shown: one event per key.
     Reveal,
-    /// An export of the keys of a class, a pool or (`None`) an organization began: one event per call, before the first code
-    /// leaves. The resource is that class, pool or organization.
+    /// An export of the keys of a class, a pool, a profile or (`None`) an organization began: one event per call, before the
+    /// first code leaves. The resource is that class, pool, profile or organization.
     Export(Option<GrantKind>),
     /// That export ended: how many keys it gave away, and whether they were all. Without this event it may have been any.
     ExportEnd(Option<GrantKind>),
     /// A key was found by its code.
     LookUp,
-    /// A key for one student was revoked: one event per key.
+    /// A key that is no event key was revoked: one event per key.
     Revoke,
     /// An event key was turned on or off, or got a new code.
     SetEventKey,
@@ -48,6 +47,8 @@ pub enum Action {
     CreatePool,
     /// A pool was changed.
     UpdatePool,
+    /// The terms of a subscription key were changed.
+    UpdateSubscriptionKey,
     /// A key of the keyring became the one that everything new is made with.
     MakeKeyCurrent,
     /// All that can be made anew with a current key of the keyring was.
@@ -58,16 +59,19 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::Generate(GrantKind::Class),
         Self::Generate(GrantKind::Pool),
+        Self::Generate(GrantKind::Profile),
         Self::Reveal,
         Self::Export(None),
         Self::Export(Some(GrantKind::Class)),
         Self::Export(Some(GrantKind::Pool)),
+        Self::Export(Some(GrantKind::Profile)),
         Self::ExportEnd(None),
         Self::ExportEnd(Some(GrantKind::Class)),
         Self::ExportEnd(Some(GrantKind::Pool)),
+        Self::ExportEnd(Some(GrantKind::Profile)),
         Self::LookUp,
         Self::Revoke,
         Self::SetEventKey,
@@ -75,6 +79,7 @@ impl Action {
         Self::RetireEventKey,
         Self::CreatePool,
         Self::UpdatePool,
+        Self::UpdateSubscriptionKey,
         Self::MakeKeyCurrent,
         Self::CompleteRotation,
         Self::TakeKeyOut,
@@ -94,6 +99,7 @@ impl Action {
             Self::RetireEventKey => "event_key.retire",
             Self::CreatePool => "key_pool.create",
             Self::UpdatePool => "key_pool.update",
+            Self::UpdateSubscriptionKey => "subscription_key.update",
             Self::MakeKeyCurrent => "keyring.make_current",
             Self::CompleteRotation => "keyring.complete_rotation",
             Self::TakeKeyOut => "keyring.take_out",
@@ -101,13 +107,14 @@ impl Action {
     }
 
     /// The type of what it is done to.
-    fn resource_type(self) -> &'static str {
+    pub fn resource_type(self) -> &'static str {
         match self {
             Self::Generate(kind) | Self::Export(Some(kind)) | Self::ExportEnd(Some(kind)) => {
                 kind.resource_type()
             }
             Self::Export(None) | Self::ExportEnd(None) => "organization",
             Self::CreatePool | Self::UpdatePool => GrantKind::Pool.resource_type(),
+            Self::UpdateSubscriptionKey => "subscription_key",
             Self::Reveal | Self::LookUp | Self::Revoke => "training_key",
             Self::SetEventKey | Self::RevealEventKey | Self::RetireEventKey => "event_key",
             Self::MakeKeyCurrent | Self::CompleteRotation | Self::TakeKeyOut => "keyring",
@@ -163,8 +170,8 @@ pub struct Deed {
     pub action: Action,
     /// The organization that owns the resource; the nil id for the keyring, which is the deployment's.
     pub organization_id: Uuid,
-    /// The resource: the nil id for the keyring, a class or pool for [`Action::Generate`], a class, a pool or the organization
-    /// for an export, a pool for what is done to it, else a key.
+    /// The resource: the nil id for the keyring, what the keys open for [`Action::Generate`], that or the organization for an
+    /// export, a pool for what is done to it, else a key.
     pub resource_id: Uuid,
     /// What changed, as a JSON object; never a code.
     pub details: Value,
@@ -175,6 +182,15 @@ impl Deed {
     pub fn resource_type(&self) -> &'static str {
         self.action.resource_type()
     }
+}
+
+/// What differs between two descriptions of a resource: each changed field with its old and new value.
+pub fn difference(before: &Map<String, Value>, after: &Map<String, Value>) -> Value {
+    let changed = after.iter().filter_map(|(name, new)| {
+        let old = before.get(name).unwrap_or(&Value::Null);
+        (old != new).then(|| (name.clone(), json!({ "from": old, "to": new })))
+    });
+    Value::Object(changed.collect())
 }
 
 /// One row of the trail.
@@ -240,11 +256,12 @@ mod tests {
     }
 
     #[test]
-    fn an_export_is_of_a_class_a_pool_or_an_organization() {
+    fn an_export_is_of_a_class_a_pool_a_profile_or_an_organization() {
         for (of, resource_type) in [
             (None, "organization"),
             (Some(GrantKind::Class), "class"),
             (Some(GrantKind::Pool), "key_pool"),
+            (Some(GrantKind::Profile), "subscription_profile"),
         ] {
             for action in [Action::Export(of), Action::ExportEnd(of)] {
                 assert_eq!(action.resource_type(), resource_type);

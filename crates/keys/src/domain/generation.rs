@@ -24,7 +24,10 @@ pub enum Refused {
     /// The class was cancelled.
     Cancelled,
     /// The class has ended or the pool has expired: no key generated now could be redeemed.
-    Ended,
+    Ended {
+        /// The first instant at which none could.
+        ended_at: DateTime<Utc>,
+    },
     /// The live keys would exceed the class's maximum.
     LimitExceeded {
         /// How many more can be generated.
@@ -35,7 +38,7 @@ pub enum Refused {
 /// What of a class's maximum is taken, as a generation sees it: what it has reserved for itself is not in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Census {
-    /// How many generated keys of the class or pool are not revoked.
+    /// How many generated keys of the grant are not revoked.
     pub live: i64,
     /// How many other generations were admitted for and have not made yet.
     pub reserved: i64,
@@ -51,7 +54,7 @@ impl Census {
 /// What a generation tells at its end, as it was when it was admitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Live keys of the class or pool, with all of this generation's and those reserved for others.
+    /// Live keys of the grant, with all of this generation's and those reserved for others.
     pub live_keys: i64,
     /// The most it could have; `None` without a limit.
     pub maximum_keys: Option<i32>,
@@ -76,9 +79,9 @@ pub fn admit(
             return Err(Refused::LimitExceeded { can_generate });
         }
     }
-    let near = grant.kind == GrantKind::Class && until - now <= NEAR_END;
-    let warning = near.then_some(Warning::ClassNearEnd {
-        ends_at: until,
+    let near = until.filter(|end| grant.kind == GrantKind::Class && *end - now <= NEAR_END);
+    let warning = near.map(|ends_at| Warning::ClassNearEnd {
+        ends_at,
         zone: grant.zone,
     });
     Ok(Summary {
@@ -88,14 +91,13 @@ pub fn admit(
     })
 }
 
-/// Until when a key that is made now can be redeemed; refused if it cannot at all.
-fn opens_until(grant: &Grant, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refused> {
-    if grant.status == GrantStatus::Cancelled {
-        Err(Refused::Cancelled)
-    } else if now >= grant.ends_at {
-        Err(Refused::Ended)
-    } else {
-        Ok(grant.ends_at)
+/// Until when keys that are made now can be redeemed, as far as the grant says; refused if they cannot at all.
+fn opens_until(grant: &Grant, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Refused> {
+    let ends_at = grant.dates.map(|dates| dates.ends_at);
+    match ends_at {
+        _ if grant.status == GrantStatus::Cancelled => Err(Refused::Cancelled),
+        Some(ended_at) if now >= ended_at => Err(Refused::Ended { ended_at }),
+        _ => Ok(ends_at),
     }
 }
 
@@ -142,8 +144,8 @@ impl Batch {
         self.missing() == 0
     }
 
-    /// Whether the missing keys may be made at `now` as they were admitted. If not, they are to be admitted again: the class
-    /// or pool was changed since then, has ended, or the room was given back.
+    /// Whether the missing keys may be made at `now` as they were admitted. If not, they are to be admitted again: the grant
+    /// was changed since then, has ended, or the room was given back.
     pub fn may_go_on(&self, grant: &Grant, now: DateTime<Utc>) -> bool {
         self.grant_version == grant.version
             && now < self.reserved_until
@@ -200,8 +202,12 @@ mod tests {
         admit(grant, taken(0), 1, now).unwrap().warnings
     }
 
+    fn end(grant: &Grant) -> DateTime<Utc> {
+        grant.dates.expect("dates").ends_at
+    }
+
     fn early(grant: &Grant) -> DateTime<Utc> {
-        grant.ends_at - TimeDelta::days(10)
+        end(grant) - TimeDelta::days(10)
     }
 
     #[test]
@@ -241,11 +247,26 @@ mod tests {
             live: i64::from(i32::MAX),
             reserved: 1,
         };
-        let near = pool.ends_at - TimeDelta::hours(1);
+        let ended_at = end(&pool);
+        let near = ended_at - TimeDelta::hours(1);
         let told = admit(&pool, census, i32::MAX, near).unwrap();
         assert_eq!((told.maximum_keys, told.warnings), (None, Vec::new()));
         assert_eq!(told.live_keys, 2 * i64::from(i32::MAX) + 1);
-        assert_eq!(admit(&pool, census, 1, pool.ends_at), Err(Refused::Ended));
+        let late = admit(&pool, census, 1, ended_at);
+        assert_eq!(late, Err(Refused::Ended { ended_at }));
+    }
+
+    #[test]
+    fn a_profile_never_ends() {
+        let profile = Grant {
+            kind: GrantKind::Profile,
+            dates: None,
+            maximum_keys: None,
+            ..sample::grant()
+        };
+        let told = admit(&profile, taken(5), 3, DateTime::<Utc>::MAX_UTC).unwrap();
+        assert_eq!((told.live_keys, told.maximum_keys), (8, None));
+        assert_eq!(told.warnings, []);
     }
 
     #[test]
@@ -282,11 +303,11 @@ mod tests {
         assert!(batch.may_go_on(&grant, early(&grant)));
         assert!(!batch.may_go_on(&grant, batch.reserved_until));
         let lasting = Batch {
-            reserved_until: grant.ends_at + TimeDelta::hours(1),
+            reserved_until: end(&grant) + TimeDelta::hours(1),
             ..batch.clone()
         };
-        assert!(lasting.may_go_on(&grant, grant.ends_at - TimeDelta::microseconds(1)));
-        assert!(!lasting.may_go_on(&grant, grant.ends_at));
+        assert!(lasting.may_go_on(&grant, end(&grant) - TimeDelta::microseconds(1)));
+        assert!(!lasting.may_go_on(&grant, end(&grant)));
         let mut changed = Grant {
             version: grant.version + 1,
             ..grant.clone()
@@ -316,41 +337,25 @@ mod tests {
     #[test]
     fn not_for_a_class_that_was_cancelled_or_has_ended() {
         let mut grant = sample::grant();
-        assert_eq!(
-            admit(&grant, taken(0), 1, grant.ends_at),
-            Err(Refused::Ended)
-        );
-        assert!(
-            admit(
-                &grant,
-                taken(0),
-                1,
-                grant.ends_at - TimeDelta::microseconds(1)
-            )
-            .is_ok()
-        );
+        let ended_at = end(&grant);
+        let at = |grant: &Grant, now| admit(grant, taken(0), 1, now);
+        assert_eq!(at(&grant, ended_at), Err(Refused::Ended { ended_at }));
+        assert!(at(&grant, ended_at - TimeDelta::microseconds(1)).is_ok());
         grant.status = GrantStatus::Cancelled;
-        assert_eq!(
-            admit(&grant, taken(0), 1, grant.ends_at),
-            Err(Refused::Cancelled)
-        );
+        assert_eq!(at(&grant, ended_at), Err(Refused::Cancelled));
     }
 
     #[test]
     fn within_a_day_of_the_end_the_answer_says_so() {
         let grant = sample::grant();
+        let ends_at = end(&grant);
         let warning = Warning::ClassNearEnd {
-            ends_at: grant.ends_at,
+            ends_at,
             zone: grant.zone,
         };
-        assert_eq!(warnings(&grant, grant.ends_at - NEAR_END), [warning]);
-        assert_eq!(
-            warnings(
-                &grant,
-                grant.ends_at - NEAR_END - TimeDelta::microseconds(1)
-            ),
-            []
-        );
+        assert_eq!(warnings(&grant, ends_at - NEAR_END), [warning]);
+        let earlier = ends_at - NEAR_END - TimeDelta::microseconds(1);
+        assert_eq!(warnings(&grant, earlier), []);
     }
 
     proptest! {

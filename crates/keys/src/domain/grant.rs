@@ -1,10 +1,9 @@
-//! Grants: what keys open. A copy of a class that the enrollment service owns, or a pool, which is kept here.
+//! Grants: what keys open. A copy of a class or a subscription profile that the enrollment service owns, or a pool, which is kept
+//! here.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
-
-use super::key::KeyKind;
 
 /// What a grant stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,17 +12,20 @@ pub enum GrantKind {
     Class,
     /// A pool of keys for one course.
     Pool,
+    /// A subscription profile of the enrollment service's.
+    Profile,
 }
 
 impl GrantKind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Class, Self::Pool];
+    pub const ALL: [Self; 3] = [Self::Class, Self::Pool, Self::Profile];
 
     /// The kind as the database keeps it.
     pub fn as_text(self) -> &'static str {
         match self {
             Self::Class => "class",
             Self::Pool => "pool",
+            Self::Profile => "profile",
         }
     }
 
@@ -37,6 +39,7 @@ impl GrantKind {
         match self {
             Self::Class => "class",
             Self::Pool => "key_pool",
+            Self::Profile => "subscription_profile",
         }
     }
 
@@ -45,6 +48,7 @@ impl GrantKind {
         match self {
             Self::Class => "class_id",
             Self::Pool => "pool_id",
+            Self::Profile => "profile_id",
         }
     }
 }
@@ -54,7 +58,7 @@ impl GrantKind {
 pub enum GrantStatus {
     /// The class is being created: its event key may be set, and for everybody else it does not exist.
     Creating,
-    /// The class is tentative, scheduled or guaranteed to run; a pool always is.
+    /// The class is tentative, scheduled or guaranteed to run; a pool and a profile always are.
     Open,
     /// The class was cancelled.
     Cancelled,
@@ -81,11 +85,22 @@ impl GrantStatus {
     }
 }
 
+/// When keys open what they open, as far as that lays it down for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dates {
+    /// When it starts.
+    pub starts_at: DateTime<Utc>,
+    /// When it ends; of a pool, when its keys expire.
+    pub ends_at: DateTime<Utc>,
+    /// Until when its event key can be redeemed.
+    pub event_key_until: DateTime<Utc>,
+}
+
 /// What keys open, as far as all kinds have it in common: for visibility, for the generation limit, and for showing keys as
-/// expired. Of a class it is a copy, and never for admitting a student.
+/// expired. Of a class or a profile it is a copy, and never for admitting a student.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The class or pool.
+    /// The class, pool or profile.
     pub grant_id: Uuid,
     /// Which of them it is.
     pub kind: GrantKind,
@@ -95,12 +110,8 @@ pub struct Grant {
     pub name: String,
     /// Subjects of its instructors.
     pub instructors: Vec<String>,
-    /// When it starts.
-    pub starts_at: DateTime<Utc>,
-    /// When it ends; of a pool, when its keys expire.
-    pub ends_at: DateTime<Utc>,
-    /// Until when its event key can be redeemed.
-    pub event_key_until: DateTime<Utc>,
+    /// Its dates; `None` for a profile, whose keys have times of their own.
+    pub dates: Option<Dates>,
     /// Its time zone.
     pub zone: Tz,
     /// Its state.
@@ -111,16 +122,6 @@ pub struct Grant {
     pub maximum_is_default: bool,
     /// Grows with every change; 0 while the class is being created.
     pub version: i64,
-}
-
-impl Grant {
-    /// The first instant at which a key of `kind` can be redeemed no more: windows are half-open.
-    pub fn redeemable_until(&self, kind: KeyKind) -> DateTime<Utc> {
-        match kind {
-            KeyKind::Enrollment | KeyKind::Pool => self.ends_at,
-            KeyKind::Event => self.event_key_until,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -136,9 +137,11 @@ pub(crate) mod sample {
             organization_id: Uuid::from_u128(0x01),
             name: "Rust in a day".to_owned(),
             instructors: vec!["ann".to_owned()],
-            starts_at: at("2030-03-01T08:00:00Z"),
-            ends_at: at("2030-03-01T16:00:00Z"),
-            event_key_until: at("2030-08-28T15:00:00Z"),
+            dates: Some(Dates {
+                starts_at: at("2030-03-01T08:00:00Z"),
+                ends_at: at("2030-03-01T16:00:00Z"),
+                event_key_until: at("2030-08-28T15:00:00Z"),
+            }),
             zone: chrono_tz::Europe::Berlin,
             status: GrantStatus::Open,
             maximum_keys: Some(30),
@@ -166,15 +169,5 @@ mod tests {
             assert_eq!(GrantKind::from_text(kind.as_text()), Some(kind));
         }
         assert_eq!(GrantKind::from_text("key_pool"), None);
-    }
-
-    #[test]
-    fn an_enrollment_key_ends_with_the_class_and_an_event_key_by_its_setting() {
-        let grant = sample::grant();
-        assert_eq!(grant.redeemable_until(KeyKind::Enrollment), grant.ends_at);
-        assert_eq!(
-            grant.redeemable_until(KeyKind::Event),
-            grant.event_key_until
-        );
     }
 }

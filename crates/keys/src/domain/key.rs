@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::grant::{GrantKind, GrantStatus};
+use super::subscription::{Terms, VersionedTerms};
 
 /// What a key opens, and for how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,11 +15,18 @@ pub enum KeyKind {
     Event,
     /// Assigns one student the course of a pool.
     Pool,
+    /// Assigns the courses of a subscription profile, to as many students as its terms say.
+    Subscription,
 }
 
 impl KeyKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Enrollment, Self::Event, Self::Pool];
+    pub const ALL: [Self; 4] = [
+        Self::Enrollment,
+        Self::Event,
+        Self::Pool,
+        Self::Subscription,
+    ];
 
     /// The kind as the database keeps it.
     pub fn as_text(self) -> &'static str {
@@ -26,6 +34,7 @@ impl KeyKind {
             Self::Enrollment => "enrollment",
             Self::Event => "event",
             Self::Pool => "pool",
+            Self::Subscription => "subscription",
         }
     }
 
@@ -34,20 +43,17 @@ impl KeyKind {
         match self {
             Self::Enrollment | Self::Event => GrantKind::Class,
             Self::Pool => GrantKind::Pool,
+            Self::Subscription => GrantKind::Profile,
         }
     }
 
-    /// The kind of keys that are generated for `grant`, one for each student.
+    /// The kind of keys that are generated for `grant`.
     pub fn generated_for(grant: GrantKind) -> Self {
         match grant {
             GrantKind::Class => Self::Enrollment,
             GrantKind::Pool => Self::Pool,
+            GrantKind::Profile => Self::Subscription,
         }
-    }
-
-    /// Whether such a key is for one student.
-    pub fn is_single_use(self) -> bool {
-        self != Self::Event
     }
 
     /// The kind that the database keeps as `text`.
@@ -61,7 +67,7 @@ impl KeyKind {
 pub enum KeyState {
     /// A student can use it.
     Available,
-    /// A key for one student, who uses it.
+    /// Used by as many students as may use it; an event key never is.
     Redeemed,
     /// Revoked; an event key: turned off.
     Revoked,
@@ -94,26 +100,50 @@ impl KeyState {
 pub struct Standing {
     /// Its kind.
     pub kind: KeyKind,
-    /// Whether a live use of it is recorded.
-    pub in_use: bool,
+    /// How many live uses of it are recorded.
+    pub uses: i64,
     /// Whether it was revoked (an event key: is turned off).
     pub revoked: bool,
     /// The state of what it opens.
     pub grant: GrantStatus,
-    /// The first instant at which it can be redeemed no more.
-    pub redeemable_until: DateTime<Utc>,
+    /// When that ends; a profile does not.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// Until when the event key of that can be redeemed.
+    pub event_key_until: Option<DateTime<Utc>>,
+    /// The terms of a subscription key.
+    pub terms: Option<Terms>,
 }
 
 impl Standing {
+    /// How many students may use the key at once; `None` for any number.
+    fn max_uses(&self) -> Option<i32> {
+        match self.kind {
+            KeyKind::Enrollment | KeyKind::Pool => Some(1),
+            KeyKind::Event => None,
+            KeyKind::Subscription => self.terms.and_then(|terms| terms.max_uses),
+        }
+    }
+
+    /// The first instant at which the key can be redeemed no more: windows are half-open. `None` if there is none.
+    pub fn redeemable_until(&self) -> Option<DateTime<Utc>> {
+        match self.kind {
+            KeyKind::Enrollment | KeyKind::Pool => self.ends_at,
+            KeyKind::Event => self.event_key_until,
+            KeyKind::Subscription => self.terms.and_then(Terms::redeemable_until),
+        }
+    }
+
     /// Where the key stands at `now`: the first that applies of redeemed, revoked, expired, available.
     ///
     /// The database's function `keys.key_state` states the same rule for filters and counts; `verify` compares them.
     pub fn state(&self, now: DateTime<Utc>) -> KeyState {
-        if self.kind.is_single_use() && self.in_use {
+        let is_used_up = self.max_uses().is_some_and(|most| self.uses >= most.into());
+        let is_over = self.redeemable_until().is_some_and(|until| now >= until);
+        if is_used_up {
             KeyState::Redeemed
         } else if self.revoked {
             KeyState::Revoked
-        } else if self.grant == GrantStatus::Cancelled || now >= self.redeemable_until {
+        } else if self.grant == GrantStatus::Cancelled || is_over {
             KeyState::Expired
         } else {
             KeyState::Available
@@ -154,7 +184,7 @@ pub struct TrainingKey {
     pub kind: KeyKind,
     /// The organization that owns it.
     pub organization_id: Uuid,
-    /// The class or pool it opens.
+    /// The class, pool or profile it opens.
     pub grant_id: Uuid,
     /// The name of that.
     pub grant_name: String,
@@ -164,14 +194,16 @@ pub struct TrainingKey {
     pub masked_code: String,
     /// How many codes it has had.
     pub generation: i32,
-    /// From when on it can be redeemed; `None` for keys of classes, which open whenever the class does.
+    /// From when on the key of a pool can be redeemed; those of classes open whenever the class does.
     pub redeemable_from: Option<DateTime<Utc>>,
-    /// The first instant at which it can be redeemed no more.
-    pub redeemable_until: DateTime<Utc>,
+    /// The first instant at which it can be redeemed no more, if there is one.
+    pub redeemable_until: Option<DateTime<Utc>>,
     /// The use of a key for one student, if there is one.
     pub key_use: Option<KeyUse>,
     /// How many students use it.
     pub use_count: i64,
+    /// The terms of a subscription key.
+    pub terms: Option<VersionedTerms>,
     /// The request that made it.
     pub batch_id: Uuid,
     /// When it was made.
@@ -199,9 +231,10 @@ pub(crate) mod sample {
             masked_code: "EK-••••-4M".to_owned(),
             generation: 1,
             redeemable_from: None,
-            redeemable_until: at("2030-03-01T16:00:00Z"),
+            redeemable_until: Some(at("2030-03-01T16:00:00Z")),
             key_use: None,
             use_count: 0,
+            terms: None,
             batch_id: Uuid::from_u128(0xb1),
             created_at: at("2030-01-01T08:00:00Z"),
             created_by: "ada".to_owned(),
@@ -217,37 +250,66 @@ mod tests {
 
     use super::*;
 
+    /// A key that nobody has used. It can be redeemed until 2030-03-17, whatever its kind, and if it is a subscription key by
+    /// two students.
     fn standing(kind: KeyKind) -> Standing {
+        let end = DateTime::from_timestamp(1_900_000_000, 0);
+        let of_subscription = kind == KeyKind::Subscription;
         Standing {
             kind,
-            in_use: false,
+            uses: 0,
             revoked: false,
             grant: GrantStatus::Open,
-            redeemable_until: DateTime::from_timestamp(1_900_000_000, 0).expect("a time"),
+            ends_at: end.filter(|_| !of_subscription),
+            event_key_until: end.filter(|_| !of_subscription),
+            terms: of_subscription.then_some(Terms {
+                max_uses: Some(2),
+                expires_at: end,
+                content_expires_at: None,
+            }),
         }
+    }
+
+    fn end(key: &Standing) -> DateTime<Utc> {
+        key.redeemable_until().expect("an end")
     }
 
     #[test]
     fn a_window_is_half_open() {
-        let key = standing(KeyKind::Enrollment);
-        let end = key.redeemable_until;
-        assert_eq!(
-            key.state(end - TimeDelta::microseconds(1)),
-            KeyState::Available
-        );
-        assert_eq!(key.state(end), KeyState::Expired);
+        for kind in KeyKind::ALL {
+            let key = standing(kind);
+            let last = end(&key) - TimeDelta::microseconds(1);
+            assert_eq!(key.state(last), KeyState::Available, "{kind:?}");
+            assert_eq!(key.state(end(&key)), KeyState::Expired, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_enrollment_key_ends_with_the_class_and_an_event_key_by_its_setting() {
+        let ends_at = standing(KeyKind::Enrollment).ends_at;
+        let event_key_until = ends_at.map(|end| end + TimeDelta::days(180));
+        for (kind, until) in [
+            (KeyKind::Enrollment, ends_at),
+            (KeyKind::Event, event_key_until),
+        ] {
+            let key = Standing {
+                event_key_until,
+                ..standing(kind)
+            };
+            assert_eq!(key.redeemable_until(), until);
+        }
     }
 
     #[test]
     fn redeemed_comes_before_revoked_and_revoked_before_expired() {
         let mut key = Standing {
-            in_use: true,
+            uses: 1,
             revoked: true,
             ..standing(KeyKind::Enrollment)
         };
-        let late = key.redeemable_until;
+        let late = end(&key);
         assert_eq!(key.state(late), KeyState::Redeemed);
-        key.in_use = false;
+        key.uses = 0;
         assert_eq!(key.state(late), KeyState::Revoked);
         key.revoked = false;
         assert_eq!(key.state(late), KeyState::Expired);
@@ -259,22 +321,57 @@ mod tests {
             grant: GrantStatus::Cancelled,
             ..standing(KeyKind::Event)
         };
-        assert_eq!(
-            key.state(key.redeemable_until - TimeDelta::days(100)),
-            KeyState::Expired
-        );
+        let early = end(&key) - TimeDelta::days(100);
+        assert_eq!(key.state(early), KeyState::Expired);
     }
 
     #[test]
     fn an_event_key_is_never_redeemed() {
         let key = Standing {
-            in_use: true,
+            uses: 1_000,
             ..standing(KeyKind::Event)
         };
-        assert_eq!(
-            key.state(key.redeemable_until - TimeDelta::days(1)),
-            KeyState::Available
-        );
+        let early = end(&key) - TimeDelta::days(1);
+        assert_eq!(key.state(early), KeyState::Available);
+    }
+
+    #[test]
+    fn a_subscription_key_is_redeemed_once_its_uses_are_made_and_without_a_limit_never() {
+        let mut key = standing(KeyKind::Subscription);
+        let early = end(&key) - TimeDelta::days(1);
+        for (uses, state) in [
+            (0, KeyState::Available),
+            (1, KeyState::Available),
+            (2, KeyState::Redeemed),
+            // Its limit was lowered while a redemption was being decided.
+            (3, KeyState::Redeemed),
+        ] {
+            key.uses = uses;
+            assert_eq!(key.state(early), state, "{uses}");
+        }
+        key.terms = key.terms.map(|terms| Terms {
+            max_uses: None,
+            ..terms
+        });
+        assert_eq!(key.state(early), KeyState::Available);
+    }
+
+    #[test]
+    fn a_subscription_key_expires_with_its_content_and_without_times_never() {
+        let mut key = standing(KeyKind::Subscription);
+        let (late, early) = (end(&key), end(&key) - TimeDelta::days(9));
+        key.terms = key.terms.map(|terms| Terms {
+            content_expires_at: Some(early),
+            ..terms
+        });
+        assert_eq!(key.state(early), KeyState::Expired);
+        key.terms = key.terms.map(|terms| Terms {
+            content_expires_at: None,
+            expires_at: None,
+            ..terms
+        });
+        assert_eq!(key.redeemable_until(), None);
+        assert_eq!(key.state(late), KeyState::Available);
     }
 
     #[test]
@@ -289,7 +386,7 @@ mod tests {
     fn what_is_generated_for_a_grant_opens_it() {
         for grant in GrantKind::ALL {
             let kind = KeyKind::generated_for(grant);
-            assert!(kind.opens() == grant && kind.is_single_use());
+            assert!(kind.opens() == grant && kind != KeyKind::Event);
         }
     }
 
@@ -298,13 +395,13 @@ mod tests {
         #[test]
         fn time_changes_nothing_but_available_to_expired(
             kind in prop::sample::select(KeyKind::ALL.to_vec()),
-            in_use: bool,
+            uses in 0..4_i64,
             revoked: bool,
             grant in prop::sample::select(GrantStatus::ALL.to_vec()),
             offsets in prop::array::uniform2(-1_000_000_i64..1_000_000),
         ) {
-            let key = Standing { in_use, revoked, grant, ..standing(kind) };
-            let at = |offset: i64| key.state(key.redeemable_until + TimeDelta::seconds(offset));
+            let key = Standing { uses, revoked, grant, ..standing(kind) };
+            let at = |offset: i64| key.state(end(&key) + TimeDelta::seconds(offset));
             let (before, after) = (at(offsets[0].min(offsets[1])), at(offsets[0].max(offsets[1])));
             prop_assert!(before == after || (before == KeyState::Available && after == KeyState::Expired));
         }

@@ -10,4 +10,6 @@ pub mod organization;
 pub mod own_codes;
 pub mod pool;
 pub mod refusal;
+pub mod subscription;
+pub mod target;
 pub mod warning;

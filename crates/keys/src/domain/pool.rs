@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::grant::{Grant, GrantKind, GrantStatus};
+use super::grant::{Dates, Grant, GrantKind, GrantStatus};
 
 /// The longest that what a pool key opens stays open after its redemption; a pool that says nothing has it.
 pub const MAXIMUM_AVAILABILITY: TimeDelta = TimeDelta::days(180);
@@ -125,9 +125,11 @@ impl KeyPool {
             organization_id: self.organization_id,
             name: self.settings.name.clone(),
             instructors: Vec::new(),
-            starts_at: self.settings.starts_at,
-            ends_at: self.settings.expires_at,
-            event_key_until: self.settings.expires_at,
+            dates: Some(Dates {
+                starts_at: self.settings.starts_at,
+                ends_at: self.settings.expires_at,
+                event_key_until: self.settings.expires_at,
+            }),
             // Courses that are taken at one's own pace take place nowhere.
             zone: chrono_tz::UTC,
             status: GrantStatus::Open,
@@ -138,7 +140,7 @@ impl KeyPool {
     }
 }
 
-/// The settings of `pool` for the audit trail.
+/// The settings of a pool for the audit trail.
 pub fn described(settings: &PoolSettings) -> Map<String, Value> {
     let all = json!({
         "name": settings.name,
@@ -155,18 +157,9 @@ pub fn described(settings: &PoolSettings) -> Map<String, Value> {
     }
 }
 
-/// What differs between two versions of a pool, for the audit trail: each changed setting with its old and new value.
-pub fn difference(before: &PoolSettings, after: &PoolSettings) -> Value {
-    let (before, after) = (described(before), described(after));
-    let changed = after.into_iter().filter_map(|(name, new)| {
-        let old = before.get(&name).cloned().unwrap_or_default();
-        (old != new).then(|| (name, json!({ "from": old, "to": new })))
-    });
-    Value::Object(changed.collect())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::audit::difference;
     use super::*;
 
     fn settings() -> PoolSettings {
@@ -227,7 +220,7 @@ mod tests {
         };
         let changed = change.apply(&settings());
         assert_eq!(
-            difference(&settings(), &changed),
+            difference(&described(&settings()), &described(&changed)),
             json!({ "name": { "from": "Autumn", "to": "Winter" } })
         );
     }

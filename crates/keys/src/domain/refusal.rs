@@ -110,26 +110,39 @@ pub enum Refusal {
     /// Another key has the wished text.
     #[error("another key has this code")]
     CodeTaken,
-    /// The event key was changed since its etag was read.
-    #[error("the event key of the class {class_id} was changed")]
+    /// The resource was changed since its etag was read.
+    #[error("the {resource_type} {id} was changed")]
     EtagMismatch {
-        /// The class.
-        class_id: Uuid,
+        /// What it is, as the audit trail calls it.
+        resource_type: &'static str,
+        /// Its id; of an event key that of its class.
+        id: Uuid,
     },
-    /// The pool was changed since its etag was read.
-    #[error("the pool {pool_id} was changed")]
-    PoolEtagMismatch {
-        /// The pool.
-        pool_id: Uuid,
+    /// No subscription profile has this id, or not for this caller.
+    #[error("no subscription profile has the id {profile_id}")]
+    ProfileNotFound {
+        /// The id as it was given.
+        profile_id: Uuid,
+    },
+    /// More students use the subscription key than were to.
+    #[error("{uses} students use the key {key_id}, more than {max_uses}")]
+    MaxUsesBelowUses {
+        /// The key.
+        key_id: Uuid,
+        /// How many use it.
+        uses: i64,
+        /// How many were to.
+        max_uses: i32,
     },
 }
 
 impl Refusal {
-    /// That there is no class or pool with the id `id`, or not for this caller.
+    /// That there is no class, pool or profile with the id `id`, or not for this caller.
     pub fn not_found(kind: GrantKind, id: Uuid) -> Self {
         match kind {
             GrantKind::Class => Self::ClassNotFound { class_id: id },
             GrantKind::Pool => Self::PoolNotFound { pool_id: id },
+            GrantKind::Profile => Self::ProfileNotFound { profile_id: id },
         }
     }
 }

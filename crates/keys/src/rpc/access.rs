@@ -9,7 +9,7 @@ const STAFF: &[(Role, Reach)] = &[
     (Role::OperationsManager, Reach::Organization),
 ];
 
-/// Those of the staff who may handle the codes of enrollment keys.
+/// Those of the staff who may handle the codes of keys, event keys apart.
 const OPERATIONS_MANAGERS: &[(Role, Reach)] = &[(Role::OperationsManager, Reach::Organization)];
 
 /// Staff, and the instructors of the class.
@@ -72,6 +72,18 @@ pub const TABLE: &[Row] = &[
     row("/latchkey.keys.v1.KeyPoolService/GeneratePoolKeys", STAFF),
     row("/latchkey.keys.v1.KeyPoolService/AddOwnPoolKeys", STAFF),
     row(
+        "/latchkey.keys.v1.SubscriptionKeyService/GenerateSubscriptionKeys",
+        STAFF,
+    ),
+    row(
+        "/latchkey.keys.v1.SubscriptionKeyService/AddOwnSubscriptionKeys",
+        STAFF,
+    ),
+    row(
+        "/latchkey.keys.v1.SubscriptionKeyService/UpdateSubscriptionKey",
+        STAFF,
+    ),
+    row(
         "/latchkey.keys.v1.KeyUsageService/ResolveCodes",
         ENROLLMENT_SERVICE,
     ),
@@ -97,6 +109,10 @@ pub const TABLE: &[Row] = &[
     ),
     row(
         "/latchkey.keys.v1.KeyUsageService/PutGrants",
+        ENROLLMENT_SERVICE,
+    ),
+    row(
+        "/latchkey.keys.v1.KeyUsageService/PutProfiles",
         ENROLLMENT_SERVICE,
     ),
     row(

@@ -3,11 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::errors::v1::{Warning as WarningMessage, WarningReason};
 use latchkey_proto::keys::v1 as proto;
+use latchkey_service_kit::etag;
 use prost_types::{Duration, Timestamp};
 
 use super::errors::in_words;
 use crate::domain::grant::GrantKind;
 use crate::domain::key::{KeyKind, KeyState, KeyUse, TrainingKey};
+use crate::domain::subscription::Terms;
 use crate::domain::warning::Warning;
 
 /// An instant.
@@ -39,6 +41,7 @@ pub(super) fn kind(kind: KeyKind) -> proto::KeyKind {
         KeyKind::Enrollment => proto::KeyKind::Enrollment,
         KeyKind::Event => proto::KeyKind::Event,
         KeyKind::Pool => proto::KeyKind::Pool,
+        KeyKind::Subscription => proto::KeyKind::Subscription,
     }
 }
 
@@ -49,6 +52,7 @@ pub(super) fn kind_filter(kind: proto::KeyKind) -> Option<KeyKind> {
         proto::KeyKind::Enrollment => Some(KeyKind::Enrollment),
         proto::KeyKind::Event => Some(KeyKind::Event),
         proto::KeyKind::Pool => Some(KeyKind::Pool),
+        proto::KeyKind::Subscription => Some(KeyKind::Subscription),
     }
 }
 
@@ -83,6 +87,16 @@ pub(super) fn key_use(key_use: KeyUse) -> proto::KeyUse {
     }
 }
 
+/// The terms of a subscription key.
+fn terms(terms: Terms) -> proto::SubscriptionKeyTerms {
+    proto::SubscriptionKeyTerms {
+        max_uses: terms.max_uses,
+        unlimited: terms.max_uses.is_none(),
+        expire_time: terms.expires_at.map(stamp),
+        content_expire_time: terms.content_expires_at.map(stamp),
+    }
+}
+
 /// A key.
 pub(super) fn training_key(key: TrainingKey) -> proto::TrainingKey {
     let (revoke_time, revoked_by, revoke_reason) = match key.revocation {
@@ -96,6 +110,9 @@ pub(super) fn training_key(key: TrainingKey) -> proto::TrainingKey {
     };
     let (class_id, class_name) = opens(GrantKind::Class);
     let (pool_id, pool_name) = opens(GrantKind::Pool);
+    let (profile_id, profile_name) = opens(GrantKind::Profile);
+    let version = key.terms.map(|present| present.version);
+    let etag = version.map(|version| etag::format(key.key_id, version));
     proto::TrainingKey {
         key_id: key.key_id.to_string(),
         kind: kind(key.kind).into(),
@@ -105,7 +122,7 @@ pub(super) fn training_key(key: TrainingKey) -> proto::TrainingKey {
         state: state(key.state).into(),
         masked_code: key.masked_code,
         generation: key.generation,
-        redeemable_until: Some(stamp(key.redeemable_until)),
+        redeemable_until: key.redeemable_until.map(stamp),
         uses: key.key_use.map(key_use).into_iter().collect(),
         use_count: number(key.use_count),
         batch_id: key.batch_id.to_string(),
@@ -117,6 +134,10 @@ pub(super) fn training_key(key: TrainingKey) -> proto::TrainingKey {
         pool_id,
         pool_name,
         redeemable_from: key.redeemable_from.map(stamp),
+        profile_id,
+        profile_name,
+        subscription_terms: key.terms.map(|present| terms(present.terms)),
+        etag: etag.unwrap_or_default(),
     }
 }
 

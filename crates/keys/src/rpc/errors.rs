@@ -54,9 +54,10 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::ClassCancelled { .. }
         | Refusal::WindowClosed { .. }
         | Refusal::KeyLimitExceeded { .. } => of_class(refusal),
-        Refusal::PoolNotFound { .. }
-        | Refusal::PoolExpired { .. }
-        | Refusal::PoolEtagMismatch { .. } => of_pool(refusal),
+        Refusal::PoolNotFound { .. } | Refusal::PoolExpired { .. } => of_pool(refusal),
+        Refusal::ProfileNotFound { .. } | Refusal::MaxUsesBelowUses { .. } => {
+            of_subscription(refusal)
+        }
         Refusal::OrganizationNotFound { organization_id } => ApiError::not_found(
             ErrorReason::OrganizationNotFound,
             "organization",
@@ -68,7 +69,7 @@ fn refused(refusal: &Refusal) -> ApiError {
                 "The id {request_id} was used before with other content: a new wish takes a new id."
             ),
         ),
-        Refusal::EtagMismatch { class_id } => ApiError::etag_mismatch("event_key", class_id),
+        Refusal::EtagMismatch { resource_type, id } => ApiError::etag_mismatch(resource_type, id),
     }
 }
 
@@ -184,8 +185,29 @@ fn of_pool(refusal: &Refusal) -> ApiError {
         )
         .with_metadata("closed_at", expired_at.to_rfc3339())
         .with_metadata("time_zone", Tz::UTC.name()),
-        Refusal::PoolEtagMismatch { pool_id } => ApiError::etag_mismatch("key_pool", pool_id),
         other => ApiError::bug(format!("this is not about a pool: {other}")),
+    }
+}
+
+fn of_subscription(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::ProfileNotFound { profile_id } => ApiError::not_found(
+            ErrorReason::SubscriptionProfileNotFound,
+            "subscription_profile",
+            profile_id,
+        ),
+        Refusal::MaxUsesBelowUses {
+            key_id,
+            uses,
+            max_uses,
+        } => ApiError::precondition(
+            ErrorReason::MaxUsesBelowUses,
+            format!("training_key/{key_id}"),
+            format!("{uses} students use the key: {max_uses} uses are too few."),
+        )
+        .with_metadata("uses", uses)
+        .with_metadata("max_uses", max_uses),
+        other => ApiError::bug(format!("this is not about a subscription: {other}")),
     }
 }
 

@@ -20,15 +20,18 @@ pub(super) fn wish(request: &proto::ExportTrainingKeysRequest) -> Result<ExportK
     let organization_id = violations.optional_uuid("organization_id", &request.organization_id);
     let class_id = violations.optional_uuid("class_id", &request.class_id);
     let pool_id = violations.optional_uuid("pool_id", &request.pool_id);
-    let extent = match (organization_id, class_id, pool_id) {
-        (None, Some(id), None) => Some(Extent::Grant(GrantKind::Class, id)),
-        (None, None, Some(id)) => Some(Extent::Grant(GrantKind::Pool, id)),
-        (Some(id), None, None) => Some(Extent::Organization(id)),
+    let profile_id = violations.optional_uuid("profile_id", &request.profile_id);
+    let extent = match (organization_id, class_id, pool_id, profile_id) {
+        (None, Some(id), None, None) => Some(Extent::Grant(GrantKind::Class, id)),
+        (None, None, Some(id), None) => Some(Extent::Grant(GrantKind::Pool, id)),
+        (None, None, None, Some(id)) => Some(Extent::Grant(GrantKind::Profile, id)),
+        (Some(id), None, None, None) => Some(Extent::Organization(id)),
         _ => None,
     };
     if extent.is_none() {
-        for field in ["organization_id", "class_id", "pool_id"] {
-            let only = "exactly one of organization_id, class_id and pool_id must be set";
+        for field in ["organization_id", "class_id", "pool_id", "profile_id"] {
+            let only =
+                "exactly one of organization_id, class_id, pool_id and profile_id must be set";
             if !violations.has(field) {
                 violations.add(field, only);
             }
@@ -147,19 +150,36 @@ mod tests {
             wish(&of_pool).unwrap().extent,
             Extent::Grant(GrantKind::Pool, ID.parse().unwrap())
         );
+        let of_profile = proto::ExportTrainingKeysRequest {
+            class_id: String::new(),
+            profile_id: ID.to_owned(),
+            ..request()
+        };
+        assert_eq!(
+            wish(&of_profile).unwrap().extent,
+            Extent::Grant(GrantKind::Profile, ID.parse().unwrap())
+        );
     }
 
     #[test]
     fn all_that_is_wrong_is_named_at_once() {
         at_fault(
             &proto::ExportTrainingKeysRequest::default(),
-            &["class_id", "format", "organization_id", "pool_id", "reason"],
+            &[
+                "class_id",
+                "format",
+                "organization_id",
+                "pool_id",
+                "profile_id",
+                "reason",
+            ],
         );
         let both = proto::ExportTrainingKeysRequest {
             organization_id: ID.to_owned(),
             ..request()
         };
-        at_fault(&both, &["class_id", "organization_id", "pool_id"]);
+        let extents = ["class_id", "organization_id", "pool_id", "profile_id"];
+        at_fault(&both, &extents);
         for reason in ["  ", "a\nb", &"x".repeat(501)] {
             let request = proto::ExportTrainingKeysRequest {
                 reason: reason.to_owned(),

@@ -7,14 +7,16 @@ use latchkey_service_kit::validation::Violations;
 
 use super::convert::{number, training_key, warnings};
 use super::errors::api_error;
+use super::terms::terms;
 use crate::app::generate_keys::{GenerateKeys, Generation, Progress};
 use crate::domain::generation::{CHUNK, Summary};
-use crate::domain::grant::GrantKind;
+use crate::domain::target::Target;
 
 /// The paths of the methods.
-pub(crate) const METHODS: [&str; 2] = [
+pub(crate) const METHODS: [&str; 3] = [
     "/latchkey.keys.v1.TrainingKeyService/GenerateTrainingKeys",
     "/latchkey.keys.v1.KeyPoolService/GeneratePoolKeys",
+    "/latchkey.keys.v1.SubscriptionKeyService/GenerateSubscriptionKeys",
 ];
 
 /// What a request for a class asks for.
@@ -24,8 +26,7 @@ pub(super) fn of_class(
     let mut violations = Violations::of(request);
     let command = GenerateKeys {
         request_id: violations.uuid("request_id", &request.request_id),
-        kind: GrantKind::Class,
-        grant_id: violations.uuid("class_id", &request.class_id),
+        target: Target::Class(violations.uuid("class_id", &request.class_id)),
         count: request.count,
         telling: !request.omit_keys,
     };
@@ -38,8 +39,25 @@ pub(super) fn of_pool(request: &proto::GeneratePoolKeysRequest) -> Result<Genera
     let mut violations = Violations::of(request);
     let command = GenerateKeys {
         request_id: violations.uuid("request_id", &request.request_id),
-        kind: GrantKind::Pool,
-        grant_id: violations.uuid("pool_id", &request.pool_id),
+        target: Target::Pool(violations.uuid("pool_id", &request.pool_id)),
+        count: request.count,
+        telling: !request.omit_keys,
+    };
+    violations.finish()?;
+    Ok(command)
+}
+
+/// What a request for a subscription profile asks for.
+pub(super) fn of_profile(
+    request: &proto::GenerateSubscriptionKeysRequest,
+) -> Result<GenerateKeys, ApiError> {
+    let mut violations = Violations::of(request);
+    let command = GenerateKeys {
+        request_id: violations.uuid("request_id", &request.request_id),
+        target: Target::Profile(
+            violations.uuid("profile_id", &request.profile_id),
+            terms(request.terms.as_ref(), &mut violations),
+        ),
         count: request.count,
         telling: !request.omit_keys,
     };
@@ -84,14 +102,28 @@ impl From<Progress> for proto::GenerateTrainingKeysResponse {
 
 impl From<Progress> for proto::GeneratePoolKeysResponse {
     fn from(progress: Progress) -> Self {
-        let summary = |summary: Summary| proto::PoolGenerationSummary {
-            live_keys: summary.live_keys,
-        };
         Self {
             generated: progress.generated,
             count: progress.count,
             keys: progress.keys.into_iter().map(training_key).collect(),
-            summary: progress.summary.map(summary),
+            summary: progress.summary.as_ref().map(unlimited),
         }
+    }
+}
+
+impl From<Progress> for proto::GenerateSubscriptionKeysResponse {
+    fn from(progress: Progress) -> Self {
+        Self {
+            generated: progress.generated,
+            count: progress.count,
+            keys: progress.keys.into_iter().map(training_key).collect(),
+            summary: progress.summary.as_ref().map(unlimited),
+        }
+    }
+}
+
+fn unlimited(summary: &Summary) -> proto::UnlimitedGenerationSummary {
+    proto::UnlimitedGenerationSummary {
+        live_keys: summary.live_keys,
     }
 }

@@ -152,9 +152,9 @@ impl KeyPoolService for KeyPools {
         request: Request<proto::AddOwnPoolKeysRequest>,
     ) -> Result<Response<proto::AddOwnPoolKeysResponse>, Status> {
         let call = call_of(&request)?;
-        let command = own_codes::wish(request.into_inner())?;
+        let command = own_codes::of_pool(request.into_inner())?;
         let added = add_own_keys(&self.app, &call, &command).await?;
-        Ok(Response::new(own_codes::answer(added)))
+        Ok(Response::new(added.into()))
     }
 }
 

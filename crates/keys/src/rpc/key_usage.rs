@@ -15,12 +15,12 @@ use super::event_key::{change, event_key};
 use super::training_keys::revealed;
 use crate::app::count_keys::count_keys;
 use crate::app::list_marks::{After, list_marks};
-use crate::app::put_grants::put_grants;
+use crate::app::put_grants::{put_grants, put_profiles};
 use crate::app::put_organizations::{Held, put_organizations};
 use crate::app::record_uses::record_uses;
 use crate::app::resolve_codes::resolve_codes;
 use crate::app::retire_grants::retire_grants;
-use crate::app::reveal_code::{CodeWish, reveal_code};
+use crate::app::reveal_code::{CodeWish, Wanted, reveal_code};
 use crate::app::set_event_key::{Seen, SetEventKey, put_event_key};
 use crate::app::{App, Call};
 
@@ -159,6 +159,21 @@ impl KeyUsageService for KeyUsage {
         }))
     }
 
+    async fn put_profiles(
+        &self,
+        request: Request<proto::PutProfilesRequest>,
+    ) -> Result<Response<proto::PutProfilesResponse>, Status> {
+        let request = request.into_inner();
+        let mut violations = Violations::of(&request);
+        let copies = messages::profiles(request.profiles, &mut violations);
+        violations.finish()?;
+        let put = put_profiles(&self.app, copies).await?;
+        Ok(Response::new(proto::PutProfilesResponse {
+            stored: i64::try_from(put.stored).unwrap_or(i64::MAX),
+            held: put.held.iter().map(held).collect(),
+        }))
+    }
+
     async fn put_event_key(
         &self,
         request: Request<proto::PutEventKeyRequest>,
@@ -208,8 +223,7 @@ impl KeyUsageService for KeyUsage {
         let request = request.into_inner();
         let mut violations = Violations::of(&request);
         let wish = CodeWish {
-            class_id: violations.uuid("class_id", &request.class_id),
-            key_id: violations.optional_uuid("key_id", &request.key_id),
+            wanted: wanted(&request, &mut violations),
             recipient: violations.line("recipient", &request.recipient).to_owned(),
             purpose: violations.line("purpose", &request.purpose).to_owned(),
         };
@@ -219,10 +233,30 @@ impl KeyUsageService for KeyUsage {
             ..call
         };
         violations.finish()?;
-        let code = reveal_code(&self.app, &call, &wish).await?;
+        let shown = reveal_code(&self.app, &call, &wish).await?;
         Ok(Response::new(proto::RevealCodeResponse {
-            code: Some(revealed(&code)),
+            code: Some(revealed(&shown.code)),
+            organization_id: shown.organization_id.to_string(),
+            pool: shown.pool.map(messages::pool_terms),
         }))
+    }
+}
+
+/// Which key's code is wished for.
+fn wanted(request: &proto::RevealCodeRequest, violations: &mut Violations) -> Wanted {
+    let class_id = violations.optional_uuid("class_id", &request.class_id);
+    let key_id = violations.optional_uuid("key_id", &request.key_id);
+    match (class_id, key_id) {
+        (Some(class_id), Some(key_id)) => Wanted::EnrollmentKey { class_id, key_id },
+        (Some(class_id), None) => Wanted::EventKey { class_id },
+        (None, _) => Wanted::PoolKey {
+            // Without either the violation is noted already.
+            pool_id: violations
+                .optional_uuid("pool_id", &request.pool_id)
+                .unwrap_or_default(),
+            key_id: violations.uuid("key_id", &request.key_id),
+            within: violations.uuid("within_organization_id", &request.within_organization_id),
+        },
     }
 }
 

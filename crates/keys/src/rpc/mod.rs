@@ -11,11 +11,14 @@ mod generate;
 mod key_pools;
 mod key_usage;
 mod own_codes;
+mod subscription_keys;
+mod terms;
 mod training_keys;
 
 pub use audit::AuditTrail;
 pub use key_pools::KeyPools;
 pub use key_usage::KeyUsage;
+pub use subscription_keys::SubscriptionKeys;
 pub use training_keys::TrainingKeys;
 
 pub(crate) use call::call_of;

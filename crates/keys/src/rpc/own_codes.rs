@@ -5,25 +5,50 @@ use latchkey_proto::errors::v1::{Warning, WarningReason};
 use latchkey_proto::keys::v1 as proto;
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::convert::training_key;
+use super::terms::terms;
 use crate::app::add_own_keys::{AddOwnKeys, AddedKeys};
+use crate::domain::key::TrainingKey;
 use crate::domain::own_codes::{Fault, Problem};
+use crate::domain::target::Target;
 
-/// What a request asks for.
-pub(super) fn wish(request: proto::AddOwnPoolKeysRequest) -> Result<AddOwnKeys, ApiError> {
+/// What a request for a pool asks for.
+pub(super) fn of_pool(request: proto::AddOwnPoolKeysRequest) -> Result<AddOwnKeys, ApiError> {
     let mut violations = Violations::of(&request);
-    let codes: Vec<Zeroizing<String>> = request.codes.into_iter().map(Zeroizing::new).collect();
-    let command = AddOwnKeys {
-        request_id: violations.uuid("request_id", &request.request_id),
-        pool_id: violations.uuid("pool_id", &request.pool_id),
-        lines: codes.iter().map(|code| OwnCode::parse(code)).collect(),
-        texts: joined(&codes),
-        only_good: request.only_good,
-    };
+    let request_id = violations.uuid("request_id", &request.request_id);
+    let target = Target::Pool(violations.uuid("pool_id", &request.pool_id));
+    let command = wish(request_id, target, request.codes, request.only_good);
     violations.finish()?;
     Ok(command)
+}
+
+/// What a request for a subscription profile asks for.
+pub(super) fn of_profile(
+    request: proto::AddOwnSubscriptionKeysRequest,
+) -> Result<AddOwnKeys, ApiError> {
+    let mut violations = Violations::of(&request);
+    let request_id = violations.uuid("request_id", &request.request_id);
+    let target = Target::Profile(
+        violations.uuid("profile_id", &request.profile_id),
+        terms(request.terms.as_ref(), &mut violations),
+    );
+    let command = wish(request_id, target, request.codes, request.only_good);
+    violations.finish()?;
+    Ok(command)
+}
+
+fn wish(request_id: Uuid, target: Target, codes: Vec<String>, only_good: bool) -> AddOwnKeys {
+    let codes: Vec<Zeroizing<String>> = codes.into_iter().map(Zeroizing::new).collect();
+    AddOwnKeys {
+        request_id,
+        target,
+        lines: codes.iter().map(|code| OwnCode::parse(code)).collect(),
+        texts: joined(&codes),
+        only_good,
+    }
 }
 
 /// All lines in one text, each told from the next.
@@ -39,19 +64,32 @@ fn joined(codes: &[Zeroizing<String>]) -> Zeroizing<String> {
     text
 }
 
-/// What became of the lines.
-pub(super) fn answer(added: AddedKeys) -> proto::AddOwnPoolKeysResponse {
-    let keys = added
-        .keys
-        .into_iter()
-        .map(|(line, key)| proto::AddedPoolKey {
-            line: number(line),
-            key: Some(training_key(key)),
-        });
-    proto::AddOwnPoolKeysResponse {
-        added: keys.collect(),
-        problems: added.problems.into_iter().map(problem).collect(),
-        warnings: warning(&added.guessable).into_iter().collect(),
+impl From<AddedKeys> for proto::AddOwnPoolKeysResponse {
+    fn from(added: AddedKeys) -> Self {
+        let warnings = warnings(&added);
+        Self {
+            added: added.keys.into_iter().map(added_key).collect(),
+            problems: added.problems.into_iter().map(problem).collect(),
+            warnings,
+        }
+    }
+}
+
+impl From<AddedKeys> for proto::AddOwnSubscriptionKeysResponse {
+    fn from(added: AddedKeys) -> Self {
+        let warnings = warnings(&added);
+        Self {
+            added: added.keys.into_iter().map(added_key).collect(),
+            problems: added.problems.into_iter().map(problem).collect(),
+            warnings,
+        }
+    }
+}
+
+fn added_key((line, key): (usize, TrainingKey)) -> proto::AddedKey {
+    proto::AddedKey {
+        line: number(line),
+        key: Some(training_key(key)),
     }
 }
 
@@ -81,17 +119,18 @@ fn problem(problem: Problem) -> proto::OwnCodeProblem {
     }
 }
 
-fn warning(guessable: &[usize]) -> Option<Warning> {
-    if guessable.is_empty() {
-        return None;
+/// One warning at most, for all lines that are easy to guess.
+fn warnings(added: &AddedKeys) -> Vec<Warning> {
+    if added.guessable.is_empty() {
+        return Vec::new();
     }
-    let lines: Vec<String> = guessable.iter().map(usize::to_string).collect();
+    let lines: Vec<String> = added.guessable.iter().map(usize::to_string).collect();
     let lines = lines.join(", ");
-    Some(Warning {
+    vec![Warning {
         reason: WarningReason::CodeGuessable.into(),
         message: format!(
             "These codes are easy to guess: lines {lines}. Longer, less regular ones are better."
         ),
         metadata: [("lines".to_owned(), lines)].into(),
-    })
+    }]
 }

@@ -250,22 +250,35 @@ fn few_enough(filter: &Filter, violations: &mut Violations) {
         ("redeem_from", filter.redeemed.from),
         ("redeem_until", filter.redeemed.until),
     ] {
-        let only = "goes with one of class_id, pool_id, batch_id and student_id";
+        let only = "goes with one of class_id, pool_id, profile_id, batch_id and student_id";
         violations.check(field, few || time.is_none(), only);
     }
 }
 
-/// The class or the pool whose keys are wanted.
+/// The class, the pool or the profile whose keys are wanted.
 fn grant(
     request: &proto::ListTrainingKeysRequest,
     violations: &mut Violations,
 ) -> Option<(GrantKind, Uuid)> {
-    let class_id = violations.optional_uuid("class_id", &request.class_id);
-    let pool_id = violations.optional_uuid("pool_id", &request.pool_id);
-    let both = class_id.is_some() && pool_id.is_some();
-    violations.check("pool_id", !both, "must not be set together with class_id");
-    let class = class_id.map(|id| (GrantKind::Class, id));
-    class.or(pool_id.map(|id| (GrantKind::Pool, id)))
+    let mut wanted = None;
+    for (kind, id) in [
+        (GrantKind::Class, &request.class_id),
+        (GrantKind::Pool, &request.pool_id),
+        (GrantKind::Profile, &request.profile_id),
+    ] {
+        let field = kind.id_field();
+        let Some(id) = violations.optional_uuid(field, id) else {
+            continue;
+        };
+        match wanted {
+            None => wanted = Some((kind, id)),
+            Some((other, _)) => {
+                let other = other.id_field();
+                violations.add(field, format!("must not be set together with {other}"));
+            }
+        }
+    }
+    wanted
 }
 
 fn ids(texts: &[String], violations: &mut Violations) -> Vec<Uuid> {

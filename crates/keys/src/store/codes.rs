@@ -205,7 +205,7 @@ pub struct Sealed {
     pub place: CodePlace,
     /// The kind of its key.
     pub kind: KeyKind,
-    /// The class or pool that opens.
+    /// What that opens.
     pub grant_id: Uuid,
     /// The organization that owns it.
     pub organization_id: Uuid,
@@ -213,7 +213,7 @@ pub struct Sealed {
     pub code: SealedCode,
 }
 
-/// The present codes of the keys for one student among these ids that a caller may see, in no order.
+/// The present codes of the keys among these ids that a caller may see, without event keys, in no order.
 pub async fn sealed(
     connection: &mut PgConnection,
     key_ids: &[Uuid],
@@ -353,7 +353,7 @@ pub struct Found {
     pub replaced_until: Option<DateTime<Utc>>,
     /// The kind of the key.
     pub kind: KeyKind,
-    /// The class or pool it opens.
+    /// What it opens.
     pub grant_id: Uuid,
     /// The organization that owns the key.
     pub organization_id: Uuid,

@@ -158,7 +158,7 @@ pub async fn view(
             coalesce(k.own_code AND k.revoked_at IS NULL, false) AS "own_code!",
             CASE WHEN k.revoked_at IS NULL AND p.valid_until > clock_timestamp() THEN p.valid_until END
                 AS previous_code_valid_until,
-            g.event_key_until AS redeemable_until, c.uses AS "use_count!", coalesce(k.version, 0) AS "version!"
+            g.event_key_until AS "redeemable_until!", c.uses AS "use_count!", coalesce(k.version, 0) AS "version!"
         FROM keys.grants g
         LEFT JOIN keys.organizations o ON o.organization_id = g.organization_id
         LEFT JOIN keys.training_keys k ON k.grant_id = g.grant_id AND k.kind = 'event'

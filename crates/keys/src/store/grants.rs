@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::grant::{Grant, GrantKind, GrantStatus};
+use crate::domain::grant::{Dates, Grant, GrantKind, GrantStatus};
 
 struct GrantRow {
     grant_id: Uuid,
@@ -14,14 +14,25 @@ struct GrantRow {
     organization_id: Uuid,
     name: String,
     instructors: Vec<String>,
-    starts_at: DateTime<Utc>,
-    ends_at: DateTime<Utc>,
-    event_key_until: DateTime<Utc>,
+    starts_at: Option<DateTime<Utc>>,
+    ends_at: Option<DateTime<Utc>>,
+    event_key_until: Option<DateTime<Utc>>,
     time_zone: String,
     status: String,
     maximum_keys: Option<i32>,
     maximum_is_default: bool,
     version: i64,
+}
+
+impl GrantRow {
+    /// The dates, which are there together or not at all.
+    fn dates(&self) -> Option<Dates> {
+        Some(Dates {
+            starts_at: self.starts_at?,
+            ends_at: self.ends_at?,
+            event_key_until: self.event_key_until?,
+        })
+    }
 }
 
 impl TryFrom<GrantRow> for Grant {
@@ -33,13 +44,11 @@ impl TryFrom<GrantRow> for Grant {
             zone: row.time_zone.parse().map_err(|_| bad("time_zone"))?,
             status: GrantStatus::from_text(&row.status).ok_or_else(|| bad("status"))?,
             kind: GrantKind::from_text(&row.kind).ok_or_else(|| bad("kind"))?,
+            dates: row.dates(),
             grant_id: row.grant_id,
             organization_id: row.organization_id,
             name: row.name,
             instructors: row.instructors,
-            starts_at: row.starts_at,
-            ends_at: row.ends_at,
-            event_key_until: row.event_key_until,
             maximum_keys: row.maximum_keys,
             maximum_is_default: row.maximum_is_default,
             version: row.version,
@@ -74,7 +83,7 @@ pub async fn lock_foreign_drafts(
 }
 
 /// Copies grants, each at most once; a version that is not newer than the stored one changes nothing, except that a
-/// draft takes the place of a draft. The organization of a class never changes. Returns
+/// draft takes the place of a draft. The organization of a class or profile never changes. Returns
 /// how many were stored.
 pub async fn put(connection: &mut PgConnection, grants: &[Grant]) -> Result<u64, StoreError> {
     let column = Columns::of(grants);
@@ -110,9 +119,9 @@ pub async fn put(connection: &mut PgConnection, grants: &[Grant]) -> Result<u64,
         &column.grant_ids,
         &column.organization_ids,
         &column.names as _,
-        &column.starts_at,
-        &column.ends_at,
-        &column.event_key_until,
+        &column.starts_at as _,
+        &column.ends_at as _,
+        &column.event_key_until as _,
         &column.zones as _,
         &column.statuses as _,
         &column.maximum_keys as _,
@@ -127,7 +136,7 @@ pub async fn put(connection: &mut PgConnection, grants: &[Grant]) -> Result<u64,
     Ok(done.rows_affected())
 }
 
-/// The grants of those of the classes `ids` that have one.
+/// Those of the grants `ids` that there are, of whatever kind.
 pub async fn find_all(
     connection: &mut PgConnection,
     ids: &[Uuid],
@@ -152,9 +161,9 @@ struct Columns<'g> {
     kinds: Vec<&'static str>,
     organization_ids: Vec<Uuid>,
     names: Vec<&'g str>,
-    starts_at: Vec<DateTime<Utc>>,
-    ends_at: Vec<DateTime<Utc>>,
-    event_key_until: Vec<DateTime<Utc>>,
+    starts_at: Vec<Option<DateTime<Utc>>>,
+    ends_at: Vec<Option<DateTime<Utc>>>,
+    event_key_until: Vec<Option<DateTime<Utc>>>,
     zones: Vec<&'static str>,
     statuses: Vec<&'static str>,
     maximum_keys: Vec<Option<i32>>,
@@ -175,14 +184,18 @@ impl<'g> Columns<'g> {
                     .map(move |subject| (place, subject.as_str()))
             })
             .unzip();
+        let dates = |of: fn(Dates) -> DateTime<Utc>| {
+            let dates = grants.iter().map(|grant| grant.dates.map(of));
+            dates.collect()
+        };
         Self {
             grant_ids: grants.iter().map(|grant| grant.grant_id).collect(),
             kinds: grants.iter().map(|grant| grant.kind.as_text()).collect(),
             organization_ids: grants.iter().map(|grant| grant.organization_id).collect(),
             names: grants.iter().map(|grant| grant.name.as_str()).collect(),
-            starts_at: grants.iter().map(|grant| grant.starts_at).collect(),
-            ends_at: grants.iter().map(|grant| grant.ends_at).collect(),
-            event_key_until: grants.iter().map(|grant| grant.event_key_until).collect(),
+            starts_at: dates(|dates| dates.starts_at),
+            ends_at: dates(|dates| dates.ends_at),
+            event_key_until: dates(|dates| dates.event_key_until),
             zones: grants.iter().map(|grant| grant.zone.name()).collect(),
             statuses: grants.iter().map(|grant| grant.status.as_text()).collect(),
             maximum_keys: grants.iter().map(|grant| grant.maximum_keys).collect(),
@@ -200,13 +213,13 @@ impl<'g> Columns<'g> {
 /// Which grants a caller may name.
 #[derive(Debug, Clone, Copy)]
 pub enum Admission<'s> {
-    /// Those of classes that exist, within a scope.
+    /// Those within a scope, without classes that are being created.
     Within(&'s Scope),
     /// Every one, those of classes that are being created included: for the enrollment service.
     Every,
 }
 
-/// The organization that owns a class or pool; `None` if there is none of this kind, or not for this caller.
+/// The organization that owns a grant; `None` if there is none of this kind, or not for this caller.
 pub async fn owner(
     pool: &PgPool,
     kind: GrantKind,
@@ -231,8 +244,8 @@ pub async fn owner(
     Ok(owner)
 }
 
-/// Locks the grant of a class or pool against every other change, and returns it as it is under the lock. `None` if there is
-/// none of this kind, or not for this caller.
+/// Locks a grant against every other change, and returns it as it is under the lock. `None` if there is none of this kind, or not
+/// for this caller.
 pub async fn lock(
     connection: &mut PgConnection,
     kind: GrantKind,
@@ -356,15 +369,16 @@ pub async fn stale_drafts(
     Ok(stale)
 }
 
-/// The grant of every class, by its id.
-pub async fn classes(pool: &PgPool) -> Result<Vec<Grant>, StoreError> {
+/// Every grant of a kind, by its id.
+pub async fn all(pool: &PgPool, kind: GrantKind) -> Result<Vec<Grant>, StoreError> {
     let rows = sqlx::query_as!(
         GrantRow,
         r#"
         SELECT grant_id, kind, organization_id, name, instructors, starts_at, ends_at, event_key_until, time_zone, status,
             maximum_keys, maximum_is_default, version
-        FROM keys.grants WHERE kind = 'class' ORDER BY grant_id
-        "#
+        FROM keys.grants WHERE kind = $1 ORDER BY grant_id
+        "#,
+        kind.as_text(),
     )
     .fetch_all(pool)
     .await?;

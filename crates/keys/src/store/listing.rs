@@ -19,7 +19,7 @@ use crate::domain::key::{KeyKind, KeyState, TrainingKey};
 pub struct Filter {
     /// Only keys of these organizations.
     pub organization_ids: Vec<Uuid>,
-    /// Only keys of this class or pool.
+    /// Only keys of this class, pool or profile.
     pub grant: Option<(GrantKind, Uuid)>,
     /// Only keys in use by this student.
     pub student_id: Option<Uuid>,
@@ -80,6 +80,9 @@ macro_rules! listed {
                 $from
                 r#"
                 JOIN keys.grants g ON g.grant_id = k.grant_id
+                LEFT JOIN LATERAL (
+                    SELECT x.* FROM keys.subscription_keys x WHERE k.kind = 'subscription' AND x.key_id = k.key_id LIMIT 1
+                ) terms ON true
                 WHERE "#
                 $where
                 r#" AND g.status <> 'creating'
@@ -93,8 +96,11 @@ macro_rules! listed {
                           AND ($13 IS NULL OR m.redeemed_at >= $13) AND ($14 IS NULL OR m.redeemed_at < $14)))
                   AND ($4::text IS NULL OR k.kind = $4)
                   AND ($5::text IS NULL OR $5 = keys.key_state(
-                        k.kind, EXISTS (SELECT FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
-                        k.revoked_at, g.status, g.ends_at, g.event_key_until, statement_timestamp()))
+                        k.kind,
+                        (SELECT count(*) FROM keys.marks m
+                         WHERE k.kind <> 'event' AND m.key_id = k.key_id AND m.released_at IS NULL),
+                        k.revoked_at, g.status, g.ends_at, g.event_key_until, terms.max_uses, terms.expires_at,
+                        terms.content_expires_at, statement_timestamp()))
                   AND ($6::uuid IS NULL OR (k.grant_id = $6 AND g.kind = $9))
                   AND ($7::uuid IS NULL OR k.batch_id = $7)
                   AND ($8::uuid IS NULL OR EXISTS (

@@ -83,6 +83,17 @@ pub async fn record(connection: &mut PgConnection, marks: &[Mark]) -> Result<Rec
     Ok(recorded)
 }
 
+/// How many students use a key.
+pub async fn live(connection: &mut PgConnection, key_id: Uuid) -> Result<i64, StoreError> {
+    let live = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "live!" FROM keys.marks WHERE key_id = $1 AND released_at IS NULL"#,
+        key_id
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(live)
+}
+
 /// Where a page of marks begins: behind this pair of redemption and key.
 pub type After = (Uuid, Uuid);
 

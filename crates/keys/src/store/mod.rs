@@ -18,6 +18,7 @@ pub mod pools;
 pub mod requests;
 pub mod resolve;
 pub mod rotation;
+pub mod subscription_keys;
 pub mod training_keys;
 pub mod verify;
 mod view;

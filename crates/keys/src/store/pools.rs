@@ -102,7 +102,7 @@ pub async fn find(
     let row = sqlx::query_as!(
         PoolRow,
         r#"
-        SELECT p.pool_id, p.organization_id, g.name, p.course_id, p.course_name, g.starts_at, g.ends_at,
+        SELECT p.pool_id, p.organization_id, g.name, p.course_id, p.course_name, g.starts_at AS "starts_at!", g.ends_at AS "ends_at!",
             p.availability_seconds, p.open_to_descendants, p.created_at, p.created_by, g.version
         FROM keys.pools p
         JOIN keys.grants g ON g.grant_id = p.pool_id
@@ -126,7 +126,7 @@ pub async fn find_all(
     let rows = sqlx::query_as!(
         PoolRow,
         r#"
-        SELECT p.pool_id, p.organization_id, g.name, p.course_id, p.course_name, g.starts_at, g.ends_at,
+        SELECT p.pool_id, p.organization_id, g.name, p.course_id, p.course_name, g.starts_at AS "starts_at!", g.ends_at AS "ends_at!",
             p.availability_seconds, p.open_to_descendants, p.created_at, p.created_by, g.version
         FROM unnest($1::uuid[]) AS n (pool_id)
         JOIN LATERAL (SELECT x.* FROM keys.pools x WHERE x.pool_id = n.pool_id LIMIT 1) p ON true
@@ -150,7 +150,7 @@ pub async fn page(
     let rows = sqlx::query_as!(
         PoolRow,
         r#"
-        SELECT p.pool_id, p.organization_id, g.name, p.course_id, p.course_name, g.starts_at, g.ends_at,
+        SELECT p.pool_id, p.organization_id, g.name, p.course_id, p.course_name, g.starts_at AS "starts_at!", g.ends_at AS "ends_at!",
             p.availability_seconds, p.open_to_descendants, p.created_at, p.created_by, g.version
         FROM unnest($1::uuid[]) AS r (organization_id)
         CROSS JOIN LATERAL (

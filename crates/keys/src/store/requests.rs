@@ -22,9 +22,9 @@ pub struct Recorded {
 pub struct NewRequest<'r> {
     /// The caller's id.
     pub request_id: Uuid,
-    /// The organization that owns the class or pool.
+    /// The organization that owns the grant.
     pub organization_id: Uuid,
-    /// The class or pool it was about.
+    /// The class, pool or profile it was about.
     pub grant_id: Uuid,
     /// The name of the method.
     pub method: &'static str,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, training_keys, view};
+use super::{StoreError, subscription_keys, training_keys, view};
 use crate::domain::key::{KeyKind, KeyUse};
 use crate::domain::keyring::HASH_LENGTH;
 use crate::domain::pool::KeyPool;
@@ -18,7 +18,7 @@ pub struct Resolved {
     pub kind: KeyKind,
     /// The organization that owns it.
     pub organization_id: Uuid,
-    /// The class or pool it opens.
+    /// The class, pool or profile it opens.
     pub grant_id: Uuid,
     /// The generation of the code.
     pub generation: i32,
@@ -34,6 +34,8 @@ pub struct Resolved {
     pub issued_at: DateTime<Utc>,
     /// Of the key of a pool: the pool, as it is now.
     pub pool: Option<KeyPool>,
+    /// Of a subscription key: its terms, as they are now, and its uses.
+    pub subscription: Option<subscription_keys::Facts>,
 }
 
 /// For each hash that has a key: its place in `hashes`, counted from 0, and what it is. Of several keys that had a code,
@@ -72,7 +74,7 @@ pub async fn resolve(
         ) k ON true
         LEFT JOIN LATERAL (
             SELECT m.redemption_id, m.student_id, m.generation, m.redeemed_at FROM keys.marks m
-            WHERE k.kind <> 'event' AND m.key_id = k.key_id AND m.released_at IS NULL
+            WHERE k.kind IN ('enrollment', 'pool') AND m.key_id = k.key_id AND m.released_at IS NULL
             ORDER BY m.redeemed_at DESC LIMIT 1
         ) u ON true
         "#,
@@ -102,6 +104,7 @@ pub async fn resolve(
                 unretired: row.unretired,
                 issued_at: row.issued_at,
                 pool: None,
+                subscription: None,
             };
             Ok((place, resolved))
         })

@@ -1,13 +1,14 @@
-//! `keys.training_keys`: keys for one student each, and any key by its id.
+//! `keys.training_keys`: keys that are made in numbers, and any key by its id.
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::access::Scope;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::StoreError;
 use super::view::key_views;
+use super::{StoreError, subscription_keys};
 use crate::domain::key::{KeyKind, TrainingKey};
+use crate::domain::subscription::Terms;
 
 /// The keys with these ids that a caller may see, the newest first.
 pub async fn views(
@@ -46,14 +47,14 @@ pub async fn find(
     Ok(views(&mut connection, &[key_id], scope).await?.pop())
 }
 
-/// Keys for one student each to make, all of one class or pool.
+/// Keys to make, all of one class, pool or profile.
 #[derive(Debug)]
 pub struct NewKeys<'k> {
     /// Their kind.
     pub kind: KeyKind,
     /// Whether their codes are texts of one's own.
     pub own_codes: bool,
-    /// The class or pool they open.
+    /// What they open.
     pub grant_id: Uuid,
     /// The organization that owns it.
     pub organization_id: Uuid,
@@ -67,9 +68,11 @@ pub struct NewKeys<'k> {
     pub key_ids: &'k [Uuid],
     /// Their codes, masked.
     pub masked_codes: &'k [String],
+    /// The terms of subscription keys.
+    pub terms: Option<Terms>,
 }
 
-/// Makes keys for one student each.
+/// Makes keys.
 pub async fn insert(connection: &mut PgConnection, keys: &NewKeys<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
@@ -90,12 +93,15 @@ pub async fn insert(connection: &mut PgConnection, keys: &NewKeys<'_>) -> Result
         keys.kind.as_text(),
         keys.own_codes,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if let Some(terms) = keys.terms {
+        subscription_keys::insert(connection, keys.organization_id, keys.key_ids, terms).await?;
+    }
     Ok(())
 }
 
-/// Locks the keys for one student among these ids that a caller may change; returns their ids.
+/// Locks the keys among these ids that a caller may change, without event keys; returns their ids.
 pub async fn lock(
     connection: &mut PgConnection,
     key_ids: &[Uuid],
@@ -128,7 +134,7 @@ pub struct Revoked {
     pub key_id: Uuid,
     /// Its kind.
     pub kind: KeyKind,
-    /// The class or pool it opened.
+    /// What it opened.
     pub grant_id: Uuid,
     /// The organization that owns it.
     pub organization_id: Uuid,
@@ -203,11 +209,11 @@ pub async fn count(pool: &PgPool, grant_ids: &[Uuid]) -> Result<Vec<KeyCount>, S
             count(*) FILTER (WHERE s.state = 'available') AS "available!"
         FROM (
             SELECT k.grant_id, keys.key_state(
-                k.kind, EXISTS (SELECT FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
-                k.revoked_at, g.status, g.ends_at, g.event_key_until, statement_timestamp()) AS state
+                k.kind, (SELECT count(*) FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
+                k.revoked_at, g.status, g.ends_at, g.event_key_until, NULL, NULL, NULL, statement_timestamp()) AS state
             FROM keys.training_keys k
             JOIN keys.grants g ON g.grant_id = k.grant_id
-            WHERE k.grant_id = ANY ($1) AND k.kind <> 'event'
+            WHERE k.grant_id = ANY ($1) AND k.kind IN ('enrollment', 'pool')
         ) s
         GROUP BY s.grant_id
         "#,

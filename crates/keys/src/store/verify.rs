@@ -2,8 +2,8 @@
 //! side has to read.
 
 pub mod restores;
+pub mod states;
 
-use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use latchkey_service_kit::database::begin;
@@ -13,8 +13,6 @@ use uuid::Uuid;
 use super::StoreError;
 use super::marks::Mark;
 use super::training_keys::KeyCount;
-use crate::domain::grant::GrantStatus;
-use crate::domain::key::KeyKind;
 
 /// A row, or several with one id, for which an invariant does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -59,6 +57,7 @@ pub async fn findings(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
     of_codes(&mut transaction, &mut findings).await?;
     of_keys(&mut transaction, &mut findings).await?;
     of_pools(&mut transaction, &mut findings).await?;
+    of_subscription_keys(&mut transaction, &mut findings).await?;
     of_batches(&mut transaction, &mut findings).await?;
     of_audit(&mut transaction, &mut findings).await?;
     transaction.rollback().await?;
@@ -151,7 +150,7 @@ async fn of_keys(
         findings,
         connection,
         "keys.training_keys",
-        "a key belongs to the organization of what it opens, and so do its codes, its uses and the requests about it",
+        "a key belongs to the organization of what it opens, and so do its codes, its terms, its uses and the requests about it",
         r#"
         SELECT b.id AS "id!", format('%s of %s belongs to %s, what it opens to %s', b.what, b.id, b.own, g.organization_id) AS "found!"
         FROM (
@@ -168,6 +167,9 @@ async fn of_keys(
             SELECT 'a request', r.request_id::text, r.organization_id, r.grant_id FROM keys.requests r
             UNION ALL
             SELECT 'a pool', p.pool_id::text, p.organization_id, p.pool_id FROM keys.pools p
+            UNION ALL
+            SELECT 'the terms', k.key_id::text, s.organization_id, k.grant_id
+            FROM keys.subscription_keys s JOIN keys.training_keys k ON k.key_id = s.key_id
         ) b JOIN keys.grants g ON g.grant_id = b.grant_id
         WHERE b.own <> g.organization_id
         ORDER BY 1
@@ -190,9 +192,9 @@ async fn of_keys(
         findings,
         connection,
         "keys.requests",
-        "a request is about a class or pool that exists",
+        "a request is about a class, pool or profile that exists",
         r#"
-        SELECT r.request_id::text AS "id!", 'class or pool ' || r.grant_id AS "found!"
+        SELECT r.request_id::text AS "id!", 'about ' || r.grant_id AS "found!"
         FROM keys.requests r
         WHERE NOT EXISTS (SELECT FROM keys.grants g WHERE g.grant_id = r.grant_id)
         ORDER BY 1
@@ -209,11 +211,11 @@ async fn of_pools(
         findings,
         connection,
         "keys.training_keys",
-        "a key is of a kind that opens its class or pool",
+        "a key is of a kind that opens its class, pool or profile",
         r#"
         SELECT k.key_id::text AS "id!", format('%s key of a %s', k.kind, g.kind) AS "found!"
         FROM keys.training_keys k JOIN keys.grants g ON g.grant_id = k.grant_id
-        WHERE (k.kind = 'pool') <> (g.kind = 'pool')
+        WHERE g.kind <> CASE k.kind WHEN 'pool' THEN 'pool' WHEN 'subscription' THEN 'profile' ELSE 'class' END
         ORDER BY 1
         "#
     );
@@ -250,6 +252,44 @@ async fn of_pools(
     Ok(())
 }
 
+async fn of_subscription_keys(
+    connection: &mut PgConnection,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    broken!(
+        findings,
+        connection,
+        "keys.subscription_keys",
+        "each subscription key has its terms, and no other key has any",
+        r#"
+        SELECT k.key_id::text AS "id!",
+            format('%s key, %s', k.kind, CASE WHEN s.key_id IS NULL THEN 'no terms' ELSE 'terms' END) AS "found!"
+        FROM keys.training_keys k LEFT JOIN keys.subscription_keys s ON s.key_id = k.key_id
+        WHERE (k.kind = 'subscription') <> (s.key_id IS NOT NULL)
+        ORDER BY 1
+        "#
+    );
+    // The first terms came with the key, and are told by its generation.
+    broken!(
+        findings,
+        connection,
+        "keys.audit_events",
+        "each change of the terms of a subscription key has exactly one audit event",
+        r#"
+        SELECT coalesce(s.key_id, e.key_id)::text AS "id!",
+            format('version %s, %s events', coalesce(s.version, 0), coalesce(e.events, 0)) AS "found!"
+        FROM keys.subscription_keys s
+        FULL JOIN (
+            SELECT resource_id AS key_id, count(*) AS events
+            FROM keys.audit_events WHERE outcome = 'done' AND action = 'subscription_key.update' GROUP BY resource_id
+        ) e ON e.key_id = s.key_id
+        WHERE s.version - 1 IS DISTINCT FROM coalesce(e.events, 0)
+        ORDER BY 1
+        "#
+    );
+    Ok(())
+}
+
 async fn of_batches(
     connection: &mut PgConnection,
     findings: &mut Vec<Finding>,
@@ -258,7 +298,7 @@ async fn of_batches(
         findings,
         connection,
         "keys.batches",
-        "a generation has as many keys as it says, of its class or pool and up to its last one, and one request",
+        "a generation has as many keys as it says, for what it says and up to its last one, and one request",
         r#"
         SELECT coalesce(b.batch_id, k.batch_id)::text AS "id!",
             format('%s of %s made, %s keys, %s of its own up to the last one, request %s', coalesce(b.made, 0),
@@ -272,7 +312,8 @@ async fn of_batches(
         ) k ON k.batch_id = b.batch_id
         LEFT JOIN keys.requests r ON r.request_id = b.batch_id
         WHERE b.made IS DISTINCT FROM k.keys OR b.made IS DISTINCT FROM k.right_ones OR b.made > b.wanted
-          OR coalesce(r.method, '') NOT IN ('GenerateTrainingKeys', 'GeneratePoolKeys', 'AddOwnPoolKeys')
+          OR coalesce(r.method, '') NOT IN ('GenerateTrainingKeys', 'GeneratePoolKeys', 'AddOwnPoolKeys',
+            'GenerateSubscriptionKeys', 'AddOwnSubscriptionKeys')
         ORDER BY 1
         "#
     );
@@ -343,54 +384,7 @@ async fn of_audit(
     Ok(())
 }
 
-/// One row of the table of where keys stand, as the database's function `keys.key_state` has it.
-#[derive(Debug, Clone)]
-pub struct StateRow {
-    /// The key's kind.
-    pub kind: String,
-    /// Whether it is in use.
-    pub in_use: bool,
-    /// Whether it is revoked.
-    pub revoked: bool,
-    /// The status of its grant.
-    pub grant_status: String,
-    /// When its class ends.
-    pub ends_at: DateTime<Utc>,
-    /// Until when an event key can be redeemed.
-    pub event_key_until: DateTime<Utc>,
-    /// At this instant.
-    pub now: DateTime<Utc>,
-    /// Where it stands.
-    pub state: String,
-}
-
-/// Where keys stand for every combination of kind, use, revocation, grant and place of now beside both ends.
-pub async fn state_table(pool: &PgPool) -> Result<Vec<StateRow>, StoreError> {
-    let kinds: Vec<&str> = KeyKind::ALL.iter().map(|kind| kind.as_text()).collect();
-    let statuses: Vec<&str> = GrantStatus::ALL
-        .iter()
-        .map(|status| status.as_text())
-        .collect();
-    let rows = sqlx::query_as!(
-        StateRow,
-        r#"
-        SELECT kind AS "kind!", in_use AS "in_use!", revoked AS "revoked!", grant_status AS "grant_status!",
-            at + ends AS "ends_at!", at + until AS "event_key_until!", at AS "now!",
-            keys.key_state(kind, in_use, CASE WHEN revoked THEN at END, grant_status, at + ends, at + until, at) AS "state!"
-        FROM unnest($1::text[]) AS kind, unnest(ARRAY[false, true]) AS in_use, unnest(ARRAY[false, true]) AS revoked,
-            unnest($2::text[]) AS grant_status, date_trunc('second', statement_timestamp()) AS at,
-            unnest(ARRAY['-1 microsecond', '0', '1 microsecond']::interval[]) AS ends,
-            unnest(ARRAY['-1 microsecond', '0', '1 microsecond']::interval[]) AS until
-        "#,
-        &kinds as _,
-        &statuses as _,
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows)
-}
-
-/// The keys for one student of every class and pool that has any, by state, at one instant, by class or pool.
+/// The keys, without event keys, of every class, pool and profile that has any, by state, at one instant, by what they open.
 pub async fn counts(pool: &PgPool) -> Result<Vec<KeyCount>, StoreError> {
     let counts = sqlx::query_as!(
         KeyCount,
@@ -403,10 +397,12 @@ pub async fn counts(pool: &PgPool) -> Result<Vec<KeyCount>, StoreError> {
             count(*) FILTER (WHERE s.state = 'available') AS "available!"
         FROM (
             SELECT k.grant_id, keys.key_state(
-                k.kind, EXISTS (SELECT FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
-                k.revoked_at, g.status, g.ends_at, g.event_key_until, statement_timestamp()) AS state
+                k.kind, (SELECT count(*) FROM keys.marks m WHERE m.key_id = k.key_id AND m.released_at IS NULL),
+                k.revoked_at, g.status, g.ends_at, g.event_key_until, s.max_uses, s.expires_at, s.content_expires_at,
+                statement_timestamp()) AS state
             FROM keys.training_keys k
             LEFT JOIN keys.grants g ON g.grant_id = k.grant_id
+            LEFT JOIN keys.subscription_keys s ON s.key_id = k.key_id
             WHERE k.kind <> 'event'
         ) s
         GROUP BY s.grant_id
@@ -423,7 +419,7 @@ pub async fn counts(pool: &PgPool) -> Result<Vec<KeyCount>, StoreError> {
 pub struct LiveUse {
     /// The use.
     pub mark: Mark,
-    /// The class or pool; `None` if there is no such key.
+    /// The class, pool or profile; `None` if there is no such key.
     pub grant_id: Option<Uuid>,
 }
 

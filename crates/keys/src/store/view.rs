@@ -1,4 +1,4 @@
-//! A key as people see it: its row, its grant and its live uses, read by one statement at one instant.
+//! A key as people see it: its row, its grant, its terms and its live uses, read by one statement at one instant.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{StoreError, training_keys};
 use crate::domain::grant::GrantStatus;
 use crate::domain::key::{KeyKind, KeyUse, Revocation, Standing, TrainingKey};
+use crate::domain::subscription::{Terms, VersionedTerms};
 
 /// What [`key_views`] selects.
 pub(super) struct KeyViewRow {
@@ -23,9 +24,13 @@ pub(super) struct KeyViewRow {
     pub(super) revoked_by: Option<String>,
     pub(super) revoke_reason: Option<String>,
     pub(super) grant_status: String,
-    pub(super) starts_at: DateTime<Utc>,
-    pub(super) ends_at: DateTime<Utc>,
-    pub(super) event_key_until: DateTime<Utc>,
+    pub(super) starts_at: Option<DateTime<Utc>>,
+    pub(super) ends_at: Option<DateTime<Utc>>,
+    pub(super) event_key_until: Option<DateTime<Utc>>,
+    pub(super) max_uses: Option<i32>,
+    pub(super) expires_at: Option<DateTime<Utc>>,
+    pub(super) content_expires_at: Option<DateTime<Utc>>,
+    pub(super) terms_version: Option<i64>,
     pub(super) now: DateTime<Utc>,
     pub(super) redemption_id: Option<Uuid>,
     pub(super) student_id: Option<Uuid>,
@@ -44,21 +49,26 @@ macro_rules! key_views {
             r#"
             SELECT k.key_id, k.kind, k.organization_id, k.grant_id, g.name AS grant_name, k.masked_code, k.generation,
                 k.batch_id, k.created_at, k.created_by, k.revoked_at, k.revoked_by, k.revoke_reason,
-                g.status AS grant_status, g.starts_at, g.ends_at, g.event_key_until, statement_timestamp() AS "now!",
+                g.status AS grant_status, g.starts_at, g.ends_at, g.event_key_until, s.max_uses AS "max_uses?",
+                s.expires_at AS "expires_at?", s.content_expires_at AS "content_expires_at?", s.version AS "terms_version?",
+                statement_timestamp() AS "now!",
                 u.redemption_id AS "redemption_id?", u.student_id AS "student_id?", u.generation AS "use_generation?",
                 u.redeemed_at AS "redeemed_at?",
-                CASE k.kind WHEN 'event' THEN c.uses ELSE (u.redemption_id IS NOT NULL)::int END AS "use_count!"
+                CASE WHEN k.kind IN ('enrollment', 'pool') THEN (u.redemption_id IS NOT NULL)::int ELSE c.uses END AS "use_count!"
             FROM ("# $(+ $wanted)+ + r#") AS wanted
             JOIN LATERAL (SELECT t.* FROM keys.training_keys t WHERE t.key_id = wanted.key_id LIMIT 1) k ON true
             JOIN keys.grants g ON g.grant_id = k.grant_id
             LEFT JOIN LATERAL (
+                SELECT x.* FROM keys.subscription_keys x WHERE k.kind = 'subscription' AND x.key_id = k.key_id LIMIT 1
+            ) s ON true
+            LEFT JOIN LATERAL (
                 SELECT m.redemption_id, m.student_id, m.generation, m.redeemed_at FROM keys.marks m
-                WHERE k.kind <> 'event' AND m.key_id = k.key_id AND m.released_at IS NULL
+                WHERE k.kind IN ('enrollment', 'pool') AND m.key_id = k.key_id AND m.released_at IS NULL
                 ORDER BY m.redeemed_at DESC LIMIT 1
             ) u ON true
             CROSS JOIN LATERAL (
                 SELECT count(*) AS uses FROM keys.marks m
-                WHERE k.kind = 'event' AND m.key_id = k.key_id AND m.released_at IS NULL
+                WHERE k.kind NOT IN ('enrollment', 'pool') AND m.key_id = k.key_id AND m.released_at IS NULL
             ) c
             ORDER BY k.key_id DESC
             "#,
@@ -68,6 +78,19 @@ macro_rules! key_views {
 }
 pub(super) use key_views;
 
+impl KeyViewRow {
+    /// The terms of a subscription key.
+    fn terms(&self) -> Option<VersionedTerms> {
+        let version = self.terms_version?;
+        let terms = Terms {
+            max_uses: self.max_uses,
+            expires_at: self.expires_at,
+            content_expires_at: self.content_expires_at,
+        };
+        Some(VersionedTerms { terms, version })
+    }
+}
+
 impl TryFrom<KeyViewRow> for TrainingKey {
     type Error = StoreError;
 
@@ -75,17 +98,22 @@ impl TryFrom<KeyViewRow> for TrainingKey {
         let kind = training_keys::kind(&row.kind, row.key_id)?;
         let grant = GrantStatus::from_text(&row.grant_status)
             .ok_or_else(|| StoreError::bad_row("keys.grants", "status", row.grant_id))?;
-        let redeemable_until = match kind {
-            KeyKind::Enrollment | KeyKind::Pool => row.ends_at,
-            KeyKind::Event => row.event_key_until,
-        };
-        let in_use = row.use_count > 0;
+        let terms = row.terms();
+        if terms.is_some() != (kind == KeyKind::Subscription) {
+            return Err(StoreError::bad_row(
+                "keys.subscription_keys",
+                "key_id",
+                row.key_id,
+            ));
+        }
         let standing = Standing {
             kind,
-            in_use,
+            uses: row.use_count,
             revoked: row.revoked_at.is_some(),
             grant,
-            redeemable_until,
+            ends_at: row.ends_at,
+            event_key_until: row.event_key_until,
+            terms: terms.map(|present| present.terms),
         };
         let key_use = key_use(
             row.redemption_id,
@@ -102,10 +130,11 @@ impl TryFrom<KeyViewRow> for TrainingKey {
             state: standing.state(row.now),
             masked_code: row.masked_code,
             generation: row.generation,
-            redeemable_from: (kind == KeyKind::Pool).then_some(row.starts_at),
-            redeemable_until,
+            redeemable_from: row.starts_at.filter(|_| kind == KeyKind::Pool),
+            redeemable_until: standing.redeemable_until(),
             key_use,
             use_count: row.use_count,
+            terms,
             batch_id: row.batch_id,
             created_at: row.created_at,
             created_by: row.created_by,

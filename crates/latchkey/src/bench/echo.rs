@@ -123,6 +123,7 @@ fn answer(class_id: String) -> CheckKeyResponse {
         already_in: false,
         seats_left: 1_000,
         opened_course: None,
+        opened_subscription: None,
     }
 }
 

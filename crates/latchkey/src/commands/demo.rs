@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use latchkey::demo;
+use latchkey::mail_server::MailServer;
 use latchkey::progress::Progress;
 use latchkey::stack::data_dir::DataDir;
 use latchkey::stack::process::ANY_PORT;
@@ -15,12 +16,14 @@ use latchkey_service_kit::lifecycle;
 pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let shutdown = lifecycle::shutdown_on_signal()?;
     let progress = Progress::on_stderr();
+    let mail_server = MailServer::start().await.context("no free port")?;
     let options = StackOptions {
         executable: std::env::current_exe().context("cannot tell which program this is")?,
         data_dir: DataDir::ephemeral()?,
         keys_address: ANY_PORT,
         enrollment_address: ANY_PORT,
         database: DatabaseChoice::from_environment(),
+        mail_server: Some(mail_server.address()),
         progress: progress.clone(),
     };
     let mut stack = tokio::select! {
@@ -29,7 +32,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     };
     let mut out = io::stdout();
     let played = tokio::select! {
-        played = demo::play(&stack, &progress, &mut out) => Some(played),
+        played = demo::play(&stack, &mail_server, &progress, &mut out) => Some(played),
         () = shutdown.cancelled() => None,
     };
     let played = match played {

@@ -88,6 +88,7 @@ fn options(dev: &Dev, progress: Progress) -> anyhow::Result<StackOptions> {
         keys_address: address(dev.keys_addr, KEYS_ADDRESS)?,
         enrollment_address: address(dev.enrollment_addr, ENROLLMENT_ADDRESS)?,
         database: DatabaseChoice::from_environment(),
+        mail_server: None,
         progress,
     })
 }

@@ -32,7 +32,7 @@ pub(crate) struct Keys {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Write the keys of a class or pool, with their codes and the names of who uses them, into a file.
+    /// Write the keys of a class, a pool or a subscription profile, with their codes and the names of who uses them, into a file.
     ///
     /// The file is readable by its owner only, and there only if it is whole. It is as secret as the codes are. The audit
     /// trail tells who exported what, and why.
@@ -43,11 +43,14 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Export {
     /// The class (a UUID).
-    #[arg(long, value_name = "ID", required_unless_present = "pool")]
+    #[arg(long, value_name = "ID", required_unless_present_any = ["pool", "profile"])]
     class: Option<Uuid>,
     /// The pool (a UUID), instead of a class.
-    #[arg(long, value_name = "ID", conflicts_with = "class")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["class", "profile"])]
     pool: Option<Uuid>,
+    /// The subscription profile (a UUID), instead of a class.
+    #[arg(long, value_name = "ID", conflicts_with = "class")]
+    profile: Option<Uuid>,
     /// The form of the file.
     #[arg(long)]
     format: Format,
@@ -116,6 +119,7 @@ async fn exported(wanted: &Export, progress: &Progress) -> anyhow::Result<u64> {
     let wish = Wish {
         class_id: wanted.class,
         pool_id: wanted.pool,
+        profile_id: wanted.profile,
         reason: &wanted.reason,
         format: match wanted.format {
             Format::Csv => RowFormat::Csv,

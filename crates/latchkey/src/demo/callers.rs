@@ -7,10 +7,13 @@ use chrono::TimeDelta;
 use latchkey_proto::enrollment::v1::assignment_service_client::AssignmentServiceClient;
 use latchkey_proto::enrollment::v1::class_service_client::ClassServiceClient;
 use latchkey_proto::enrollment::v1::enrollment_service_client::EnrollmentServiceClient;
+use latchkey_proto::enrollment::v1::notification_service_client::NotificationServiceClient;
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
 use latchkey_proto::enrollment::v1::redemption_service_client::RedemptionServiceClient;
 use latchkey_proto::enrollment::v1::student_service_client::StudentServiceClient;
+use latchkey_proto::enrollment::v1::subscription_profile_service_client::SubscriptionProfileServiceClient;
 use latchkey_proto::keys::v1::key_pool_service_client::KeyPoolServiceClient;
+use latchkey_proto::keys::v1::subscription_key_service_client::SubscriptionKeyServiceClient;
 use latchkey_proto::keys::v1::training_key_service_client::TrainingKeyServiceClient;
 use latchkey_service_kit::identity::Role;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -123,8 +126,20 @@ impl Caller {
         AssignmentServiceClient::new(self.to_enrollment())
     }
 
+    pub(super) fn notifications(&self) -> NotificationServiceClient<Authorized> {
+        NotificationServiceClient::new(self.to_enrollment())
+    }
+
     pub(super) fn key_pools(&self) -> KeyPoolServiceClient<Authorized> {
         KeyPoolServiceClient::new(self.to_keys())
+    }
+
+    pub(super) fn profiles(&self) -> SubscriptionProfileServiceClient<Authorized> {
+        SubscriptionProfileServiceClient::new(self.to_enrollment())
+    }
+
+    pub(super) fn subscription_keys(&self) -> SubscriptionKeyServiceClient<Authorized> {
+        SubscriptionKeyServiceClient::new(self.to_keys())
     }
 
     pub(super) fn training_keys(&self) -> TrainingKeyServiceClient<Authorized> {

@@ -1,6 +1,6 @@
 //! `latchkey demo`: the main job in one sitting. Forty students race for thirty seats; then the class moves, one of them
-//! cancels and another takes the freed key. In a second act, two share the key of a self-paced course. Every rule that
-//! this must follow is checked.
+//! cancels and another takes the freed key. In a second act, two share the key of a self-paced course; in a third a subscription
+//! opens several; in a fourth, somebody waits for a seat, and is told by mail. Every rule that this must follow is checked.
 
 mod aftermath;
 mod attempt;
@@ -12,11 +12,14 @@ mod report;
 mod scenario;
 mod self_paced;
 mod students;
+mod subscription;
+mod telling;
 
 use std::io::{self, Write};
 
 use anyhow::Context;
 
+use crate::mail_server::MailServer;
 use crate::progress::Progress;
 use crate::stack::{Service, Stack};
 use crate::tail::tail;
@@ -29,12 +32,14 @@ use scenario::Scenario;
 /// How much of each service's log is shown when something went wrong.
 const LOG_LINES: usize = 15;
 
-/// Plays the demo on a running stack and writes what happens to `out`; whether everything went as the rules say.
+/// Plays the demo on a running stack, which writes to people by `server`, and writes what happens to `out`; whether everything
+/// went as the rules say.
 ///
 /// # Errors
 /// When a step that must succeed does not, or `out` cannot be written.
 pub async fn play(
     stack: &Stack,
+    server: &MailServer,
     progress: &Progress,
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
@@ -53,6 +58,10 @@ pub async fn play(
     let aftermath = aftermath::run(&scenario, &race).await?;
     progress.step("Two share a course");
     let second_act = self_paced::run(&scenario).await?;
+    progress.step("Two subscribe, and a third tries to");
+    let third_act = subscription::run(&scenario).await?;
+    progress.step("Waiting for letters");
+    let fourth_act = telling::run(&scenario, server).await?;
     progress.step("Waiting until the keys show who uses them");
     let databases = databases(stack).await?;
     let verified = verify::verify(&databases, &Drain::default()).await?;
@@ -69,9 +78,13 @@ pub async fn play(
     writeln!(out, "{}\n", report::attempts(&scenario, tries))?;
     writeln!(out, "The roster: {}", report::roster(&scenario, &story))?;
     writeln!(out, "{}", report::self_paced(&second_act))?;
+    writeln!(out, "{}", report::subscription(&third_act))?;
+    writeln!(out, "{}", report::telling(&fourth_act))?;
 
     let mut verdicts = judge(&story);
     verdicts.extend(self_paced::judge(&second_act));
+    verdicts.extend(subscription::judge(&third_act));
+    verdicts.extend(telling::judge(&fourth_act));
     writeln!(out, "The rules")?;
     writeln!(out, "{}", report::verdicts(&verdicts))?;
     write!(out, "{}", verified.for_people())?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
-use latchkey_proto::enrollment::v1::{CancelledBy, EnrollmentStatus, GetRosterResponse};
+use latchkey_proto::enrollment::v1::{CancelledBy, Course, EnrollmentStatus, GetRosterResponse};
 use latchkey_proto::keys::v1::{KeyKind, KeyState};
 use latchkey_service_kit::status::name;
 use prost_types::Timestamp;
@@ -15,6 +15,8 @@ use super::expectations::{Story, Verdict};
 use super::scenario::{Scenario, time};
 use super::self_paced::{Deed, SelfPaced};
 use super::students::{FORTY, Way};
+use super::subscription::Subscription;
+use super::telling::Telling;
 
 /// The widest a table gets where no terminal says otherwise, in columns.
 const WIDTH: u16 = 118;
@@ -121,7 +123,7 @@ pub(super) fn roster(scenario: &Scenario<'_>, story: &Story) -> String {
             match origin.key_kind() {
                 KeyKind::Event => "event key".to_owned(),
                 KeyKind::Enrollment => "enrollment key".to_owned(),
-                KeyKind::Pool | KeyKind::Unspecified => "staff".to_owned(),
+                KeyKind::Pool | KeyKind::Subscription | KeyKind::Unspecified => "staff".to_owned(),
             },
             code.map(|(_, code)| code.clone()).unwrap_or_default(),
             clock(enrollment.enroll_time.as_ref()),
@@ -159,6 +161,55 @@ pub(super) fn self_paced(act: &SelfPaced) -> String {
         day(act.pool.expire_time.as_ref()),
         finished(table),
     )
+}
+
+/// The third act: who redeemed the subscription key, and what they have.
+pub(super) fn subscription(act: &Subscription) -> String {
+    let mut table = table(["", "student", "answer", "courses"]);
+    for (place, one) in act.tries.iter().enumerate() {
+        let (answer, courses) = match &one.answer {
+            Ok(granted) => {
+                let until = format!("until {}", day(granted.expire_time.as_ref()));
+                (until, names(&granted.courses))
+            }
+            Err(reason) => (name(*reason).to_owned(), String::new()),
+        };
+        let number = (place + 1).to_string();
+        table.add_row([number, FORTY[one.person].name(), answer, courses]);
+    }
+    format!(
+        "{}: three try the subscription key {}, which is for two; then it has {}\n{}\n",
+        act.profile.name,
+        shortened(&act.key.masked),
+        names(&act.profile.courses),
+        finished(table),
+    )
+}
+
+fn names(courses: &[Course]) -> String {
+    let names: Vec<&str> = courses.iter().map(|one| &*one.course_name).collect();
+    names.join(", ")
+}
+
+/// Who waited for a seat, and what the mail server got: its headers, and its text with the code masked.
+pub(super) fn telling(act: &Telling) -> String {
+    let (leaver, waiter) = (FORTY[act.leaver].name(), FORTY[act.waiter].name());
+    let mut text = format!(
+        "{}: {waiter} waits for the one seat, and has it when {leaver} cancels. Then the class is brought forward.\n\
+         What the mail server got\n",
+        act.class.name
+    );
+    for letter in &act.letters {
+        for name in ["From", "To", "Subject", "Message-ID"] {
+            let _ = writeln!(text, "  {name}: {}", letter.header(name));
+        }
+        let masked = shortened(&act.event_key.masked);
+        let body = letter.body().replace(&act.event_key.code, &masked);
+        for line in body.trim().lines().filter(|line| !line.is_empty()) {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+    text
 }
 
 fn counts(roster: &GetRosterResponse) -> String {

@@ -218,7 +218,11 @@ async fn enrollment_keys(
         .collect())
 }
 
-async fn reveal_event_key(administrator: &Caller, key: EventKey) -> anyhow::Result<Handout> {
+/// The event key with its code, as the administrator sees it.
+pub(super) async fn reveal_event_key(
+    administrator: &Caller,
+    key: EventKey,
+) -> anyhow::Result<Handout> {
     let request = RevealEventKeyRequest {
         class_id: key.class_id,
     };

@@ -265,7 +265,8 @@ async fn act(
                 reason: "another time".to_owned(),
             };
             let cancelled = student.assignments().cancel_assignment(request).await?;
-            Ok(cancelled.into_inner().assignment)
+            let assignment = cancelled.into_inner().assignment;
+            Ok(assignment.and_then(|one| one.course_assignment))
         }
         Deed::Launch => {
             let request = RecordLaunchRequest { assignment_id };
@@ -274,14 +275,16 @@ async fn act(
                 .assignments()
                 .record_launch(request)
                 .await?;
-            Ok(launched.into_inner().assignment)
+            let assignment = launched.into_inner().assignment;
+            Ok(assignment.and_then(|one| one.course_assignment))
         }
     }
 }
 
-fn answered(
-    answer: Result<Option<CourseAssignment>, Status>,
-) -> anyhow::Result<Result<CourseAssignment, ErrorReason>> {
+/// What was granted, or the reason why not; fails if there is neither.
+pub(super) fn answered<A>(
+    answer: Result<Option<A>, Status>,
+) -> anyhow::Result<Result<A, ErrorReason>> {
     match answer {
         Ok(assignment) => Ok(Ok(assignment.context("the answer has no assignment")?)),
         Err(status) => match reason_of(&status) {

@@ -1,5 +1,5 @@
-//! `latchkey keys export`: the keys of a class or pool with their codes and the names of who uses them, in a file that is whole or
-//! not there.
+//! `latchkey keys export`: the keys of a class, a pool or a subscription profile with their codes and the names of who uses them,
+//! in a file that is whole or not there.
 //!
 //! The codes come from the keys service, as JSON Lines whatever the form of the file; what came is compared with what the
 //! service says it sent. The names come from the enrollment service, piece by piece, so that neither needs memory for all.
@@ -40,6 +40,10 @@ const COLUMNS: &[&str] = &[
     "redeemed_at",
     "pool_id",
     "pool_name",
+    "profile_id",
+    "profile_name",
+    "max_uses",
+    "use_count",
     "given_name",
     "family_name",
 ];
@@ -61,10 +65,12 @@ pub struct Access {
 /// What to export, and to where.
 #[derive(Debug, Clone)]
 pub struct Wish<'w> {
-    /// The class; or else the pool.
+    /// The class; or else the pool or the profile.
     pub class_id: Option<Uuid>,
     /// The pool.
     pub pool_id: Option<Uuid>,
+    /// The subscription profile.
+    pub profile_id: Option<Uuid>,
     /// Why, for the audit trail: 1 to 500 characters.
     pub reason: &'w str,
     /// The form of the file.
@@ -88,6 +94,7 @@ pub async fn export(access: &Access, wish: &Wish<'_>, progress: &Progress) -> an
     let request = ExportTrainingKeysRequest {
         class_id: id(wish.class_id),
         pool_id: id(wish.pool_id),
+        profile_id: id(wish.profile_id),
         format: ExportFormat::JsonLines.into(),
         reason: wish.reason.to_owned(),
         ..ExportTrainingKeysRequest::default()

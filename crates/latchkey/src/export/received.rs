@@ -18,6 +18,10 @@ pub(super) struct Row {
     redeemed_at: Option<String>,
     pool_id: Option<String>,
     pool_name: Option<String>,
+    profile_id: Option<String>,
+    profile_name: Option<String>,
+    max_uses: Option<String>,
+    use_count: String,
 }
 
 /// The rows of a piece, which are whole.
@@ -44,6 +48,10 @@ impl Row {
             self.redeemed_at.as_deref(),
             self.pool_id.as_deref(),
             self.pool_name.as_deref(),
+            self.profile_id.as_deref(),
+            self.profile_name.as_deref(),
+            self.max_uses.as_deref(),
+            Some(&self.use_count),
             name.map(|name| name.given.as_str()),
             name.map(|name| name.family.as_str()),
         ]);
@@ -57,7 +65,7 @@ mod tests {
     use super::super::COLUMNS;
     use super::*;
 
-    const LINE: &str = r#"{"code":"-x","kind":"enrollment","class_id":"c","class_name":"=N","status":"redeemed","redeemed_by":"s","redeemed_at":"2026-06-02T15:00:00.000000Z","pool_id":null,"pool_name":null}"#;
+    const LINE: &str = r#"{"code":"-x","kind":"enrollment","class_id":"c","class_name":"=N","status":"redeemed","redeemed_by":"s","redeemed_at":"2026-06-02T15:00:00.000000Z","pool_id":null,"pool_name":null,"profile_id":null,"profile_name":null,"max_uses":null,"use_count":"1"}"#;
 
     #[test]
     fn names_are_joined_and_made_safe_for_spreadsheets() {
@@ -74,8 +82,8 @@ mod tests {
         rows[1].write(None, &mut writer);
         assert_eq!(
             String::from_utf8(writer.take()).expect("text"),
-            "\"'-x\",\"enrollment\",\"c\",\"'=N\",\"redeemed\",\"s\",\"2026-06-02T15:00:00.000000Z\",\"\",\"\",\"'@Sam\",\"\"\"S\"\", jr.\"\r\n\
-             \"'-x\",\"enrollment\",\"c\",\"'=N\",\"redeemed\",\"s\",\"2026-06-02T15:00:00.000000Z\",\"\",\"\",\"\",\"\"\r\n"
+            "\"'-x\",\"enrollment\",\"c\",\"'=N\",\"redeemed\",\"s\",\"2026-06-02T15:00:00.000000Z\",\"\",\"\",\"\",\"\",\"\",\"1\",\"'@Sam\",\"\"\"S\"\", jr.\"\r\n\
+             \"'-x\",\"enrollment\",\"c\",\"'=N\",\"redeemed\",\"s\",\"2026-06-02T15:00:00.000000Z\",\"\",\"\",\"\",\"\",\"\",\"1\",\"\",\"\"\r\n"
         );
     }
 

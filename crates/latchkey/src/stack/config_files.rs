@@ -35,6 +35,8 @@ pub struct SharedFiles {
     pub issuer_key: PathBuf,
     /// What the services show each other and their clients.
     pub certificates: Certificates,
+    /// The mail server of this machine by which enrollment writes to people, at once; without one nobody is written to.
+    pub mail_server: Option<SocketAddr>,
     service_key: PathBuf,
     keyring: PathBuf,
     fingerprint_key: PathBuf,
@@ -66,6 +68,7 @@ impl SharedFiles {
             service_jwks: secrets.put("enrollment-jwks.json", &public(&service))?,
             issuer_key: secrets.path(ISSUER_KEY),
             certificates: Certificates::make(secrets, names)?,
+            mail_server: None,
             service_key: secrets.path(SERVICE_KEY),
             keyring: secrets.path(KEYRING),
             fingerprint_key: secrets.path(FINGERPRINT_KEY),
@@ -131,7 +134,7 @@ impl SharedFiles {
     fn enrollment_config(&self, listen: SocketAddr, keys: SocketAddr) -> Value {
         let certificates = &self.certificates;
         let tls = server_tls(&certificates.enrollment);
-        json!({
+        let mut config = json!({
             "listen": { "address": listen, "tls": tls },
             "database": { "url_file": self.enrollment_url },
             "identity": { "jwks_file": self.issuer_jwks, "issuer": ISSUER, "audience": AUDIENCE },
@@ -149,7 +152,18 @@ impl SharedFiles {
                 "audience": AUDIENCE,
             },
             "fingerprint_key_file": self.fingerprint_key,
-        })
+        });
+        if let Some(server) = self.mail_server {
+            config["mail"] = json!({
+                "server": server.ip(),
+                "port": server.port(),
+                "encryption": "none",
+                "from": "training@example.com",
+                "login_page": "https://learn.example.com",
+            });
+            config["sweeper"] = json!({ "look_interval_ms": 100, "sweep_interval_ms": 200 });
+        }
+        config
     }
 }
 

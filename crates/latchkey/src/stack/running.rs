@@ -43,6 +43,8 @@ pub struct StackOptions {
     pub enrollment_address: SocketAddr,
     /// Which Postgres it uses.
     pub database: DatabaseChoice,
+    /// The mail server of this machine by which it writes to people; without one nobody is written to.
+    pub mail_server: Option<SocketAddr>,
     /// Where it says what it is doing.
     pub progress: Progress,
 }
@@ -85,7 +87,8 @@ impl Stack {
             options.data_dir.leave_to_guard();
         }
         let services = async {
-            let files = SharedFiles::make(&secrets, server.database(), &[])?;
+            let mut files = SharedFiles::make(&secrets, server.database(), &[])?;
+            files.mail_server = options.mail_server;
             let keys = start_service(Service::Keys, &options, &files, options.keys_address).await?;
             let enrollment =
                 start_service(Service::Enrollment, &options, &files, keys.address).await?;

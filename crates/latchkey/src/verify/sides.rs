@@ -1,6 +1,7 @@
 //! What is read of both services, and in which order.
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, stream};
 use latchkey_enrollment::verify as enrollment;
 use latchkey_keys::verify as keys;
@@ -14,6 +15,7 @@ use super::report::Finding;
 enum Comparison {
     Organizations,
     Classes,
+    Profiles,
     Uses,
 }
 
@@ -31,6 +33,7 @@ impl Seen {
         for (comparison, found) in [
             (Comparison::Organizations, organizations(databases).await?),
             (Comparison::Classes, classes(databases).await?),
+            (Comparison::Profiles, profiles(databases).await?),
             (Comparison::Uses, uses(databases).await?),
         ] {
             seen.extend(found.into_iter().map(|difference| Self {
@@ -53,6 +56,11 @@ impl Seen {
                 "enrollment.classes",
                 "keys.grants",
                 "keys has a true copy of every class",
+            ),
+            Comparison::Profiles => (
+                "enrollment.profiles",
+                "keys.grants",
+                "keys has a true copy of every subscription profile",
             ),
             Comparison::Uses => (
                 "enrollment.uses",
@@ -154,28 +162,58 @@ async fn classes(databases: &Databases) -> Result<Vec<Difference>> {
     let finished = copies
         .into_iter()
         .filter(|grant| grant.status != keys::GrantStatus::Creating);
-    let copies = finished.map(|grant| Item {
+    let copies = finished.map(|grant| {
+        let dates = grant.dates;
+        let date = |of: fn(keys::Dates) -> DateTime<Utc>| {
+            or_none(dates.map(|dates| of(dates).to_rfc3339()))
+        };
+        Item {
+            id: (grant.grant_id, None),
+            content: vec![
+                ("organization", grant.organization_id.to_string()),
+                ("name", grant.name),
+                ("instructors", format!("{:?}", grant.instructors)),
+                ("start", date(|dates| dates.starts_at)),
+                ("end", date(|dates| dates.ends_at)),
+                ("end of the event key", date(|dates| dates.event_key_until)),
+                ("time zone", grant.zone.name().to_owned()),
+                ("status", format!("{:?}", grant.status)),
+                (
+                    "maximum",
+                    or_none(grant.maximum_keys.map(|maximum| maximum.to_string())),
+                ),
+                ("default maximum", grant.maximum_is_default.to_string()),
+                ("version", grant.version.to_string()),
+            ],
+        }
+    });
+    differences(whole(originals), whole(copies)).await
+}
+
+async fn profiles(databases: &Databases) -> Result<Vec<Difference>> {
+    let copies = keys::profiles(&databases.keys).await?;
+    let originals = enrollment::profiles(&databases.enrollment).await?;
+    let originals = originals.into_iter().map(|profile| Item {
+        id: (profile.id, None),
+        content: vec![
+            ("organization", profile.organization_id.to_string()),
+            ("name", profile.settings.name),
+            ("version", profile.version.to_string()),
+        ],
+    });
+    let copies = copies.into_iter().map(|grant| Item {
         id: (grant.grant_id, None),
         content: vec![
             ("organization", grant.organization_id.to_string()),
             ("name", grant.name),
-            ("instructors", format!("{:?}", grant.instructors)),
-            ("start", grant.starts_at.to_rfc3339()),
-            ("end", grant.ends_at.to_rfc3339()),
-            ("end of the event key", grant.event_key_until.to_rfc3339()),
-            ("time zone", grant.zone.name().to_owned()),
-            ("status", format!("{:?}", grant.status)),
-            (
-                "maximum",
-                grant
-                    .maximum_keys
-                    .map_or_else(|| "none".to_owned(), |maximum| maximum.to_string()),
-            ),
-            ("default maximum", grant.maximum_is_default.to_string()),
             ("version", grant.version.to_string()),
         ],
     });
     differences(whole(originals), whole(copies)).await
+}
+
+fn or_none(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "none".to_owned())
 }
 
 /// There may be millions: both sides are streamed, and the first row of keys is waited for before enrollment is asked,
@@ -188,10 +226,8 @@ async fn uses(databases: &Databases) -> Result<Vec<Difference>> {
             content: vec![
                 ("student", found.mark.student_id.to_string()),
                 (
-                    "class or pool",
-                    found
-                        .grant_id
-                        .map_or_else(|| "none".to_owned(), |id| id.to_string()),
+                    "what it opens",
+                    or_none(found.grant_id.map(|id| id.to_string())),
                 ),
                 ("generation", found.mark.generation.to_string()),
                 ("time", found.mark.redeemed_at.to_rfc3339()),
@@ -206,7 +242,7 @@ async fn uses(databases: &Databases) -> Result<Vec<Difference>> {
             id: (found.redemption_id, Some(found.key_id)),
             content: vec![
                 ("student", found.student_id.to_string()),
-                ("class or pool", found.opens_id.to_string()),
+                ("what it opens", found.opens_id.to_string()),
                 ("generation", found.generation.to_string()),
                 ("time", found.redeemed_at.to_rfc3339()),
             ],

@@ -28,6 +28,7 @@ async fn stack() -> Stack {
         keys_address: ANY_PORT,
         enrollment_address: ANY_PORT,
         database: DatabaseChoice::Private,
+        mail_server: None,
         progress: Progress::hidden(),
     };
     Stack::start(options).await.expect("a stack")

@@ -31,7 +31,16 @@ const fn case(
 }
 
 /// What each service finds in its own schema.
-pub(crate) const OWN: [&[Case]; 7] = [&CODES, &KEYS, &POOLS, &ROWS, &COURSES, &BILLING, &TRAIL];
+pub(crate) const OWN: [&[Case]; 8] = [
+    &CODES,
+    &KEYS,
+    &POOLS,
+    &SUBSCRIPTION_KEYS,
+    &ROWS,
+    &COURSES,
+    &BILLING,
+    &TRAIL,
+];
 
 const CODES: [Case; 6] = [
     case(
@@ -70,8 +79,9 @@ const CODES: [Case; 6] = [
         "keys.key_state",
         "the database and the service agree about where a key stands",
         None,
-        "CREATE OR REPLACE FUNCTION keys.key_state(kind text, in_use boolean, revoked_at timestamptz, grant_status text,
-             ends_at timestamptz, event_key_until timestamptz, at_time timestamptz)
+        "CREATE OR REPLACE FUNCTION keys.key_state(kind text, uses bigint, revoked_at timestamptz, grant_status text,
+             ends_at timestamptz, event_key_until timestamptz, max_uses integer, expires_at timestamptz,
+             content_expires_at timestamptz, at_time timestamptz)
          RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'available' $$",
     ),
 ];
@@ -79,7 +89,7 @@ const CODES: [Case; 6] = [
 const POOLS: [Case; 3] = [
     case(
         "keys.training_keys",
-        "a key is of a kind that opens its class or pool",
+        "a key is of a kind that opens its class, pool or profile",
         Some(72),
         "UPDATE keys.training_keys SET kind = 'enrollment' WHERE key_id = pg_temp.id(72)",
     ),
@@ -97,13 +107,41 @@ const POOLS: [Case; 3] = [
     ),
 ];
 
+const SUBSCRIPTION_KEYS: [Case; 4] = [
+    case(
+        "keys.subscription_keys",
+        "each subscription key has its terms, and no other key has any",
+        Some(83),
+        "DELETE FROM keys.subscription_keys WHERE key_id = pg_temp.id(83)",
+    ),
+    case(
+        "keys.subscription_keys",
+        "each subscription key has its terms, and no other key has any",
+        Some(31),
+        "INSERT INTO keys.subscription_keys (key_id, organization_id) VALUES (pg_temp.id(31), pg_temp.id(1))",
+    ),
+    case(
+        "keys.audit_events",
+        "each change of the terms of a subscription key has exactly one audit event",
+        Some(82),
+        "DELETE FROM keys.audit_events WHERE event_id = pg_temp.id(355)",
+    ),
+    case(
+        "keys.training_keys",
+        "a key belongs to the organization of what it opens, and so do its codes, its terms, its uses and the requests about it",
+        Some(82),
+        "UPDATE keys.subscription_keys SET organization_id = pg_temp.id(2) WHERE key_id = pg_temp.id(82)",
+    ),
+];
+
 const KEYS: [Case; 9] = [
     case(
         "keys.training_keys",
         "keys generated = redeemed + revoked + expired + available",
         Some(11),
-        "CREATE OR REPLACE FUNCTION keys.key_state(kind text, in_use boolean, revoked_at timestamptz, grant_status text,
-             ends_at timestamptz, event_key_until timestamptz, at_time timestamptz)
+        "CREATE OR REPLACE FUNCTION keys.key_state(kind text, uses bigint, revoked_at timestamptz, grant_status text,
+             ends_at timestamptz, event_key_until timestamptz, max_uses integer, expires_at timestamptz,
+             content_expires_at timestamptz, at_time timestamptz)
          RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'lost' $$",
     ),
     case(
@@ -115,7 +153,7 @@ const KEYS: [Case; 9] = [
     ),
     case(
         "keys.training_keys",
-        "a key belongs to the organization of what it opens, and so do its codes, its uses and the requests about it",
+        "a key belongs to the organization of what it opens, and so do its codes, its terms, its uses and the requests about it",
         Some(31),
         "UPDATE keys.training_keys SET organization_id = pg_temp.id(2) WHERE key_id = pg_temp.id(31)",
     ),
@@ -127,13 +165,13 @@ const KEYS: [Case; 9] = [
     ),
     case(
         "keys.batches",
-        "a generation has as many keys as it says, of its class or pool and up to its last one, and one request",
+        "a generation has as many keys as it says, for what it says and up to its last one, and one request",
         Some(133),
         "UPDATE keys.batches SET made = 2 WHERE batch_id = pg_temp.id(133)",
     ),
     case(
         "keys.requests",
-        "a request is about a class or pool that exists",
+        "a request is about a class, pool or profile that exists",
         Some(131),
         "UPDATE keys.requests SET grant_id = pg_temp.id(99) WHERE request_id = pg_temp.id(131)",
     ),
@@ -389,7 +427,7 @@ const TRAIL: [Case; 8] = [
 ];
 
 /// What only the comparison of both sides shows.
-pub(crate) const COMPARED: [Case; 9] = [
+pub(crate) const COMPARED: [Case; 11] = [
     case(
         "keys.organizations",
         "keys has a true copy of every organization",
@@ -425,6 +463,19 @@ pub(crate) const COMPARED: [Case; 9] = [
         "keys has a true copy of every class",
         Some(11),
         "UPDATE keys.grants SET instructors = '{iris}' WHERE grant_id = pg_temp.id(11)",
+    ),
+    case(
+        "keys.grants",
+        "keys has a true copy of every subscription profile",
+        Some(81),
+        "UPDATE keys.grants SET name = 'Another' WHERE grant_id = pg_temp.id(81)",
+    ),
+    case(
+        "keys.grants",
+        "keys has a true copy of every subscription profile",
+        Some(99),
+        "INSERT INTO keys.grants (grant_id, kind, organization_id, name, instructors, time_zone, status, maximum_is_default, version)
+         VALUES (pg_temp.id(99), 'profile', pg_temp.id(1), 'Stray', '{}', 'UTC', 'open', false, 1)",
     ),
     case(
         "keys.marks",

@@ -5,7 +5,7 @@
 -- keys (33 is revoked), 34 the event key with its second code; 41 to 46 enrollments and redemptions; 47 and 48 other
 -- redemptions; 51 an enrollment that was denied, 52 one that waits, 53 one that was brought back and gave its key up;
 -- 61 and 62 closings of billing periods; 71 a pool with the keys 72 and 73; 74 an assignment by the first of them, 75 one by
--- the other that was cancelled.
+-- the other that was cancelled; 81 a subscription profile with the keys 82 and 83, of which 82 got other terms.
 
 INSERT INTO enrollment.organizations
     (organization_id, parent_id, ancestor_ids, display_name, request_id, request_fingerprint, version, copied_version)
@@ -28,6 +28,11 @@ SELECT pg_temp.id(n), pg_temp.id(organization), n || '@example.com', n || '@exam
     'sam student', 'student sam',
     'https://issuer.example.com', n::text, pg_temp.id(request), ''
 FROM (VALUES (21, 1, 121), (22, 2, 122), (23, 1, 123), (24, 1, 124), (25, 1, 45), (26, 1, 126), (27, 1, 127)) AS students (n, organization, request);
+
+INSERT INTO enrollment.profiles
+    (profile_id, organization_id, name, course_ids, course_names, duration_seconds, available_to, enabled, request_id,
+     request_fingerprint, created_by, version, copied_version)
+VALUES (pg_temp.id(81), pg_temp.id(1), 'Profile', '{course}', '{Course}', 86400, '{}', true, pg_temp.id(181), '', 'ada', 1, 1);
 
 INSERT INTO enrollment.enrollments
     (enrollment_id, class_id, organization_id, student_id, status, status_since, key_id, key_kind, generation, slot, holds_key,
@@ -131,7 +136,7 @@ FROM (VALUES
     (215, 'enrollment', 'enroll', 51), (216, 'enrollment', 'enroll', 52), (217, 'enrollment', 'change_status', 51),
     (218, 'enrollment', 'cancel', 53), (219, 'enrollment', 'change_status', 53), (220, 'student', 'create', 26),
     (221, 'student', 'create', 27), (222, 'assignment', 'launch', 74), (223, 'assignment', 'cancel', 75),
-    (231, 'billing_period', 'close', 61), (232, 'billing_period', 'close', 62)
+    (241, 'subscription_profile', 'create', 81), (231, 'billing_period', 'close', 61), (232, 'billing_period', 'close', 62)
 ) AS events (n, type, action, resource);
 
 INSERT INTO keys.organizations (organization_id, ancestor_ids, version)
@@ -151,6 +156,10 @@ INSERT INTO keys.grants
 VALUES (pg_temp.id(71), 'pool', pg_temp.id(1), 'Pool', '{}', '2040-01-01 00:00Z', '2041-01-01 00:00Z', '2041-01-01 00:00Z',
     'UTC', 'open', false, 2);
 
+INSERT INTO keys.grants
+    (grant_id, kind, organization_id, name, instructors, time_zone, status, maximum_is_default, version)
+VALUES (pg_temp.id(81), 'profile', pg_temp.id(1), 'Profile', '{}', 'UTC', 'open', false, 1);
+
 INSERT INTO keys.pools
     (pool_id, organization_id, course_id, course_name, availability_seconds, open_to_descendants, created_at, created_by)
 VALUES (pg_temp.id(71), pg_temp.id(1), 'course', 'Course', 86400, true, '2040-01-01 00:00Z', 'ada');
@@ -158,16 +167,19 @@ VALUES (pg_temp.id(71), pg_temp.id(1), 'course', 'Course', 86400, true, '2040-01
 INSERT INTO keys.training_keys
     (key_id, kind, organization_id, grant_id, batch_id, generation, masked_code, created_at, created_by, revoked_at, revoked_by,
      version)
-SELECT pg_temp.id(n), kind, pg_temp.id(1), pg_temp.id(CASE kind WHEN 'pool' THEN 71 ELSE 11 END), pg_temp.id(batch), generation, '••••', '2040-01-01 00:00Z', 'ada',
-    CASE WHEN n = 33 THEN timestamptz '2040-01-01 00:00Z' END, CASE WHEN n = 33 THEN 'mona' END, generation
+SELECT pg_temp.id(n), kind, pg_temp.id(1), pg_temp.id(CASE kind WHEN 'pool' THEN 71 WHEN 'subscription' THEN 81 ELSE 11 END),
+    pg_temp.id(batch), generation, '••••', '2040-01-01 00:00Z', 'ada', CASE WHEN n = 33 THEN timestamptz '2040-01-01 00:00Z' END, CASE WHEN n = 33 THEN 'mona' END, generation
 FROM (VALUES (31, 'enrollment', 131, 1), (32, 'enrollment', 131, 1), (33, 'enrollment', 133, 1), (34, 'event', 134, 2),
-    (72, 'pool', 172, 1), (73, 'pool', 172, 1)) AS training_keys (n, kind, batch, generation);
+    (72, 'pool', 172, 1), (73, 'pool', 172, 1), (82, 'subscription', 182, 1), (83, 'subscription', 182, 1)) AS training_keys (n, kind, batch, generation);
+
+INSERT INTO keys.subscription_keys (key_id, organization_id, max_uses, expires_at, version)
+VALUES (pg_temp.id(82), pg_temp.id(1), 5, '2041-01-01 00:00Z', 2), (pg_temp.id(83), pg_temp.id(1), NULL, NULL, 1);
 
 INSERT INTO keys.codes
     (key_id, generation, organization_id, hash, hash_version, sealed_code, seal_version, issued_at, valid_until)
 SELECT pg_temp.id(n), generation, pg_temp.id(1), sha256(format('%s %s', n, generation)::bytea), 1, '', 1, '2040-01-01 00:00Z',
     CASE WHEN n = 34 AND generation = 1 THEN timestamptz '2040-01-01 01:00Z' END
-FROM (VALUES (31, 1), (32, 1), (33, 1), (34, 1), (34, 2), (72, 1), (73, 1)) AS codes (n, generation);
+FROM (VALUES (31, 1), (32, 1), (33, 1), (34, 1), (34, 2), (72, 1), (73, 1), (82, 1), (83, 1)) AS codes (n, generation);
 
 INSERT INTO keys.marks (redemption_id, key_id, organization_id, student_id, generation, redeemed_at, released_at)
 SELECT enrollment_id, key_id, organization_id, student_id, generation, enrolled_at, key_released_at
@@ -179,13 +191,13 @@ INSERT INTO keys.requests
     (request_id, organization_id, grant_id, method, fingerprint, fingerprint_version, result, decided_at)
 SELECT pg_temp.id(n), pg_temp.id(1), pg_temp.id(opens), method, '', 1, '{}', '2040-01-01 00:00Z'
 FROM (VALUES (131, 11, 'GenerateTrainingKeys'), (133, 11, 'GenerateTrainingKeys'), (171, 71, 'CreateKeyPool'),
-    (172, 71, 'GeneratePoolKeys')) AS requests (n, opens, method);
+    (172, 71, 'GeneratePoolKeys'), (182, 81, 'GenerateSubscriptionKeys')) AS requests (n, opens, method);
 
 -- 133 was cut off after one of its three.
 INSERT INTO keys.batches
     (batch_id, organization_id, grant_id, wanted, made, last_key_id, grant_version, reserved_until, told)
 SELECT pg_temp.id(n), pg_temp.id(1), pg_temp.id(opens), wanted, made, pg_temp.id(last), 1, '2040-01-02 00:00Z', '{}'
-FROM (VALUES (131, 11, 2, 2, 32), (133, 11, 3, 1, 33), (172, 71, 2, 2, 73)) AS batches (n, opens, wanted, made, last);
+FROM (VALUES (131, 11, 2, 2, 32), (133, 11, 3, 1, 33), (172, 71, 2, 2, 73), (182, 81, 2, 2, 83)) AS batches (n, opens, wanted, made, last);
 
 INSERT INTO keys.audit_events
     (event_id, actor_subject, actor_issuer, actor_roles, organization_id, action, resource_type, resource_id, peer, request_id)
@@ -194,5 +206,6 @@ SELECT pg_temp.id(n), 'ada', 'https://issuer.example.com', '{administrator}', pg
 FROM (VALUES
     (301, 'training_key.generate', 11), (302, 'training_key.generate', 11), (303, 'training_key.revoke', 33),
     (304, 'event_key.set', 34), (305, 'event_key.set', 34), (306, 'training_key.reveal', 31), (351, 'key_pool.create', 71),
-    (352, 'training_key.generate', 71), (353, 'key_pool.update', 71)
+    (352, 'training_key.generate', 71), (353, 'key_pool.update', 71), (354, 'training_key.generate', 81),
+    (355, 'subscription_key.update', 82)
 ) AS events (n, action, resource);

@@ -29,11 +29,12 @@ const ALL_TOLD: &str =
     "UPDATE enrollment.deliveries SET delivered_below = pg_snapshot_xmax(pg_current_snapshot())";
 
 /// An empty database, as the migrations leave it.
-const EMPTY: &str = "TRUNCATE enrollment.organizations, enrollment.classes, enrollment.students, enrollment.enrollments, enrollment.assignments,
+const EMPTY: &str = "TRUNCATE enrollment.organizations, enrollment.classes, enrollment.students, enrollment.profiles, enrollment.enrollments, enrollment.assignments,
         enrollment.redemptions, enrollment.requests, enrollment.billing_closings, enrollment.billing_periods,
         enrollment.billing_lines, enrollment.notification_plans, enrollment.notification_settings,
-        enrollment.class_notifications, enrollment.notification_times, enrollment.letters, enrollment.audit_events, enrollment.deliveries, enrollment.comparisons,
-        keys.organizations, keys.grants, keys.pools, keys.training_keys, keys.codes, keys.marks, keys.requests, keys.batches, keys.audit_events;
+        enrollment.class_notifications, enrollment.notification_times, enrollment.notification_expiries, enrollment.letters, enrollment.audit_events,
+        enrollment.deliveries, enrollment.comparisons,
+        keys.organizations, keys.grants, keys.pools, keys.training_keys, keys.subscription_keys, keys.codes, keys.marks, keys.requests, keys.batches, keys.audit_events;
     INSERT INTO enrollment.deliveries (delivered_below) VALUES ('0');
     INSERT INTO enrollment.comparisons DEFAULT VALUES";
 

@@ -19,7 +19,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::RedemptionNotFound
         | ErrorReason::KeyPoolNotFound
         | ErrorReason::AssignmentNotFound
-        | ErrorReason::NotificationPlanNotFound => Code::NotFound,
+        | ErrorReason::NotificationPlanNotFound
+        | ErrorReason::SubscriptionProfileNotFound => Code::NotFound,
         ErrorReason::ClassCancelled
         | ErrorReason::ClassNotScheduled
         | ErrorReason::ClassStarted
@@ -41,7 +42,9 @@ pub fn code(reason: ErrorReason) -> Code {
         | ErrorReason::StudentNotIn
         | ErrorReason::OrganizationMismatch
         | ErrorReason::SelfRegistrationDisabled
-        | ErrorReason::PeriodClosed => Code::FailedPrecondition,
+        | ErrorReason::PeriodClosed
+        | ErrorReason::SubscriptionProfileDisabled
+        | ErrorReason::MaxUsesBelowUses => Code::FailedPrecondition,
         ErrorReason::RequestIdReused
         | ErrorReason::EmailTaken
         | ErrorReason::IdentityTaken

@@ -1,20 +1,25 @@
 //! Who calls a method, and a request of it that changes something and may be repeated.
 
+use chrono::TimeDelta;
 use latchkey_proto::enrollment::v1::{
     BatchEnrollStudentsRequest, CancelEnrollmentRequest, ChangeEnrollmentStatusRequest,
     CompletionStatus, EnrollmentStatus, MoveEnrollmentRequest, RecordLaunchRequest,
     SetCompletionRequest, SetSelfRegistrationRequest, UpdateClassRequest,
-    UpdateOrganizationRequest,
+    UpdateOrganizationRequest, UpdateSubscriptionProfileRequest,
 };
-use latchkey_proto::keys::v1::UpdateKeyPoolRequest;
+use latchkey_proto::keys::v1::{
+    SubscriptionKeyTerms, UpdateKeyPoolRequest, UpdateSubscriptionKeyRequest,
+};
 use latchkey_service_kit::identity::Role;
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 
 use super::super::Caller;
+use super::super::subscriptions::uses;
 use super::super::world::{come_in, mask, redemption};
-use super::super::{ClassDraft, new_id};
+use super::super::{ClassDraft, at, new_id, now};
 use super::Scene;
+use crate::registration::registration;
 
 impl Scene<'_> {
     /// Someone who may call the method.
@@ -51,6 +56,11 @@ impl Scene<'_> {
             "RedeemKey" => {
                 let student = organization.student().await.student_id;
                 redemption(&new_id(), &student, &self.event_code).encode_to_vec()
+            }
+            // Of the kinds of keys, one that assigns courses, too.
+            "RegisterWithKey" => {
+                let keys = organization.subscription_keys(&self.profile_id, 1, uses(2));
+                registration(&organization.id, &keys.await.remove(0).code).encode_to_vec()
             }
             "ChangeEnrollmentStatus" => ChangeEnrollmentStatusRequest {
                 enrollment_id: self.somebody_in().await,
@@ -106,6 +116,23 @@ impl Scene<'_> {
                 update_mask: mask(&["name"]),
                 name: new_id(),
                 ..UpdateKeyPoolRequest::default()
+            }
+            .encode_to_vec(),
+            "UpdateSubscriptionKey" => UpdateSubscriptionKeyRequest {
+                key_id: self.subscription_key_id.clone(),
+                update_mask: mask(&["expire_time"]),
+                terms: Some(SubscriptionKeyTerms {
+                    expire_time: at(now() + TimeDelta::days(30)),
+                    ..SubscriptionKeyTerms::default()
+                }),
+                ..UpdateSubscriptionKeyRequest::default()
+            }
+            .encode_to_vec(),
+            "UpdateSubscriptionProfile" => UpdateSubscriptionProfileRequest {
+                profile_id: self.profile_id.clone(),
+                update_mask: mask(&["name"]),
+                name: new_id(),
+                ..UpdateSubscriptionProfileRequest::default()
             }
             .encode_to_vec(),
             "UpdateClass" => UpdateClassRequest {

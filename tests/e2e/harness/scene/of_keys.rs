@@ -1,10 +1,12 @@
 //! Good requests for the methods of the keys service.
 
+use chrono::TimeDelta;
 use latchkey_proto::audit::v1 as audit;
 use latchkey_proto::keys::v1 as keys;
 use prost::Message;
 
 use super::Scene;
+use crate::harness::subscriptions::{profile_request, uses};
 use crate::harness::world::{mask, own_code};
 use crate::harness::{PoolDraft, at, new_id, now};
 
@@ -109,6 +111,41 @@ impl Scene<'_> {
         }
     }
 
+    pub(super) fn of_subscription_keys(&self, method: &str) -> Vec<u8> {
+        let profile_id = self.profile_id.clone();
+        let terms = Some(keys::SubscriptionKeyTerms {
+            expire_time: at(now() + TimeDelta::days(30)),
+            content_expire_time: at(now() + TimeDelta::days(60)),
+            ..uses(3)
+        });
+        match method {
+            "GenerateSubscriptionKeys" => keys::GenerateSubscriptionKeysRequest {
+                request_id: new_id(),
+                profile_id,
+                count: 1,
+                terms,
+                omit_keys: false,
+            }
+            .encode_to_vec(),
+            "AddOwnSubscriptionKeys" => keys::AddOwnSubscriptionKeysRequest {
+                request_id: new_id(),
+                profile_id,
+                codes: vec![format!("own-{}", new_id())],
+                only_good: false,
+                terms,
+            }
+            .encode_to_vec(),
+            "UpdateSubscriptionKey" => keys::UpdateSubscriptionKeyRequest {
+                key_id: self.subscription_key_id.clone(),
+                update_mask: mask(&["max_uses"]),
+                etag: String::new(),
+                terms,
+            }
+            .encode_to_vec(),
+            other => panic!("no scene knows {other}"),
+        }
+    }
+
     pub(super) fn of_key_usage(&self, method: &str) -> Vec<u8> {
         let class_id = self.class.class_id.clone();
         match method {
@@ -158,6 +195,10 @@ impl Scene<'_> {
                 grants: vec![self.grant()],
             }
             .encode_to_vec(),
+            "PutProfiles" => keys::PutProfilesRequest {
+                profiles: vec![self.profile()],
+            }
+            .encode_to_vec(),
             "PutEventKey" => keys::PutEventKeyRequest {
                 request_id: new_id(),
                 class_id,
@@ -181,6 +222,7 @@ impl Scene<'_> {
             recipient: format!("student/{}", self.student.student_id),
             purpose: "invitation".to_owned(),
             actor: Some(actor("mona-manager")),
+            ..keys::RevealCodeRequest::default()
         }
     }
 
@@ -194,6 +236,16 @@ impl Scene<'_> {
             generation: origin.generation,
             redeem_time: self.enrollment.enroll_time,
             release_time: None,
+        }
+    }
+
+    /// A copy of the profile, by its version not newer than any that was pushed.
+    fn profile(&self) -> keys::ProfileCopy {
+        keys::ProfileCopy {
+            profile_id: self.profile_id.clone(),
+            organization_id: self.organization.id.clone(),
+            name: profile_request(&self.organization.id).name,
+            version: 1,
         }
     }
 

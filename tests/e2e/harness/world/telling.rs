@@ -21,6 +21,18 @@ pub(crate) fn plan_settings() -> NotificationPlanSettings {
     }
 }
 
+/// A plan that reminds students a day before what they are assigned expires.
+pub(crate) fn expiring_settings() -> NotificationPlanSettings {
+    NotificationPlanSettings {
+        display_name: "Soon over".to_owned(),
+        trigger: NotificationTrigger::AssignmentExpiring.into(),
+        days: 1,
+        subject: "{{ course_name }} ends".to_owned(),
+        text: "{{ student_given_name }}: until {{ access_until }}, at {{ login_page }}".to_owned(),
+        ..plan_settings()
+    }
+}
+
 impl Organization<'_> {
     /// A new plan.
     pub(crate) async fn plan(&self, settings: NotificationPlanSettings) -> NotificationPlan {

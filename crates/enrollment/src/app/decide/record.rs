@@ -44,7 +44,7 @@ pub(super) async fn write(
     let students: Vec<NewStudent<'_>> = items
         .iter()
         .zip(decisions)
-        .filter(|(_, decision)| matches!(decision, Decision::Enroll(_) | Decision::Assign(_)))
+        .filter(|(_, decision)| matches!(decision, Decision::Enroll(_) | Decision::Assign { .. }))
         .filter_map(|(item, _)| new_student(item))
         .collect();
     if !students.is_empty() {
@@ -57,7 +57,7 @@ pub(super) async fn write(
         };
         if redemption
             .key
-            .is_some_and(|key| key.opened.pool_id().is_some())
+            .is_some_and(|key| key.opened.class_id().is_none())
         {
             of_courses.push(course(redemption, decision));
         } else {
@@ -104,7 +104,7 @@ fn count(number: usize) -> i64 {
 }
 
 fn courses_wanted(redemptions: &[courses::NewRedemption]) -> courses::Written {
-    let assigned = redemptions.iter().filter(|one| one.assignment.is_some());
+    let assigned = redemptions.iter().filter(|one| one.granted.is_some());
     courses::Written {
         redemptions: count(redemptions.len()),
         assignments: count(assigned.count()),
@@ -112,13 +112,13 @@ fn courses_wanted(redemptions: &[courses::NewRedemption]) -> courses::Written {
 }
 
 fn course(redemption: Redemption, decision: &Decision) -> courses::NewRedemption {
-    let assignment = match decision {
-        Decision::Assign(assignment) => Some(assignment.clone()),
+    let granted = match decision {
+        Decision::Assign { assignment, slot } => Some((assignment.clone(), *slot)),
         _ => None,
     };
     courses::NewRedemption {
         redemption,
-        assignment,
+        granted,
     }
 }
 
@@ -135,11 +135,11 @@ fn new_student(item: &Item) -> Option<NewStudent<'_>> {
     })
 }
 
-/// Whose redemption it is: the organization that owns the class or pool. `None` if the class is unknown.
+/// Whose redemption it is: the organization that owns what the key opens. `None` if the class is unknown.
 fn owner(key: &ResolvedKey, ledger: &Ledger) -> Option<Uuid> {
     match &key.opens {
         Opens::Class { class_id, .. } => Some(ledger.classes.get(class_id)?.organization_id),
-        Opens::Pool(_) => Some(key.organization_id),
+        Opens::Pool(_) | Opens::Subscription(_) => Some(key.organization_id),
     }
 }
 

@@ -11,8 +11,11 @@ use uuid::Uuid;
 use super::KeysError;
 use crate::domain::event_key::{EventKey, EventKeyChange};
 use crate::domain::grant::{Grant, GrantStatus};
-use crate::domain::key::{KeyCount, KeyKind, KeyUse, Mark, Opens, PoolTerms, ResolvedKey};
+use crate::domain::key::{
+    KeyCount, KeyKind, KeyUse, Mark, Opens, PoolTerms, ResolvedKey, SubscriptionTerms,
+};
 use crate::domain::organization::Organization;
+use crate::domain::profile::Profile;
 use crate::domain::warning::Warning;
 
 fn stamp(time: DateTime<Utc>) -> Timestamp {
@@ -42,7 +45,7 @@ fn optional_time(
     stamp.map(|stamp| time(method, field, stamp)).transpose()
 }
 
-fn id(method: &'static str, field: &'static str, text: &str) -> Result<Uuid, KeysError> {
+pub(super) fn id(method: &'static str, field: &'static str, text: &str) -> Result<Uuid, KeysError> {
     Uuid::parse_str(text).map_err(|_| KeysError::senseless(method, field))
 }
 
@@ -85,31 +88,57 @@ pub(super) fn resolved_key(key: proto::ResolvedKey) -> Result<ResolvedKey, KeysE
         opens: match key.kind() {
             proto::KeyKind::Enrollment => of_class(KeyKind::Enrollment)?,
             proto::KeyKind::Event => of_class(KeyKind::Event)?,
-            proto::KeyKind::Pool => Opens::Pool(Box::new(pool_terms(key.pool)?)),
+            proto::KeyKind::Pool => Opens::Pool(Box::new(pool_terms(METHOD, key.pool)?)),
+            proto::KeyKind::Subscription => {
+                Opens::Subscription(subscription_terms(key.subscription)?)
+            }
             proto::KeyKind::Unspecified => return Err(KeysError::senseless(METHOD, "kind")),
         },
     })
 }
 
-fn pool_terms(pool: Option<proto::PoolTerms>) -> Result<PoolTerms, KeysError> {
-    const METHOD: &str = "ResolveCodes";
-    let senseless = |field| KeysError::senseless(METHOD, field);
+pub(super) fn pool_terms(
+    method: &'static str,
+    pool: Option<proto::PoolTerms>,
+) -> Result<PoolTerms, KeysError> {
+    let senseless = |field| KeysError::senseless(method, field);
     let pool = pool.ok_or_else(|| senseless("pool"))?;
     let at = |field, stamp: Option<Timestamp>| {
         let stamp = stamp.ok_or_else(|| senseless(field))?;
-        time(METHOD, field, &stamp)
+        time(method, field, &stamp)
     };
     let span = pool.availability.unwrap_or_default();
     let availability =
         TimeDelta::try_seconds(span.seconds).filter(|span| *span > TimeDelta::zero());
     Ok(PoolTerms {
-        pool_id: id(METHOD, "pool.pool_id", &pool.pool_id)?,
+        pool_id: id(method, "pool.pool_id", &pool.pool_id)?,
         course_id: pool.course_id,
         course_name: pool.course_name,
         starts_at: at("pool.start_time", pool.start_time)?,
         expires_at: at("pool.expire_time", pool.expire_time)?,
         availability: availability.ok_or_else(|| senseless("pool.availability"))?,
         open_to_descendants: pool.open_to_descendants,
+    })
+}
+
+fn subscription_terms(
+    subscription: Option<proto::SubscriptionTerms>,
+) -> Result<SubscriptionTerms, KeysError> {
+    const METHOD: &str = "ResolveCodes";
+    let terms = subscription.ok_or_else(|| KeysError::senseless(METHOD, "subscription"))?;
+    if terms.max_uses.is_some_and(|uses| uses < 1) {
+        return Err(KeysError::senseless(METHOD, "subscription.max_uses"));
+    }
+    let at = |field, stamp: Option<Timestamp>| optional_time(METHOD, field, stamp.as_ref());
+    Ok(SubscriptionTerms {
+        profile_id: id(METHOD, "subscription.profile_id", &terms.profile_id)?,
+        max_uses: terms.max_uses,
+        expires_at: at("subscription.expire_time", terms.expire_time)?,
+        content_expires_at: at(
+            "subscription.content_expire_time",
+            terms.content_expire_time,
+        )?,
+        recorded_uses: terms.recorded_uses,
     })
 }
 
@@ -181,6 +210,15 @@ pub(super) fn organization(organization: &Organization) -> proto::OrganizationCo
             .map(Uuid::to_string)
             .collect(),
         version: organization.version,
+    }
+}
+
+pub(super) fn profile(profile: &Profile) -> proto::ProfileCopy {
+    proto::ProfileCopy {
+        profile_id: profile.id.to_string(),
+        organization_id: profile.organization_id.to_string(),
+        name: profile.settings.name.clone(),
+        version: profile.version,
     }
 }
 
@@ -274,6 +312,7 @@ mod tests {
             revoked: false,
             r#use: None,
             pool: None,
+            subscription: None,
         }
     }
 
@@ -320,6 +359,35 @@ mod tests {
         assert_eq!(terms.expires_at - terms.starts_at, TimeDelta::hours(1));
     }
 
+    /// A subscription key for two students, redeemable for an hour from the beginning of 1970 on.
+    fn of_profile() -> proto::ResolvedKey {
+        proto::ResolvedKey {
+            kind: proto::KeyKind::Subscription.into(),
+            class_id: String::new(),
+            subscription: Some(proto::SubscriptionTerms {
+                profile_id: Uuid::from_u128(5).to_string(),
+                max_uses: Some(2),
+                expire_time: Some(Timestamp {
+                    seconds: 3600,
+                    nanos: 0,
+                }),
+                content_expire_time: None,
+                recorded_uses: 1,
+            }),
+            ..resolved()
+        }
+    }
+
+    #[test]
+    fn a_subscription_key_comes_with_its_terms() {
+        let Opens::Subscription(terms) = resolved_key(of_profile()).unwrap().opens else {
+            panic!("it is of a profile");
+        };
+        assert_eq!(terms.profile_id, Uuid::from_u128(5));
+        assert_eq!((terms.max_uses, terms.recorded_uses), (Some(2), 1));
+        assert_eq!(terms.redeemable_until(), DateTime::from_timestamp(3600, 0));
+    }
+
     #[test]
     fn an_answer_that_makes_no_sense_is_refused_by_field() {
         let mut no_kind = resolved();
@@ -333,7 +401,13 @@ mod tests {
         no_terms.pool = None;
         let mut no_span = of_pool();
         no_span.pool.as_mut().unwrap().availability = None;
+        let mut no_subscription = of_profile();
+        no_subscription.subscription = None;
+        let mut no_uses = of_profile();
+        no_uses.subscription.as_mut().unwrap().max_uses = Some(0);
         for (message, wanted) in [
+            (no_subscription, "subscription"),
+            (no_uses, "subscription.max_uses"),
             (no_kind, "kind"),
             (no_time, "code_valid_until"),
             (no_terms, "pool"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use latchkey_service_kit::status::{ErrorReason, reason_of, retry_after_of};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -33,6 +34,15 @@ pub enum KeysError {
     /// The request id was used before with other content.
     #[error("the request id was used before")]
     RequestIdReused,
+    /// No pool is what was asked for, or it is beyond reach.
+    #[error("there is no such pool")]
+    KeyPoolNotFound,
+    /// The key cannot be redeemed any more.
+    #[error("the key cannot be redeemed any more")]
+    WindowClosed {
+        /// Since when.
+        closed_at: DateTime<Utc>,
+    },
     /// The class was cancelled.
     #[error("the class was cancelled")]
     ClassCancelled,
@@ -58,6 +68,12 @@ impl KeysError {
     }
 }
 
+/// Since when a window is closed, as the status says.
+fn closed_at_of(status: &Status) -> Option<DateTime<Utc>> {
+    let info = status.get_details_error_info()?;
+    info.metadata.get("closed_at")?.parse().ok()
+}
+
 impl From<Status> for KeysError {
     fn from(status: Status) -> Self {
         match reason_of(&status) {
@@ -71,6 +87,12 @@ impl From<Status> for KeysError {
             }
             Some(ErrorReason::RequestIdReused) => return Self::RequestIdReused,
             Some(ErrorReason::ClassCancelled) => return Self::ClassCancelled,
+            Some(ErrorReason::KeyPoolNotFound) => return Self::KeyPoolNotFound,
+            Some(ErrorReason::WindowClosed) => {
+                if let Some(closed_at) = closed_at_of(&status) {
+                    return Self::WindowClosed { closed_at };
+                }
+            }
             Some(ErrorReason::FieldInvalid) => {
                 let violations = status
                     .get_details_bad_request()

@@ -375,6 +375,7 @@ mod tests {
             status: Some(ClassStatus::Tentative),
             event_key: true,
             post_class_days: Some(30),
+            notifications: None,
         };
         let by_default = made(silent(), &defaults);
         assert_eq!(

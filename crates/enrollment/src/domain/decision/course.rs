@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Decision, Facts, Home, Wish, admitted, judge_account, judge_key, judge_student, judge_use,
+    Decision, Facts, Home, ONLY_SLOT, Wish, admitted, judge_account, judge_key, judge_student,
+    judge_use,
 };
-use crate::domain::assignment::{CourseAssignment, Status, expiry};
+use crate::domain::assignment::{Assigned, Assignment, Status, expiry};
 use crate::domain::key::{PoolTerms, ResolvedKey};
 use crate::domain::organization::is_or_is_below;
 use crate::domain::refusal::{Closed, Refusal};
@@ -32,20 +33,25 @@ pub(super) fn admit(
     judge_use(key, facts)?;
     judge_account(&wish.applicant, facts)?;
     Ok(admitted(wish).map_or(Decision::HashFirst, |student_id| {
-        Decision::Assign(CourseAssignment {
+        let assignment = Assignment {
             id: wish.redemption_id.unwrap_or_default(),
-            pool_id: terms.pool_id,
+            assigned: Assigned::Course {
+                pool_id: terms.pool_id,
+                course: terms.course(),
+            },
             organization_id: key.organization_id,
             student_id,
-            course_id: terms.course_id.clone(),
-            course_name: terms.course_name.clone(),
             key_id: key.key_id,
             generation: key.generation,
             status: Status::Assigned,
             assigned_at: facts.now,
             expires_at: expiry(terms, facts.now),
             launched_at: None,
-        })
+        };
+        Decision::Assign {
+            assignment,
+            slot: Some(ONLY_SLOT),
+        }
     }))
 }
 

@@ -1,6 +1,7 @@
 //! The facts of a batch, kept true while it is decided.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -9,10 +10,11 @@ use super::{
     Admission, Applicant, Decision, Facts, Live, NewAccount, Recorded, Wish, decide,
     decide_before_key,
 };
-use crate::domain::assignment::CourseAssignment;
+use crate::domain::assignment::Assignment;
 use crate::domain::class::Class;
 use crate::domain::enrollment::Origin;
-use crate::domain::key::ResolvedKey;
+use crate::domain::key::{Opens, ResolvedKey};
+use crate::domain::profile::Profile;
 use crate::domain::student::ExternalIdentity;
 
 /// Where an applicant belongs, or would.
@@ -48,6 +50,40 @@ pub struct Holder {
     pub self_registration: bool,
 }
 
+/// The uses of a subscription key with a limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyUses {
+    /// Those that are live.
+    pub live: i64,
+    /// All that ever were, those included that were given up.
+    pub ever: i64,
+    /// Slots within the limit that no live use has, the lowest first: at least as many as there are wishes in the batch, if there
+    /// are so many.
+    pub free_slots: VecDeque<i32>,
+}
+
+impl KeyUses {
+    /// How many uses are left of `max_uses`. A use that only the keys service has `recorded` was decided here and then lost with
+    /// the database's newest part: it counts until somebody has looked into it.
+    pub fn left(&self, max_uses: i32, recorded: i64) -> i64 {
+        let lost = (recorded - self.ever).max(0);
+        (i64::from(max_uses) - self.live - lost).max(0)
+    }
+
+    /// The slot of the next use, if one is left. Always the lowest, so that of two decisions at once one meets the constraint,
+    /// also when the limit was lowered under slots that are in use.
+    pub fn next_slot(&self, max_uses: i32, recorded: i64) -> Option<i32> {
+        let slot = self.free_slots.front().copied();
+        slot.filter(|_| self.left(max_uses, recorded) > 0)
+    }
+
+    fn take(&mut self, slot: i32) {
+        self.live += 1;
+        self.ever += 1;
+        self.free_slots.retain(|free| *free != slot);
+    }
+}
+
 /// The facts that a batch of wishes is decided on. Filled from one reading of the database, then kept true: each
 /// decision sees what those before it gave away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +102,10 @@ pub struct Ledger {
     pub classes: HashMap<Uuid, Class>,
     /// Live enrollments, by class and student.
     pub live: HashMap<(Uuid, Uuid), Live>,
+    /// Subscription profiles.
+    pub profiles: HashMap<Uuid, Arc<Profile>>,
+    /// Uses of subscription keys with a limit, by key.
+    pub uses: HashMap<Uuid, KeyUses>,
     /// Live assignments, by key and student.
     pub assigned: HashMap<(Uuid, Uuid), Uuid>,
     /// Class and student of removals by staff that still hold.
@@ -138,6 +178,8 @@ impl Ledger {
             home: self.home(&wish.applicant),
             class,
             live,
+            profile: key.and_then(|key| self.profile(key)).map(|one| &**one),
+            uses: key.and_then(|key| self.uses.get(&key.key_id)),
             assigned: use_of_key.and_then(|one| self.assigned.get(&one).copied()),
             blocked: place.is_some_and(|place| self.blocked.contains(&place)),
             key_in_use: key.is_some_and(|key| self.is_in_use(key, live)),
@@ -149,6 +191,23 @@ impl Ledger {
                 .and_then(|(_, account)| account.identity.as_ref())
                 .is_some_and(|identity| self.identities.contains(identity)),
         }
+    }
+
+    /// The subscription profile that `key` opens, if it opens one.
+    pub fn profile(&self, key: &ResolvedKey) -> Option<&Arc<Profile>> {
+        match key.opens {
+            Opens::Subscription(terms) => self.profiles.get(&terms.profile_id),
+            Opens::Class { .. } | Opens::Pool(_) => None,
+        }
+    }
+
+    /// How many uses are left of `key`, if it is a subscription key with a limit.
+    pub fn uses_left(&self, key: &ResolvedKey) -> Option<i64> {
+        let Opens::Subscription(terms) = key.opens else {
+            return None;
+        };
+        let uses = self.uses.get(&key.key_id)?;
+        Some(uses.left(terms.max_uses?, terms.recorded_uses))
     }
 
     /// A use that only the keys service knows was decided here and then lost with the database's newest part: it counts
@@ -176,16 +235,23 @@ impl Ledger {
         );
         match decision {
             Decision::Enroll(admission) => self.give(wish, admission),
-            Decision::Assign(assignment) => self.assign(wish, assignment),
+            Decision::Assign { assignment, slot } => self.assign(wish, assignment, *slot),
             _ => {}
         }
     }
 
-    fn assign(&mut self, wish: &Wish, assignment: &CourseAssignment) {
+    fn assign(&mut self, wish: &Wish, assignment: &Assignment, slot: Option<i32>) {
         let place = (assignment.key_id, assignment.student_id);
         self.assigned.insert(place, assignment.id);
         self.known_uses.insert(assignment.id);
-        self.keys_in_use.insert(assignment.key_id, assignment.id);
+        if let Some(slot) = slot {
+            match self.uses.get_mut(&assignment.key_id) {
+                Some(uses) => uses.take(slot),
+                None => {
+                    self.keys_in_use.insert(assignment.key_id, assignment.id);
+                }
+            }
+        }
         self.register(wish);
     }
 

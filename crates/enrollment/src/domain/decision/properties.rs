@@ -240,10 +240,10 @@ fn answer(id: u128, decision: &Decision, before: &HashMap<u128, Past>) -> Answer
         Decision::Refuse(refusal) => Answer::No(refusal.reason()),
         Decision::Repeat(Outcome::WaitListed) => Answer::Waits(id),
         Decision::HashFirst => panic!("there is no password"),
-        Decision::Assign(_)
+        Decision::Assign { .. }
         | Decision::AlreadyAssigned(_)
         | Decision::Repeat(Outcome::Assigned | Outcome::AlreadyAssigned { .. }) => {
-            panic!("there is no pool")
+            panic!("nothing is assigned")
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The order of reasons, one by one, and what a batch's neighbours see of each other.
 
 mod courses;
+mod subscriptions;
 
 use chrono::TimeDelta;
 
@@ -102,7 +103,7 @@ fn reason(decision: &Decision) -> &'static str {
         Decision::Repeat(_) => "repeat",
         Decision::Enroll(_) => "enroll",
         Decision::AlreadyIn(_) => "already in",
-        Decision::Assign(_) => "assign",
+        Decision::Assign { .. } => "assign",
         Decision::AlreadyAssigned(_) => "already assigned",
         Decision::HashFirst => "hash first",
         Decision::Refuse(refusal) => refusal.reason(),

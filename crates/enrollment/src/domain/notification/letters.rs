@@ -3,15 +3,25 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::letter::{Addressee, Matter, NewLetter};
 use super::{Plan, PlanSettings, Recipient, Trigger};
 use crate::domain::class::{Class, ClassStatus};
 use crate::domain::enrollment::Status;
+use crate::domain::organization::is_or_is_below;
 
-/// The recipient of a letter to the operations managers, as it is stored.
-const OPERATIONS_MANAGERS: &str = "operations_managers";
+/// How long after its time something is still written about a time: so long the service may be away.
+const LATE: TimeDelta = TimeDelta::hours(24);
 
-/// How long after its time something is still written about a time around a class: so long the service may be away.
-pub const LATE: TimeDelta = TimeDelta::hours(24);
+/// From when on a time must have been for something to be written about it at `now`, if it lies `ahead` of what it is about
+/// (negative: after it). A reminder of what has begun, or is over, is none.
+pub fn earliest(ahead: TimeDelta, now: DateTime<Utc>) -> DateTime<Utc> {
+    let late = if ahead > TimeDelta::zero() {
+        LATE.min(ahead)
+    } else {
+        LATE
+    };
+    now - late
+}
 
 /// A class, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,65 +66,6 @@ impl Around {
         };
         anchor - self.ahead
     }
-
-    /// From when on it must have been for something to be written about it at `now`. A reminder of what has begun is none.
-    pub fn earliest(self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let late = if self.ahead > TimeDelta::zero() {
-            LATE.min(self.ahead)
-        } else {
-            LATE
-        };
-        now - late
-    }
-}
-
-/// A letter to be written: ids only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewLetter {
-    /// By which plan.
-    pub plan_id: Uuid,
-    /// The organization that owns the class.
-    pub organization_id: Uuid,
-    /// The class.
-    pub class_id: Uuid,
-    /// The enrollment, if it is about one.
-    pub enrollment_id: Option<Uuid>,
-    /// When it happened that it is about.
-    pub occurred_at: DateTime<Utc>,
-    /// To whom: what they are and an id.
-    pub recipient: Addressee,
-}
-
-/// Who gets a letter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Addressee {
-    /// A student, by id.
-    Student(Uuid),
-    /// An instructor, by token subject.
-    Instructor(String),
-    /// The operations managers' mailbox.
-    OperationsManagers,
-}
-
-impl Addressee {
-    /// As it is stored, and as the audit trail of keys names who reads a code.
-    pub fn to_text(&self) -> String {
-        match self {
-            Self::Student(id) => format!("student/{id}"),
-            Self::Instructor(subject) => format!("instructor/{subject}"),
-            Self::OperationsManagers => OPERATIONS_MANAGERS.to_owned(),
-        }
-    }
-
-    /// The one with this stored text.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.split_once('/') {
-            None => (text == OPERATIONS_MANAGERS).then_some(Self::OperationsManagers),
-            Some(("student", id)) => Some(Self::Student(id.parse().ok()?)),
-            Some(("instructor", subject)) => Some(Self::Instructor(subject.to_owned())),
-            Some(_) => None,
-        }
-    }
 }
 
 impl Plan {
@@ -122,20 +73,28 @@ impl Plan {
     /// there by then.
     pub fn covers(&self, place: &Place, at: DateTime<Utc>) -> bool {
         let (class, settings) = (&place.class, &self.settings);
-        let within =
-            |whole: Uuid| class.organization_id == whole || place.ancestors.contains(&whole);
         let statuses = &settings.class_statuses;
-        within(self.organization_id)
-            && settings
-                .only_organization_id
-                .is_none_or(|only| only == class.organization_id)
+        self.is_of(class.organization_id, &place.ancestors)
             && settings
                 .course_id
                 .as_ref()
                 .is_none_or(|id| *id == class.course_id)
             && (statuses.is_empty() || statuses.contains(&class.status))
-            && self.created_at <= at
-            && place.on_since.is_some_and(|since| since <= at)
+            && self.is_about(place.on_since, at)
+    }
+
+    /// Whether it is about what the organization `owner`, which stands below `ancestors`, owns.
+    pub(super) fn is_of(&self, owner: Uuid, ancestors: &[Uuid]) -> bool {
+        is_or_is_below(owner, ancestors, self.organization_id)
+            && self
+                .settings
+                .only_organization_id
+                .is_none_or(|only| only == owner)
+    }
+
+    /// Whether it is about what happened at `at`, where notifications are on since `on_since`: both were there by then.
+    pub(super) fn is_about(&self, on_since: Option<DateTime<Utc>>, at: DateTime<Utc>) -> bool {
+        self.created_at <= at && on_since.is_some_and(|since| since <= at)
     }
 
     /// The letters that follow when `about` has come into its status at `at`.
@@ -206,12 +165,16 @@ impl Plan {
                 .collect(),
             Recipient::OperationsManagers => vec![Addressee::OperationsManagers],
         });
+        let class_id = place.class.id;
+        let matter = about.map_or(Matter::Class(class_id), |about| Matter::Enrollment {
+            enrollment_id: about.enrollment_id,
+            class_id,
+        });
         addressees
             .map(|recipient| NewLetter {
                 plan_id: self.id,
                 organization_id: place.class.organization_id,
-                class_id: place.class.id,
-                enrollment_id: about.map(|about| about.enrollment_id),
+                matter,
                 occurred_at,
                 recipient,
             })
@@ -226,7 +189,11 @@ impl Trigger {
             Self::Enrolled | Self::Promoted => Some(Status::Enrolled),
             Self::WaitListed => Some(Status::WaitListed),
             Self::Cancelled => Some(Status::Cancelled),
-            Self::BeforeStart | Self::AfterStart | Self::BeforeEnd | Self::AfterEnd => None,
+            Self::BeforeStart
+            | Self::AfterStart
+            | Self::BeforeEnd
+            | Self::AfterEnd
+            | Self::AssignmentExpiring => None,
         }
     }
 
@@ -253,34 +220,22 @@ impl PlanSettings {
     }
 
     /// Whether a letter of the plan, about an enrollment in this status if about one, has been overtaken by what happened
-    /// since.
+    /// since: the plan may be about something else by now.
     pub fn is_overtaken(&self, class: &Class, status: Option<Status>) -> bool {
         let gone = class.status == ClassStatus::Cancelled && self.trigger != Trigger::Cancelled;
-        gone || status.is_some_and(|status| match self.trigger.status() {
-            None => !self.wants(status),
-            Some(wanted) => wanted != status,
-        })
+        gone || self.trigger.is_about_assignments()
+            || status.is_some_and(|status| match self.trigger.status() {
+                None => !self.wants(status),
+                Some(wanted) => wanted != status,
+            })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::settings;
+    use super::super::tests::{OWNER, plan, settings};
     use super::*;
     use crate::domain::class::tests::class;
-
-    const OWNER: Uuid = Uuid::from_u128(9);
-
-    fn plan(settings: PlanSettings) -> Plan {
-        Plan {
-            id: Uuid::from_u128(7),
-            organization_id: OWNER,
-            settings,
-            created_at: "2026-05-01T00:00:00Z".parse().unwrap(),
-            version: 1,
-            deleted: false,
-        }
-    }
 
     fn place() -> Place {
         Place {
@@ -324,10 +279,6 @@ mod tests {
         let staff = [instructor, Addressee::OperationsManagers];
         assert_eq!(recipients[0], student);
         assert_eq!(recipients[1..], staff);
-        for one in recipients {
-            assert_eq!(Addressee::parse(&one.to_text()), Some(one));
-        }
-        assert_eq!(Addressee::parse("nobody/1"), None);
         // At a time, the staff is written to once, and not once for each student.
         let timed = plan(PlanSettings {
             trigger: Trigger::BeforeStart,
@@ -345,12 +296,10 @@ mod tests {
         let due = class().starts_at - TimeDelta::hours(24);
         assert_eq!(around.of(&class()), due);
         // What is late is written for a day, and a reminder until it reminds of nothing.
-        assert_eq!(around.earliest(at()), at() - TimeDelta::hours(24));
-        let soon = Around {
-            ahead: TimeDelta::hours(2),
-            ..around
-        };
-        assert_eq!(soon.earliest(at()), at() - TimeDelta::hours(2));
+        let hours = TimeDelta::hours;
+        for (ahead, late) in [(24, 24), (48, 24), (2, 2), (-2, 24)] {
+            assert_eq!(earliest(hours(ahead), at()), at() - hours(late), "{ahead}");
+        }
         assert_eq!(plan(settings()).around(), None);
     }
 
@@ -427,7 +376,8 @@ mod tests {
 
     #[test]
     fn what_was_overtaken_is_known() {
-        let mut class = class();
+        let sample = class();
+        let mut class = sample.clone();
         let welcome = settings();
         assert!(!welcome.is_overtaken(&class, Some(Status::Enrolled)));
         assert!(welcome.is_overtaken(&class, Some(Status::Cancelled)));
@@ -444,5 +394,11 @@ mod tests {
             ..settings()
         };
         assert!(!farewell.is_overtaken(&class, Some(Status::Cancelled)));
+        // The plan has become one about assignments.
+        let other = PlanSettings {
+            trigger: Trigger::AssignmentExpiring,
+            ..settings()
+        };
+        assert!(other.is_overtaken(&sample, Some(Status::Enrolled)));
     }
 }

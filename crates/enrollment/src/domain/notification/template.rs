@@ -9,7 +9,7 @@ use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 use super::PlanSettings;
-use super::fields::{EVENT_KEY, Facts, NAMES};
+use super::fields::{EVENT_KEY, Facts};
 
 /// The most steps that one template may take: many times what fits into one.
 const FUEL: u64 = 100_000;
@@ -45,7 +45,7 @@ pub fn faults(settings: &PlanSettings) -> Vec<Fault> {
     parts(settings)
         .into_iter()
         .filter_map(|(field, source)| {
-            let description = fault(field, source)?;
+            let description = fault(settings.trigger.fields(), field, source)?;
             Some(Fault { field, description })
         })
         .collect()
@@ -64,7 +64,7 @@ pub fn names_event_key(settings: &PlanSettings) -> bool {
 /// When a template is at fault, which it is not once [`faults`] has found nothing.
 pub fn render(settings: &PlanSettings, facts: &Facts) -> Result<Rendered, Fault> {
     let [subject, text, html] = parts(settings).map(|(field, source)| {
-        let made = render_one(field, source, facts);
+        let made = render_one(settings.trigger.fields(), field, source, facts);
         made.map_err(|error| Fault {
             field,
             description: in_words(&error),
@@ -97,15 +97,16 @@ fn environment<'s>() -> Environment<'s> {
 }
 
 fn render_one(
+    fields: &[&'static str],
     field: &'static str,
     source: &str,
     facts: &Facts,
 ) -> Result<String, minijinja::Error> {
     let environment = environment();
     let template = environment.template_from_named_str(field, source)?;
-    let values = NAMES.into_iter().map(|name| {
+    let values = fields.iter().map(|name| {
         let value = one_line(&facts.value(name));
-        (name, Value::from(value))
+        (*name, Value::from(value))
     });
     template.render(values.collect::<Value>())
 }
@@ -123,7 +124,7 @@ fn names(field: &str, source: &str) -> Result<BTreeSet<String>, minijinja::Error
     Ok(template.undeclared_variables(false).into_iter().collect())
 }
 
-fn fault(field: &'static str, source: &str) -> Option<String> {
+fn fault(fields: &[&str], field: &'static str, source: &str) -> Option<String> {
     if field == "subject" && source.contains(['\n', '\r']) {
         return Some("must be one line".to_owned());
     }
@@ -139,13 +140,13 @@ fn fault(field: &'static str, source: &str) -> Option<String> {
     let unknown: Vec<&str> = names
         .iter()
         .map(String::as_str)
-        .filter(|name| !NAMES.contains(name))
+        .filter(|name| !fields.contains(name))
         .collect();
     (!unknown.is_empty()).then(|| {
         format!(
-            "names no fields: `{}`; the fields are `{}`",
+            "names no fields: `{}`; the fields of this trigger are `{}`",
             unknown.join("`, `"),
-            NAMES.join("`, `")
+            fields.join("`, `")
         )
     })
 }
@@ -204,12 +205,14 @@ mod tests {
     use chrono::DateTime;
     use proptest::prelude::*;
 
+    use super::super::Trigger;
     use super::super::tests::settings;
     use super::*;
     use crate::domain::class::tests::class;
 
     fn facts() -> Facts {
-        let mut facts = Facts::sample(Some(class()), "Acme".into(), None, DateTime::default());
+        let (trigger, now) = (settings().trigger, DateTime::default());
+        let mut facts = Facts::sample(trigger, Some(class()), "Acme".into(), None, now);
         facts.student = Some((
             "<Ann> & \"Co\"\r\nBcc: eve@example.com".into(),
             "Ärger".into(),
@@ -264,6 +267,28 @@ mod tests {
             for name in names {
                 assert!(faults[place].description.contains(name), "{faults:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_needs_a_class_is_no_field_of_a_plan_about_assignments() {
+        let about_assignments = |text: &str| PlanSettings {
+            trigger: Trigger::AssignmentExpiring,
+            subject: "{{ course_name }} until {{ access_until }}".into(),
+            ..with(text)
+        };
+        let faults_of = |text: &str| faults(&about_assignments(text));
+        assert_eq!(faults_of("{{ student_given_name }}: {{ login_page }}"), []);
+        let names = [
+            "class_name",
+            "class_start",
+            "enrollment_status",
+            "event_key",
+        ];
+        for name in names {
+            let found = faults_of(&format!("{{{{ {name} }}}}"));
+            assert_eq!(found.len(), 1, "{name}");
+            assert!(found[0].description.contains(name), "{found:?}");
         }
     }
 

@@ -8,6 +8,7 @@ use latchkey_service_kit::validation::Violations;
 
 use crate::app::read_assignments::{AssignmentFilter, AssignmentPlace};
 use crate::domain::prefix::Prefix;
+use crate::rpc::assignments::assigning;
 use crate::rpc::messages::{optional_id, prefix};
 
 /// A list that is wanted.
@@ -24,7 +25,7 @@ pub(super) fn list(message: &proto::ListAssignmentsRequest) -> Result<List, ApiE
     let text = |prefix: Option<&Prefix>| prefix.map_or("", Prefix::first).to_owned();
     let query = vec![
         "ListAssignments".to_owned(),
-        optional_id(filter.pool_id),
+        format!("{:?}", filter.assigning),
         optional_id(filter.student_id),
         optional_id(filter.key_id),
         optional_id(filter.organization_id),
@@ -54,16 +55,20 @@ fn filter(
     message: &proto::ListAssignmentsRequest,
 ) -> AssignmentFilter {
     let ids = [
-        ("pool_id", &message.pool_id),
         ("student_id", &message.student_id),
         ("key_id", &message.key_id),
         ("organization_id", &message.organization_id),
     ];
-    if ids.iter().all(|(_, id)| id.is_empty()) {
-        for (field, _) in ids {
+    let assigning_ids = [
+        ("pool_id", &message.pool_id),
+        ("profile_id", &message.profile_id),
+    ];
+    let ways = || assigning_ids.into_iter().chain(ids);
+    if ways().all(|(_, id)| id.is_empty()) {
+        for (field, _) in ways() {
             violations.add(
                 field,
-                "one of `pool_id`, `student_id`, `key_id` and `organization_id` must be set",
+                "one of `pool_id`, `profile_id`, `student_id`, `key_id` and `organization_id` must be set",
             );
         }
     }
@@ -80,10 +85,11 @@ fn filter(
         );
         prefix(violations, field, text)
     });
-    let [pool_id, student_id, key_id, organization_id] =
+    let assigning = assigning(violations, &message.pool_id, &message.profile_id);
+    let [student_id, key_id, organization_id] =
         ids.map(|(field, id)| violations.optional_uuid(field, id));
     AssignmentFilter {
-        pool_id,
+        assigning,
         student_id,
         key_id,
         organization_id,
@@ -109,6 +115,7 @@ fn status(status: proto::AssignmentStatus) -> Option<&'static str> {
 fn key_kind(kind: keys::KeyKind) -> Option<&'static str> {
     match kind {
         keys::KeyKind::Pool => Some("pool"),
+        keys::KeyKind::Subscription => Some("subscription"),
         // The contract's rules refuse those of classes.
         keys::KeyKind::Unspecified | keys::KeyKind::Enrollment | keys::KeyKind::Event => None,
     }
@@ -119,6 +126,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::redemption::Assigning;
 
     fn id(id: u128) -> String {
         match id {
@@ -164,7 +172,7 @@ mod tests {
                 .unwrap()
                 .filter;
             let read = [
-                filter.pool_id,
+                filter.assigning.and_then(Assigning::pool_id),
                 filter.student_id,
                 filter.key_id,
                 filter.organization_id,
@@ -173,7 +181,13 @@ mod tests {
         }
         assert_eq!(
             at_fault(&message(0, 0, 0, 0)),
-            ["pool_id", "student_id", "key_id", "organization_id"]
+            [
+                "pool_id",
+                "profile_id",
+                "student_id",
+                "key_id",
+                "organization_id"
+            ]
         );
     }
 
@@ -213,10 +227,12 @@ mod tests {
             one,
             message(0, 1, 0, 0),
             message(0, 0, 1, 0),
+            of(|message| message.profile_id = id(1)),
             of(|_| {}),
             of(|message| message.set_status(proto::AssignmentStatus::Assigned)),
             of(|message| message.set_status(proto::AssignmentStatus::Cancelled)),
             of(|message| message.set_key_kind(keys::KeyKind::Pool)),
+            of(|message| message.set_key_kind(keys::KeyKind::Subscription)),
             of(|message| message.assign_from = Some(prost_types::Timestamp::default())),
             of(|message| message.assign_until = Some(prost_types::Timestamp::default())),
             of(|message| "ann".clone_into(&mut message.student_name_prefix)),

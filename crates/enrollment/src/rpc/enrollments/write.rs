@@ -11,7 +11,7 @@ use crate::domain::assignment;
 use crate::domain::class_access::Denial;
 use crate::domain::enrollment::{CancelledBy, Completion, Enrollment, Origin, Status};
 use crate::domain::key::KeyKind;
-use crate::rpc::assignments::course_assignment;
+use crate::rpc::assignments::{Message, of_kind};
 use crate::rpc::errors;
 use crate::rpc::messages::stamp;
 use crate::rpc::students::student;
@@ -154,6 +154,7 @@ pub(super) fn access(access: &Access) -> proto::GetAccessResponse {
         access_until: place.map(|place| stamp(place.until)),
         enrollment: place.map(|place| enrollment(&place.enrollment)),
         course_assignment: None,
+        subscription_assignment: None,
     }
 }
 
@@ -165,13 +166,18 @@ pub(super) fn course_access(access: CourseAccess) -> proto::GetAccessResponse {
         Some(assignment::Denial::Expired) => proto::AccessDenial::Expired,
         Some(assignment::Denial::StudentInactive) => proto::AccessDenial::StudentInactive,
     };
-    let assignment = access.assignment.map(course_assignment);
-    proto::GetAccessResponse {
+    let assignment = access.assignment.as_ref();
+    let mut answer = proto::GetAccessResponse {
         allowed: access.denial.is_none(),
         denial: denial.into(),
-        access_from: assignment.as_ref().and_then(|one| one.assign_time),
-        access_until: assignment.as_ref().and_then(|one| one.expire_time),
-        enrollment: None,
-        course_assignment: assignment,
+        access_from: assignment.map(|one| stamp(one.assigned_at)),
+        access_until: assignment.map(|one| stamp(one.expires_at)),
+        ..proto::GetAccessResponse::default()
+    };
+    match access.assignment.map(of_kind) {
+        Some(Message::Course(one)) => answer.course_assignment = Some(one),
+        Some(Message::Subscription(one)) => answer.subscription_assignment = Some(one),
+        None => {}
     }
+    answer
 }

@@ -108,6 +108,8 @@ fn of_courses() -> Vec<Refusal> {
             time_zone: Tz::UTC,
         },
         Refusal::AssignmentNotFound { assignment_id: id },
+        Refusal::SubscriptionProfileNotFound { profile_id: id },
+        Refusal::SubscriptionProfileDisabled { profile_id: id },
         Refusal::AssignmentLaunched { assignment_id: id },
         Refusal::AssignmentCancelled { assignment_id: id },
     ]

@@ -9,11 +9,36 @@ use latchkey_service_kit::validation::Violations;
 use uuid::Uuid;
 
 use crate::app::read_letters::LetterFilter;
+use crate::app::render_invitation::{InvitationWish, InvitingKey};
 use crate::domain::class::ClassStatus;
 use crate::domain::notification::template::faults;
 use crate::domain::notification::{Letterhead, PlanSettings, Recipient, Trigger, is_page};
 use crate::rpc::enrollments::read_status;
 use crate::rpc::messages::{name, optional_id, optional_text};
+
+/// Which invitation is wished for.
+pub(super) fn invitation(
+    message: &proto::RenderInvitationRequest,
+) -> Result<InvitationWish, ApiError> {
+    let mut violations = Violations::of(message);
+    let key_id = violations.optional_uuid("key_id", &message.key_id);
+    let class_id = violations.optional_uuid("class_id", &message.class_id);
+    let pool_id = violations.optional_uuid("pool_id", &message.pool_id);
+    let student_id = violations.optional_uuid("student_id", &message.student_id);
+    if pool_id.is_some() && !violations.has("key_id") {
+        let description = "must be set, because a pool has no event key";
+        violations.check("key_id", key_id.is_some(), description);
+    }
+    violations.finish()?;
+    let key = match (pool_id, key_id) {
+        (Some(pool_id), Some(key_id)) => InvitingKey::OfPool { pool_id, key_id },
+        _ => InvitingKey::OfClass {
+            class_id: class_id.unwrap_or_default(),
+            key_id,
+        },
+    };
+    Ok(InvitationWish { key, student_id })
+}
 
 /// The settings of a plan.
 pub(super) fn plan_settings(
@@ -23,9 +48,9 @@ pub(super) fn plan_settings(
     let message = violations.required("settings", message);
     // Without a trigger the violation is noted already.
     let trigger = trigger(message.trigger).unwrap_or(Trigger::Enrolled);
-    if !trigger.is_timed() && !violations.has("settings.hours") {
-        let description = "must be 0, because the trigger is no time";
-        violations.check("settings.hours", message.hours == 0, description);
+    timing(&message, trigger, violations);
+    if trigger.is_about_assignments() {
+        no_class(&message, violations);
     }
     violations.line("settings.subject", &message.subject);
     violations.line("settings.course_id", &message.course_id);
@@ -41,6 +66,7 @@ pub(super) fn plan_settings(
         display_name: name(violations, "settings.display_name", &message.display_name),
         trigger,
         hours: message.hours,
+        days: message.days,
         class_statuses: read_all(&message.class_statuses, class_status),
         enrollment_statuses: read_all(&message.enrollment_statuses, read_status),
         course_id: optional_text(&message.course_id).map(str::to_owned),
@@ -62,6 +88,48 @@ pub(super) fn plan_settings(
         }
     }
     settings
+}
+
+/// That it says how long before or after, where that makes sense: hours around a class, days before an expiry.
+fn timing(
+    message: &proto::NotificationPlanSettings,
+    trigger: Trigger,
+    violations: &mut Violations,
+) {
+    if !violations.has("settings.hours") {
+        let good = trigger.is_around_class() || message.hours == 0;
+        let description = "must be 0, because the trigger is no time around a class";
+        violations.check("settings.hours", good, description);
+    }
+    if !violations.has("settings.days") {
+        let (good, description) = if trigger.is_about_assignments() {
+            (message.days > 0, "must be at least 1")
+        } else {
+            (message.days == 0, "must be 0, because nothing expires")
+        };
+        violations.check("settings.days", good, description);
+    }
+}
+
+/// That it names nothing that only classes have.
+fn no_class(message: &proto::NotificationPlanSettings, violations: &mut Violations) {
+    const EMPTY: &str = "must be empty, because assignments have no class";
+    let instructors = i32::from(proto::NotificationRecipient::Instructors);
+    for (field, good, description) in [
+        ("class_statuses", message.class_statuses.is_empty(), EMPTY),
+        (
+            "enrollment_statuses",
+            message.enrollment_statuses.is_empty(),
+            EMPTY,
+        ),
+        (
+            "recipients",
+            !message.recipients.contains(&instructors),
+            "must not name instructors, because assignments have none",
+        ),
+    ] {
+        violations.check(&format!("settings.{field}"), good, description);
+    }
 }
 
 /// How an organization writes, and whether it does.
@@ -164,6 +232,7 @@ fn trigger(number: i32) -> Option<Trigger> {
         proto::NotificationTrigger::AfterStart => Some(Trigger::AfterStart),
         proto::NotificationTrigger::BeforeEnd => Some(Trigger::BeforeEnd),
         proto::NotificationTrigger::AfterEnd => Some(Trigger::AfterEnd),
+        proto::NotificationTrigger::AssignmentExpiring => Some(Trigger::AssignmentExpiring),
     }
 }
 
@@ -249,6 +318,45 @@ mod tests {
         ];
         assert_eq!(found, expected.map(|field| format!("settings.{field}")));
         assert!(fields(message()).is_empty());
+    }
+
+    #[test]
+    fn a_plan_about_assignments_names_days_and_nothing_of_a_class() {
+        let expiring = proto::NotificationPlanSettings {
+            trigger: proto::NotificationTrigger::AssignmentExpiring.into(),
+            hours: 0,
+            days: 7,
+            course_id: "linux-101".to_owned(),
+            subject: "{{ course_name }}".to_owned(),
+            text: "Until {{ access_until }}.".to_owned(),
+            ..message()
+        };
+        assert!(fields(expiring.clone()).is_empty());
+        let bad = proto::NotificationPlanSettings {
+            hours: 1,
+            days: 0,
+            class_statuses: vec![proto::ClassStatus::Scheduled.into()],
+            enrollment_statuses: vec![proto::EnrollmentStatus::Enrolled.into()],
+            recipients: vec![proto::NotificationRecipient::Instructors.into()],
+            text: "{{ class_name }}".to_owned(),
+            ..expiring
+        };
+        let mut found = fields(bad);
+        found.sort();
+        let expected = [
+            "class_statuses",
+            "days",
+            "enrollment_statuses",
+            "hours",
+            "recipients",
+            "text",
+        ];
+        assert_eq!(found, expected.map(|field| format!("settings.{field}")));
+        let around_a_class = proto::NotificationPlanSettings {
+            days: 1,
+            ..message()
+        };
+        assert_eq!(fields(around_a_class), ["settings.days"]);
     }
 
     #[test]

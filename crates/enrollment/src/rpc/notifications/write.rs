@@ -30,6 +30,7 @@ fn plan_settings(settings: PlanSettings) -> proto::NotificationPlanSettings {
         display_name: settings.display_name,
         trigger: trigger(settings.trigger).into(),
         hours: settings.hours,
+        days: settings.days,
         class_statuses: class_statuses.map(|one| class_status(one).into()).collect(),
         enrollment_statuses: enrollment_statuses
             .map(|one| write_status(one).into())
@@ -74,8 +75,9 @@ pub(super) fn letter(letter: Letter) -> proto::Notification {
     proto::Notification {
         notification_id: letter.letter_id.to_string(),
         plan_id: letter.plan_id.to_string(),
-        class_id: letter.class_id.to_string(),
+        class_id: optional_id(letter.class_id),
         enrollment_id: optional_id(letter.enrollment_id),
+        assignment_id: optional_id(letter.assignment_id),
         occur_time: Some(stamp(letter.occurred_at)),
         recipient: letter.recipient,
         state: state.into(),
@@ -97,6 +99,7 @@ fn trigger(trigger: Trigger) -> proto::NotificationTrigger {
         Trigger::AfterStart => proto::NotificationTrigger::AfterStart,
         Trigger::BeforeEnd => proto::NotificationTrigger::BeforeEnd,
         Trigger::AfterEnd => proto::NotificationTrigger::AfterEnd,
+        Trigger::AssignmentExpiring => proto::NotificationTrigger::AssignmentExpiring,
     }
 }
 

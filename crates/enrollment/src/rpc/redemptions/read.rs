@@ -12,6 +12,7 @@ use crate::app::redeem::Redeeming;
 use crate::app::register::Newcomer;
 use crate::domain::decision::{Applicant, IfFull};
 use crate::domain::redemption::RedemptionFilter;
+use crate::rpc::assignments::assigning;
 use crate::rpc::messages::{name, optional_id};
 use crate::rpc::students::read::{credential, email};
 
@@ -74,11 +75,19 @@ pub(super) fn list(message: &proto::ListRedemptionsRequest) -> Result<List, ApiE
         student_id: v.optional_uuid("student_id", &message.student_id),
         key_id: v.optional_uuid("key_id", &message.key_id),
         class_id: v.optional_uuid("class_id", &message.class_id),
+        assigning: assigning(v, &message.pool_id, &message.profile_id),
         organization_id: v.optional_uuid("organization_id", &message.organization_id),
         outcome: outcome(message.outcome()),
         from: v.optional_timestamp("from", message.from.as_ref()),
         until: v.optional_timestamp("until", message.until.as_ref()),
     };
+    let assigns = !message.pool_id.is_empty() || !message.profile_id.is_empty();
+    if assigns && !message.class_id.is_empty() {
+        v.add(
+            "class_id",
+            "nothing is of a class and of a pool or profile: set one of them",
+        );
+    }
     let time = |time: Option<DateTime<Utc>>| time.map(|time| time.to_rfc3339()).unwrap_or_default();
     let query = vec![
         "ListRedemptions".to_owned(),
@@ -89,6 +98,7 @@ pub(super) fn list(message: &proto::ListRedemptionsRequest) -> Result<List, ApiE
         filter.outcome.unwrap_or_default().to_owned(),
         time(filter.from),
         time(filter.until),
+        format!("{:?}", filter.assigning),
     ];
     let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(

@@ -9,7 +9,7 @@ use crate::app::check_key::{CheckedKey, Opening};
 use crate::domain::class::Class;
 use crate::domain::key::KeyKind;
 use crate::domain::redemption::{Opened, Outcome, Redemption};
-use crate::rpc::assignments::course_assignment;
+use crate::rpc::assignments::{Message, courses, of_kind};
 use crate::rpc::enrollments::write::enrollment;
 use crate::rpc::errors;
 use crate::rpc::messages::{optional_id, stamp};
@@ -17,7 +17,7 @@ use crate::rpc::students::student;
 
 pub(super) fn checked_key(checked: CheckedKey) -> proto::CheckKeyResponse {
     let mut answer = proto::CheckKeyResponse {
-        redeemable_until: Some(stamp(checked.redeemable_until)),
+        redeemable_until: checked.redeemable_until.map(stamp),
         already_in: checked.already_in,
         ..proto::CheckKeyResponse::default()
     };
@@ -41,6 +41,21 @@ pub(super) fn checked_key(checked: CheckedKey) -> proto::CheckKeyResponse {
                 expire_time: Some(stamp(expires_at)),
             });
         }
+        Opening::Subscription {
+            profile,
+            expires_at,
+            uses_left,
+        } => {
+            answer.set_key_kind(keys::KeyKind::Subscription);
+            answer.opened_subscription = Some(proto::OpenedSubscription {
+                profile_id: profile.id.to_string(),
+                organization_id: profile.organization_id.to_string(),
+                profile_name: profile.settings.name.clone(),
+                courses: courses(&profile.settings.courses),
+                expire_time: Some(stamp(expires_at)),
+                uses_left: uses_left.map(|left| i32::try_from(left).unwrap_or(i32::MAX)),
+            });
+        }
     }
     answer
 }
@@ -57,6 +72,7 @@ pub(super) fn redeemed(admitted: Admitted) -> proto::RedeemKeyResponse {
         enrollment: granted.enrollment,
         opened_class: granted.opened_class,
         course_assignment: granted.course_assignment,
+        subscription_assignment: granted.subscription_assignment,
         outcome: outcome.into(),
         replayed: admitted.replayed,
     }
@@ -69,6 +85,7 @@ pub(super) fn registered(admitted: Admitted) -> proto::RegisterWithKeyResponse {
         enrollment: granted.enrollment,
         opened_class: granted.opened_class,
         course_assignment: granted.course_assignment,
+        subscription_assignment: granted.subscription_assignment,
         replayed: admitted.replayed,
     }
 }
@@ -79,6 +96,7 @@ struct Grant {
     enrollment: Option<proto::Enrollment>,
     opened_class: Option<proto::OpenedClass>,
     course_assignment: Option<proto::CourseAssignment>,
+    subscription_assignment: Option<proto::SubscriptionAssignment>,
 }
 
 impl Grant {
@@ -92,9 +110,15 @@ impl Grant {
                 opened_class: Some(opened_class(&class)),
                 ..Self::default()
             },
-            Gain::Assignment(assignment) => Self {
-                course_assignment: Some(course_assignment(assignment)),
-                ..Self::default()
+            Gain::Assignment(assignment) => match of_kind(assignment) {
+                Message::Course(one) => Self {
+                    course_assignment: Some(one),
+                    ..Self::default()
+                },
+                Message::Subscription(one) => Self {
+                    subscription_assignment: Some(one),
+                    ..Self::default()
+                },
             },
         }
     }
@@ -127,11 +151,13 @@ pub(super) fn redemption(redemption: Redemption) -> proto::Redemption {
             .map_or(keys::KeyKind::Unspecified, |key| match key.opened {
                 Opened::Class { kind: of, .. } => kind(of),
                 Opened::Pool { .. } => keys::KeyKind::Pool,
+                Opened::Subscription { .. } => keys::KeyKind::Subscription,
             })
             .into(),
         generation: key.map_or(0, |key| key.generation),
         class_id: optional_id(key.and_then(|key| key.opened.class_id())),
         pool_id: optional_id(key.and_then(|key| key.opened.pool_id())),
+        profile_id: optional_id(key.and_then(|key| key.opened.profile_id())),
         enrollment_id: optional_id(redemption.enrollment_id()),
         assignment_id: optional_id(redemption.assignment_id()),
         decide_time: Some(stamp(redemption.decided_at)),

@@ -8,17 +8,18 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{AssignmentRow, all, assignments};
-use crate::domain::assignment::CourseAssignment;
+use crate::domain::assignment::Assignment;
 use crate::domain::prefix::Prefix;
+use crate::domain::redemption::Assigning;
 
 pub use crate::store::by_student::Place;
 
-/// Which assignments to list: of a pool, a student, a key or an organization at least. Filters are joined with AND; an unset
+/// Which assignments to list: of a pool or subscription profile, a student, a key or an organization at least. Filters are joined with AND; an unset
 /// one lets everything through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AssignmentFilter {
-    /// Only those by keys of this pool.
-    pub pool_id: Option<Uuid>,
+    /// Only those by keys of this pool or subscription profile.
+    pub assigning: Option<Assigning>,
     /// Only those of this student.
     pub student_id: Option<Uuid>,
     /// Only those by this key.
@@ -47,7 +48,7 @@ pub async fn page(
     filter: &AssignmentFilter,
     after: Option<&Place>,
     limit: i64,
-) -> sqlx::Result<Vec<(CourseAssignment, Place)>> {
+) -> sqlx::Result<Vec<(Assignment, Place)>> {
     let searches = filter.name.is_some() || filter.email.is_some();
     if let Some(ground) = filter
         .organization_id
@@ -63,7 +64,7 @@ pub async fn page(
         before: Place::before(after).min((until, Uuid::nil())),
         limit,
     };
-    let place = |one: CourseAssignment| {
+    let place = |one: Assignment| {
         let place = Place::in_time((one.assigned_at, one.id));
         (one, place)
     };
@@ -87,7 +88,7 @@ macro_rules! listed {
              WHERE a." + $way + " = $3 AND (a.assigned_at, a.assignment_id) < ($1, $2) AND a.assigned_at >= $5
                AND ($6 OR o.organization_id = $7 OR o.ancestor_ids @> ARRAY[$7]::uuid[] OR a.student_id = $8)
                AND ($9::uuid IS NULL OR a.student_id = $9) AND ($10::uuid IS NULL OR a.pool_id = $10)
-               AND ($11::uuid IS NULL OR a.organization_id = $11) AND ($12::text IS NULL OR a.status = $12)
+               AND ($18::uuid IS NULL OR a.profile_id = $18) AND ($11::uuid IS NULL OR a.organization_id = $11) AND ($12::text IS NULL OR a.status = $12)
                AND ($13::text IS NULL OR ($13 = 'pool') = (a.pool_id IS NOT NULL))
                AND ($14::text IS NULL OR EXISTS (
                     SELECT 1 FROM enrollment.students s WHERE s.student_id = a.student_id
@@ -107,7 +108,7 @@ macro_rules! listed {
             $wanted.scope.organization as _,
             $wanted.scope.student as _,
             $wanted.filter.student_id as _,
-            $wanted.filter.pool_id as _,
+            $wanted.filter.assigning.and_then(Assigning::pool_id) as _,
             $wanted.filter.organization_id as _,
             $wanted.filter.status,
             $wanted.filter.key_kind,
@@ -115,6 +116,7 @@ macro_rules! listed {
             $wanted.filter.name.as_ref().map(Prefix::behind) as _,
             $wanted.filter.email.as_ref().map(Prefix::first) as _,
             $wanted.filter.email.as_ref().map(Prefix::behind) as _,
+            $wanted.filter.assigning.and_then(Assigning::profile_id) as _,
         )
         .fetch_all($connection)
         .await
@@ -129,14 +131,17 @@ async fn listed(
     let AssignmentFilter {
         key_id,
         student_id,
-        pool_id,
+        assigning,
         organization_id,
         ..
     } = *wanted.filter;
-    match (key_id, student_id, pool_id, organization_id) {
+    match (key_id, student_id, assigning, organization_id) {
         (Some(id), _, _, _) => listed!(connection, wanted, "key_id", id),
         (None, Some(id), _, _) => listed!(connection, wanted, "student_id", id),
-        (None, None, Some(id), _) => listed!(connection, wanted, "pool_id", id),
+        (None, None, Some(Assigning::Pool(id)), _) => listed!(connection, wanted, "pool_id", id),
+        (None, None, Some(Assigning::Profile(id)), _) => {
+            listed!(connection, wanted, "profile_id", id)
+        }
         (None, None, None, Some(id)) => listed!(connection, wanted, "organization_id", id),
         (None, None, None, None) => Ok(Vec::new()),
     }

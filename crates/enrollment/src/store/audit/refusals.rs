@@ -25,6 +25,13 @@ pub async fn owners(pool: &PgPool, resources: &[Resource]) -> sqlx::Result<Vec<(
             SELECT x.organization_id FROM enrollment.enrollments x WHERE w.kind = 'enrollment' AND x.enrollment_id = w.id
             UNION ALL
             SELECT x.organization_id FROM enrollment.redemptions x WHERE w.kind = 'redemption' AND x.redemption_id = w.id
+            UNION ALL
+            SELECT x.organization_id FROM enrollment.assignments x WHERE w.kind = 'assignment' AND x.assignment_id = w.id
+            UNION ALL
+            SELECT x.organization_id FROM enrollment.profiles x WHERE w.kind = 'subscription_profile' AND x.profile_id = w.id
+            UNION ALL
+            SELECT x.organization_id FROM enrollment.notification_plans x
+            WHERE w.kind = 'notification_plan' AND x.plan_id = w.id
         ) r
         LEFT JOIN LATERAL (
             SELECT x.ancestor_ids FROM enrollment.organizations x WHERE x.organization_id = r.organization_id LIMIT 1

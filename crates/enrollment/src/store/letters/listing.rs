@@ -12,10 +12,12 @@ pub struct Letter {
     pub letter_id: Uuid,
     /// By which plan.
     pub plan_id: Uuid,
-    /// The class.
-    pub class_id: Uuid,
+    /// The class, unless it is about an assignment.
+    pub class_id: Option<Uuid>,
     /// The enrollment, if it is about one.
     pub enrollment_id: Option<Uuid>,
+    /// The assignment, if it is about one.
+    pub assignment_id: Option<Uuid>,
     /// When it happened that it is about.
     pub occurred_at: DateTime<Utc>,
     /// To whom: what they are and an id.
@@ -37,7 +39,7 @@ pub struct Letter {
 /// Which letters to list. Filters are joined with AND.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LetterFilter {
-    /// Only about classes of this organization.
+    /// Only about classes and pools of this organization.
     pub organization_id: Option<Uuid>,
     /// Only by this plan.
     pub plan_id: Option<Uuid>,
@@ -58,8 +60,8 @@ pub async fn page(
     sqlx::query_as!(
         Letter,
         r#"
-        SELECT l.letter_id, l.plan_id, l.class_id, l.enrollment_id, l.occurred_at, l.recipient, l.state, l.attempts,
-            l.next_attempt_at, l.problem, l.created_at, l.finished_at
+        SELECT l.letter_id, l.plan_id, l.class_id, l.enrollment_id, l.assignment_id, l.occurred_at, l.recipient, l.state,
+            l.attempts, l.next_attempt_at, l.problem, l.created_at, l.finished_at
         FROM enrollment.letters l
         CROSS JOIN LATERAL (
             SELECT true FROM enrollment.organizations o

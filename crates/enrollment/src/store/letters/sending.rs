@@ -6,8 +6,10 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::notification::letters::Addressee;
+use crate::domain::notification::letter::{Addressee, Matter};
 use crate::store::BadRow;
+
+const TABLE: &str = "enrollment.letters";
 
 /// A letter that is to be sent now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +18,10 @@ pub struct Claimed {
     pub letter_id: Uuid,
     /// By which plan.
     pub plan_id: Uuid,
-    /// The organization that owns the class.
+    /// The organization that owns the class, or the assignment's pool.
     pub organization_id: Uuid,
-    /// The class.
-    pub class_id: Uuid,
-    /// The enrollment, if it is about one.
-    pub enrollment_id: Option<Uuid>,
+    /// What it is about.
+    pub matter: Matter,
     /// To whom.
     pub recipient: Addressee,
     /// Which attempt this is, from 1.
@@ -54,27 +54,25 @@ pub async fn claim(
             FOR UPDATE SKIP LOCKED
         ) due
         WHERE l.letter_id = due.letter_id
-        RETURNING l.letter_id, l.plan_id, l.organization_id, l.class_id, l.enrollment_id, l.recipient, l.attempts,
-            extract(epoch FROM clock_timestamp() - l.created_at)::float8 AS "age!"
+        RETURNING l.letter_id, l.plan_id, l.organization_id, l.class_id, l.enrollment_id, l.assignment_id, l.recipient,
+            l.attempts, extract(epoch FROM clock_timestamp() - l.created_at)::float8 AS "age!"
         "#,
         interval(lease)?,
         limit,
     )
     .fetch_all(connection)
     .await?;
-    let read = |recipient: &str, id| {
-        Addressee::parse(recipient)
-            .ok_or_else(|| BadRow::new("enrollment.letters", "recipient", id, recipient))
-    };
     rows.into_iter()
         .map(|row| {
+            let bad = |column, value: &str| BadRow::new(TABLE, column, row.letter_id, value);
+            let recipient = Addressee::parse(&row.recipient);
+            let matter = Matter::of(row.class_id, row.enrollment_id, row.assignment_id);
             Ok(Claimed {
-                recipient: read(&row.recipient, row.letter_id)?,
+                recipient: recipient.ok_or_else(|| bad("recipient", &row.recipient))?,
+                matter: matter.ok_or_else(|| bad("class_id", "nothing"))?,
                 letter_id: row.letter_id,
                 plan_id: row.plan_id,
                 organization_id: row.organization_id,
-                class_id: row.class_id,
-                enrollment_id: row.enrollment_id,
                 attempts: row.attempts,
                 age: Duration::from_secs_f64(row.age.max(0.0)),
             })

@@ -6,7 +6,7 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{RedemptionRow, redemptions};
-use crate::domain::redemption::{Redemption, RedemptionFilter};
+use crate::domain::redemption::{Assigning, Redemption, RedemptionFilter};
 
 /// Where a page ends: the time and id of its last decision.
 pub type Place = (DateTime<Utc>, Uuid);
@@ -24,6 +24,8 @@ pub async fn page(
         of_student(executor, scope, filter, student, stretch, limit).await?
     } else if let Some(key) = filter.key_id {
         of_key(executor, scope, filter, key, stretch, limit).await?
+    } else if let Some(assigning) = filter.assigning {
+        of_assigning(executor, scope, filter, assigning, stretch, limit).await?
     } else {
         of_organizations(executor, scope, filter, stretch, limit).await?
     };
@@ -73,6 +75,7 @@ async fn of_student(
            AND ($8::uuid IS NULL OR r.organization_id = $8)
            AND ($9::text IS NULL OR r.outcome = $9)
            AND ($10 OR o.organization_id = $11 OR o.ancestor_ids @> ARRAY[$11]::uuid[])
+           AND ($12::uuid IS NULL OR (coalesce(r.pool_id, r.profile_id) = $12 AND r.key_kind = $13))
          ORDER BY r.decided_at DESC, r.redemption_id DESC LIMIT $4",
         before.0,
         before.1,
@@ -85,6 +88,8 @@ async fn of_student(
         filter.outcome,
         scope.everything,
         scope.organization as _,
+        filter.assigning.map(Assigning::id) as _,
+        filter.assigning.map(Assigning::key_kind) as _,
     )
     .fetch_all(executor)
     .await
@@ -105,6 +110,7 @@ async fn of_key(
            AND ($7::uuid IS NULL OR r.organization_id = $7)
            AND ($8::text IS NULL OR r.outcome = $8)
            AND ($9 OR o.organization_id = $10 OR o.ancestor_ids @> ARRAY[$10]::uuid[])
+           AND ($11::uuid IS NULL OR (coalesce(r.pool_id, r.profile_id) = $11 AND r.key_kind = $12))
          ORDER BY r.decided_at DESC, r.redemption_id DESC LIMIT $4",
         before.0,
         before.1,
@@ -112,6 +118,39 @@ async fn of_key(
         limit,
         key,
         filter.class_id as _,
+        filter.organization_id as _,
+        filter.outcome,
+        scope.everything,
+        scope.organization as _,
+        filter.assigning.map(Assigning::id) as _,
+        filter.assigning.map(Assigning::key_kind) as _,
+    )
+    .fetch_all(executor)
+    .await
+}
+
+async fn of_assigning(
+    executor: impl PgExecutor<'_>,
+    scope: &Scope,
+    filter: &RedemptionFilter,
+    assigning: Assigning,
+    Stretch { before, from }: Stretch,
+    limit: i64,
+) -> sqlx::Result<Vec<RedemptionRow>> {
+    redemptions!(
+        "JOIN enrollment.organizations o ON o.organization_id = r.organization_id
+         WHERE r.class_id IS NULL AND coalesce(r.pool_id, r.profile_id) = $5 AND r.key_kind = $6
+           AND (r.decided_at, r.redemption_id) < ($1, $2) AND r.decided_at >= $3
+           AND ($7::uuid IS NULL OR r.organization_id = $7)
+           AND ($8::text IS NULL OR r.outcome = $8)
+           AND ($9 OR o.organization_id = $10 OR o.ancestor_ids @> ARRAY[$10]::uuid[])
+         ORDER BY r.decided_at DESC, r.redemption_id DESC LIMIT $4",
+        before.0,
+        before.1,
+        from,
+        limit,
+        assigning.id(),
+        assigning.key_kind(),
         filter.organization_id as _,
         filter.outcome,
         scope.everything,

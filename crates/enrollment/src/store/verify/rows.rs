@@ -230,7 +230,7 @@ pub(super) async fn redemptions(
                 AS "found!"
         FROM enrollment.redemptions r
         LEFT JOIN enrollment.enrollments e ON e.enrollment_id = r.enrollment_id
-        WHERE r.outcome <> 'refused' AND r.pool_id IS NULL AND (
+        WHERE r.outcome <> 'refused' AND r.pool_id IS NULL AND r.profile_id IS NULL AND (
             e.enrollment_id IS NULL OR (e.class_id <> r.class_id AND e.moved_at IS NULL) OR e.student_id <> r.student_id
             OR (r.outcome IN ('enrolled', 'wait_listed') AND (
                 e.enrollment_id <> r.redemption_id OR e.organization_id <> r.organization_id

@@ -43,7 +43,10 @@ fn refusals_about_keys_have_their_reasons_and_codes() {
         organization_id: ID,
     };
     is_told(missing, Reason::OrganizationNotFound, Code::NotFound);
-    let stale = Refusal::EtagMismatch { class_id: ID };
+    let stale = Refusal::EtagMismatch {
+        resource_type: "event_key",
+        id: ID,
+    };
     is_told(stale, Reason::EtagMismatch, Code::Aborted);
 }
 
@@ -53,8 +56,6 @@ fn refusals_about_pools_have_their_reasons_and_codes() {
 
     let missing = Refusal::PoolNotFound { pool_id: ID };
     is_told(missing, Reason::KeyPoolNotFound, Code::NotFound);
-    let stale = Refusal::PoolEtagMismatch { pool_id: ID };
-    is_told(stale, Reason::EtagMismatch, Code::Aborted);
     let expired = Refusal::PoolExpired {
         pool_id: ID,
         expired_at: "2026-06-02T15:00:00Z".parse().unwrap(),
@@ -66,6 +67,23 @@ fn refusals_about_pools_have_their_reasons_and_codes() {
     );
     assert_eq!(metadata["closed_at"], "2026-06-02T15:00:00+00:00");
     assert_eq!(metadata["time_zone"], "UTC");
+}
+
+#[test]
+fn refusals_about_subscriptions_have_their_reasons_and_codes() {
+    use ErrorReason as Reason;
+
+    let missing = Refusal::ProfileNotFound { profile_id: ID };
+    is_told(missing, Reason::SubscriptionProfileNotFound, Code::NotFound);
+    let below = Refusal::MaxUsesBelowUses {
+        key_id: ID,
+        uses: 3,
+        max_uses: 2,
+    };
+    let (reason, code, metadata) = refused_as(below);
+    let expected = (Reason::MaxUsesBelowUses, Code::FailedPrecondition);
+    assert_eq!((reason, code), expected);
+    assert_eq!((&*metadata["uses"], &*metadata["max_uses"]), ("3", "2"));
 }
 
 #[test]

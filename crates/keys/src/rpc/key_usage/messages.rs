@@ -4,14 +4,16 @@ use chrono_tz::Tz;
 use latchkey_proto::audit::v1 as audit;
 use latchkey_proto::keys::v1 as proto;
 use latchkey_service_kit::validation::Violations;
+use uuid::Uuid;
 
 use crate::app::count_keys::KeyCount;
 use crate::app::list_marks::Mark;
-use crate::app::resolve_codes::Resolved;
+use crate::app::resolve_codes::{Resolved, SubscriptionFacts};
 use crate::domain::audit::Actor;
-use crate::domain::grant::{Grant, GrantKind, GrantStatus};
+use crate::domain::grant::{Dates, Grant, GrantKind, GrantStatus};
 use crate::domain::organization::Organization;
 use crate::domain::pool::KeyPool;
+use crate::domain::subscription::Profile;
 use crate::rpc::convert::{key_use, kind, span, stamp};
 
 /// The facts about a code.
@@ -22,17 +24,31 @@ pub(super) fn resolved_key(found: Resolved) -> proto::ResolvedKey {
         organization_id: found.organization_id.to_string(),
         class_id: match found.kind.opens() {
             GrantKind::Class => found.grant_id.to_string(),
-            GrantKind::Pool => String::new(),
+            GrantKind::Pool | GrantKind::Profile => String::new(),
         },
         generation: found.generation,
         code_valid_until: found.replaced_until.map(stamp),
         revoked: found.revoked,
         r#use: found.key_use.map(key_use),
         pool: found.pool.map(pool_terms),
+        subscription: found
+            .subscription
+            .map(|facts| subscription_terms(found.grant_id, &facts)),
     }
 }
 
-fn pool_terms(pool: KeyPool) -> proto::PoolTerms {
+fn subscription_terms(profile_id: Uuid, facts: &SubscriptionFacts) -> proto::SubscriptionTerms {
+    proto::SubscriptionTerms {
+        profile_id: profile_id.to_string(),
+        max_uses: facts.terms.max_uses,
+        expire_time: facts.terms.expires_at.map(stamp),
+        content_expire_time: facts.terms.content_expires_at.map(stamp),
+        recorded_uses: facts.recorded_uses,
+    }
+}
+
+/// What a key of the pool grants, and when.
+pub(super) fn pool_terms(pool: KeyPool) -> proto::PoolTerms {
     proto::PoolTerms {
         pool_id: pool.pool_id.to_string(),
         course_id: pool.settings.course_id,
@@ -167,9 +183,11 @@ fn read_grant(path: &str, message: proto::Grant, violations: &mut Violations) ->
         organization_id: violations.uuid(&at("organization_id"), &message.organization_id),
         name: message.name,
         instructors: message.instructors,
-        starts_at,
-        ends_at,
-        event_key_until,
+        dates: Some(Dates {
+            starts_at,
+            ends_at,
+            event_key_until,
+        }),
         zone,
         // Without one the violation is noted already.
         status: status.unwrap_or(GrantStatus::Creating),
@@ -177,6 +195,24 @@ fn read_grant(path: &str, message: proto::Grant, violations: &mut Violations) ->
         maximum_is_default: message.maximum_is_default,
         version: message.version,
     }
+}
+
+/// Copies of subscription profiles.
+pub(super) fn profiles(
+    messages: Vec<proto::ProfileCopy>,
+    violations: &mut Violations,
+) -> Vec<Profile> {
+    let read = |(place, message): (usize, proto::ProfileCopy)| {
+        let at = |field: &str| format!("profiles[{place}].{field}");
+        violations.line(&at("name"), &message.name);
+        Profile {
+            profile_id: violations.uuid(&at("profile_id"), &message.profile_id),
+            organization_id: violations.uuid(&at("organization_id"), &message.organization_id),
+            name: message.name,
+            version: message.version,
+        }
+    };
+    messages.into_iter().enumerate().map(read).collect()
 }
 
 fn read_status(field: &str, number: i32, violations: &mut Violations) -> Option<GrantStatus> {
@@ -217,7 +253,6 @@ pub(super) fn actor(message: audit::Actor, violations: &mut Violations) -> Actor
 mod tests {
     use latchkey_service_kit::status::ApiError;
     use prost_types::Timestamp;
-    use uuid::Uuid;
 
     use super::*;
 

@@ -21,7 +21,7 @@ pub async fn owners(
         FROM unnest($1::text[], $2::uuid[]) AS w (kind, id)
         CROSS JOIN LATERAL (
             SELECT g.organization_id FROM keys.grants g
-            WHERE (w.kind, g.kind) IN (('class', 'class'), ('key_pool', 'pool')) AND g.grant_id = w.id
+            WHERE (w.kind, g.kind) IN (('class', 'class'), ('key_pool', 'pool'), ('subscription_profile', 'profile')) AND g.grant_id = w.id
             UNION ALL
             SELECT k.organization_id FROM keys.training_keys k WHERE w.kind = 'training_key' AND k.key_id = w.id
         ) r

@@ -4,13 +4,14 @@
 CREATE SCHEMA bulk;
 
 CREATE TABLE bulk.grants (
-    class_id        uuid PRIMARY KEY,
+    class_id        uuid NOT NULL,
     organization_id uuid NOT NULL,
     name            text NOT NULL
 );
+ALTER TABLE bulk.grants ADD PRIMARY KEY (class_id);
 
 CREATE TABLE bulk.training_keys (
-    key_id          uuid PRIMARY KEY,
+    key_id          uuid NOT NULL,
     kind            text NOT NULL CHECK (kind IN ('enrollment', 'event')),
     organization_id uuid NOT NULL,
     class_id        uuid NOT NULL REFERENCES bulk.grants,
@@ -31,6 +32,8 @@ CREATE UNIQUE INDEX training_keys_event ON bulk.training_keys (class_id) WHERE k
 CREATE INDEX training_keys_class ON bulk.training_keys (class_id, key_id);
 CREATE INDEX training_keys_organization ON bulk.training_keys (organization_id, key_id);
 CREATE INDEX training_keys_batch ON bulk.training_keys (batch_id, key_id);
+-- After the others, as in the services: on an empty table the last index is taken, and references are looked up by that plan.
+ALTER TABLE bulk.training_keys ADD PRIMARY KEY (key_id);
 
 CREATE TABLE bulk.codes (
     key_id          uuid NOT NULL REFERENCES bulk.training_keys,
@@ -42,11 +45,11 @@ CREATE TABLE bulk.codes (
     seal_version    smallint NOT NULL,
     issued_at       timestamptz NOT NULL,
     valid_until     timestamptz,
-    retired_at      timestamptz,
-    PRIMARY KEY (key_id, generation)
+    retired_at      timestamptz
 );
 CREATE UNIQUE INDEX codes_unretired_hash ON bulk.codes (hash) WHERE retired_at IS NULL;
 CREATE INDEX codes_retired_hash ON bulk.codes (hash, issued_at) WHERE retired_at IS NOT NULL;
+ALTER TABLE bulk.codes ADD PRIMARY KEY (key_id, generation);
 
 -- A class has at most 10000 keys, and a request makes at most 1000.
 INSERT INTO bulk.grants (class_id, organization_id, name)

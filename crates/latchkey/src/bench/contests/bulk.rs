@@ -48,7 +48,7 @@ impl Contest for Bulky<'_> {
             // Those of the round before would make the next one slower than COPY into empty tables.
             execute(
                 &mut self.owner,
-                "TRUNCATE keys.codes, keys.training_keys, keys.batches, keys.requests",
+                "TRUNCATE keys.codes, keys.subscription_keys, keys.training_keys, keys.batches, keys.requests",
             )
             .await?;
             execute(

@@ -31,7 +31,7 @@ fn ledger() -> Ledger {
 #[test]
 fn a_student_with_a_good_key_gets_the_course_until_it_expires() {
     let mut ledger = ledger();
-    let Decision::Assign(assignment) = ledger.decide(&plain(1, STUDENT), true) else {
+    let Decision::Assign { assignment, .. } = ledger.decide(&plain(1, STUDENT), true) else {
         panic!("it is assigned");
     };
     assert_eq!((assignment.id, assignment.student_id), (id(1), STUDENT));

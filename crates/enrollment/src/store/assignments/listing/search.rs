@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::super::{AssignmentRow, all, assignments};
 use super::{AssignmentFilter, Place};
-use crate::domain::assignment::CourseAssignment;
+use crate::domain::assignment::Assignment;
+use crate::domain::redemption::Assigning;
 use crate::store::by_student::{FoundRow, Search, placed, students_found};
 
 /// Assignments of the organization `ground` that pass `filter`, which searches for a beginning, each with its place, after
@@ -16,7 +17,7 @@ pub(super) async fn page(
     ground: Uuid,
     after: Option<&Place>,
     limit: i64,
-) -> sqlx::Result<Vec<(CourseAssignment, Place)>> {
+) -> sqlx::Result<Vec<(Assignment, Place)>> {
     let sought = (filter.name.as_ref(), filter.email.as_ref());
     let Some(search) = Search::new(ground, sought, after, limit) else {
         return Ok(Vec::new());
@@ -24,7 +25,7 @@ pub(super) async fn page(
     let students = students(connection, filter, &search).await?;
     let ids: Vec<Uuid> = students.iter().map(|row| row.student_id).collect();
     let rows = of_students(connection, filter, ground, &ids).await?;
-    let of = |one: &CourseAssignment| (one.student_id, one.assigned_at, one.id);
+    let of = |one: &Assignment| (one.student_id, one.assigned_at, one.id);
     Ok(placed(all(rows)?, students, of, after, limit))
 }
 
@@ -42,14 +43,16 @@ async fn students(
            AND ($10::text IS NULL OR a.status = $10)
            AND ($11::text IS NULL OR ($11 = 'pool') = (a.pool_id IS NOT NULL))
            AND ($12::timestamptz IS NULL OR a.assigned_at >= $12)
-           AND ($13::timestamptz IS NULL OR a.assigned_at < $13)",
+           AND ($13::timestamptz IS NULL OR a.assigned_at < $13)
+           AND ($14::uuid IS NULL OR a.profile_id = $14)",
         [
-            filter.pool_id as _,
+            filter.assigning.and_then(Assigning::pool_id) as _,
             filter.key_id as _,
             filter.status,
             filter.key_kind,
             filter.from as _,
             filter.until as _,
+            filter.assigning.and_then(Assigning::profile_id) as _,
         ]
     )
 }
@@ -65,15 +68,17 @@ async fn of_students(
            AND ($3::uuid IS NULL OR a.pool_id = $3) AND ($4::uuid IS NULL OR a.key_id = $4)
            AND ($5::text IS NULL OR a.status = $5)
            AND ($6::text IS NULL OR ($6 = 'pool') = (a.pool_id IS NOT NULL))
-           AND ($7::timestamptz IS NULL OR a.assigned_at >= $7) AND ($8::timestamptz IS NULL OR a.assigned_at < $8)",
+           AND ($7::timestamptz IS NULL OR a.assigned_at >= $7) AND ($8::timestamptz IS NULL OR a.assigned_at < $8)
+           AND ($9::uuid IS NULL OR a.profile_id = $9)",
         students,
         ground,
-        filter.pool_id as _,
+        filter.assigning.and_then(Assigning::pool_id) as _,
         filter.key_id as _,
         filter.status,
         filter.key_kind,
         filter.from as _,
         filter.until as _,
+        filter.assigning.and_then(Assigning::profile_id) as _,
     )
     .fetch_all(connection)
     .await
