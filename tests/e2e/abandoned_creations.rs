@@ -1,15 +1,18 @@
-//! What a creation of a class that was given up half-way leaves behind: it opens nothing, and is retired once it is old.
+//! What a creation of a class that was given up half-way leaves behind: it opens nothing, and is retired once it is old; and whoever
+//! asks again gets what the first try was to make.
 
 use latchkey_proto::audit::v1::Actor;
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
 use latchkey_proto::keys::v1::{
-    Grant, GrantStatus, PutEventKeyRequest, PutGrantsRequest, RetireGrantsRequest,
+    GetEventKeyRequest, Grant, GrantStatus, PutEventKeyRequest, PutGrantsRequest,
+    RetireGrantsRequest,
 };
-use sqlx::Row as _;
+use sqlx::{Connection as _, Row as _};
 
 use crate::harness::world::{own_code, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, new_id, refused};
+use crate::organization_defaults::{SMALL, create, is_on, lay_down, silent};
 
 async fn is_there(stack: &Stack, class_id: &str) -> bool {
     let mut connection = stack.database().await;
@@ -75,5 +78,42 @@ async fn it_opens_nothing_and_goes_only_once_it_is_old() {
     assert!(!is_there(&stack, &class_id).await);
     let answer = redeem(&stack, &student, &code).await;
     refused(answer, ErrorReason::KeyNotFound);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_asks_again_gets_the_event_key_that_the_first_try_was_to_turn_on_or_not() {
+    let stack = Stack::own().await;
+    let organization = Organization::new(&stack).await;
+    for on in [true, false] {
+        let (then, later) = if on {
+            (Some(SMALL), None)
+        } else {
+            (None, Some(SMALL))
+        };
+        lay_down(&organization, then).await;
+        let request = silent(&organization);
+        // The class cannot be written: all before that is done, and the try is given up.
+        let mut holder = stack.database().await;
+        let mut held = holder.begin().await.expect("begun");
+        sqlx::query("LOCK TABLE enrollment.classes IN SHARE ROW EXCLUSIVE MODE")
+            .execute(&mut *held)
+            .await
+            .expect("held");
+        let mut classes = organization.admin().classes();
+        let answer = classes.create_class(request.clone()).await;
+        answer.expect_err("held up for too long");
+        held.rollback().await.expect("let go");
+        lay_down(&organization, later).await;
+        let made = create(&organization, request.clone()).await;
+        assert_eq!(is_on(made.event_key.as_ref()), on);
+        assert_eq!(create(&organization, request).await, made);
+        let class_id = made.training_class.expect("a class").class_id;
+        let request = GetEventKeyRequest { class_id };
+        let mut keys = organization.admin().training_keys();
+        let shown = keys.get_event_key(request).await.expect("an event key");
+        let shown = shown.into_inner().event_key;
+        assert_eq!(is_on(shown.as_ref()), on, "and so it is in keys");
+    }
     stack.finish().await;
 }

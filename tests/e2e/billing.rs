@@ -1,5 +1,6 @@
 //! Who is billed, and why: of open time as it is now, of closed time as it was, whatever happens afterwards.
 
+mod assignments;
 mod exporting;
 mod racing;
 
@@ -49,13 +50,21 @@ async fn lines(organization: &Organization<'_>) -> Vec<BillingLine> {
     lines_between(organization, None, None).await
 }
 
-/// What each enrollment's lines say, in their order.
+/// What the lines of each enrollment and assignment say, in their order.
 fn reasons(lines: &[BillingLine]) -> BTreeMap<String, Vec<BillingReason>> {
     let mut reasons: BTreeMap<String, Vec<BillingReason>> = BTreeMap::new();
     for line in lines {
-        let charges = line.reason() == BillingReason::Enrolled;
+        let charges = [BillingReason::Enrolled, BillingReason::Assigned].contains(&line.reason());
         assert_eq!(line.kind() == BillingKind::Charge, charges, "{line:?}");
-        let of = reasons.entry(line.enrollment_id.clone()).or_default();
+        let ids = [&line.enrollment_id, &line.assignment_id];
+        let [id] = ids
+            .into_iter()
+            .filter(|id| !id.is_empty())
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("one of the two: {line:?}")
+        };
+        let of = reasons.entry(id.clone()).or_default();
         of.push(line.reason());
     }
     reasons

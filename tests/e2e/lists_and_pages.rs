@@ -4,7 +4,9 @@ mod filters;
 mod uses;
 
 use chrono::{DateTime, Utc};
-use latchkey_proto::enrollment::v1::{ClassStatus, EnrollmentStatus, RedemptionOutcome};
+use latchkey_proto::enrollment::v1::{
+    AssignmentStatus, ClassStatus, EnrollmentStatus, RedemptionOutcome,
+};
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::KeyKind;
 use prost_reflect::{
@@ -112,11 +114,16 @@ fn fields(answer: &DynamicMessage, number: u32) -> Vec<String> {
         let Value::Message(item) = item else {
             panic!("a list of messages")
         };
-        let Value::String(text) = item
+        let mut value = item
             .get_field_by_number(number)
             .expect("a field")
-            .into_owned()
-        else {
+            .into_owned();
+        // Of a list of several kinds of things: that of the thing.
+        if let Value::Message(thing) = &value {
+            let inner = thing.get_field_by_number(number).expect("a field");
+            value = inner.into_owned();
+        }
+        let Value::String(text) = value else {
             panic!("a text")
         };
         text
@@ -202,6 +209,10 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         (
             own("ListAssignments", &of_pool),
             ("student_id", text(&new_id())),
+        ),
+        (
+            own("ListAssignments", &within),
+            ("status", choice(AssignmentStatus::Assigned)),
         ),
         (
             own("ListRedemptions", &within),

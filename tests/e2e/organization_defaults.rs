@@ -12,7 +12,7 @@ use crate::harness::world::telling::plan_settings;
 use crate::harness::world::{come_in, mask, off};
 use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, new_id, refused};
 
-const SMALL: ClassDefaults = ClassDefaults {
+pub(crate) const SMALL: ClassDefaults = ClassDefaults {
     maximum_students: Some(12),
     minimum_students: Some(4),
     status: ClassStatus::Tentative as i32,
@@ -21,7 +21,10 @@ const SMALL: ClassDefaults = ClassDefaults {
     notifications_enabled: None,
 };
 
-async fn lay_down(organization: &Organization<'_>, defaults: Option<ClassDefaults>) -> Shown {
+pub(crate) async fn lay_down(
+    organization: &Organization<'_>,
+    defaults: Option<ClassDefaults>,
+) -> Shown {
     let request = UpdateOrganizationRequest {
         organization_id: organization.id.clone(),
         update_mask: mask(&["class_defaults"]),
@@ -34,7 +37,7 @@ async fn lay_down(organization: &Organization<'_>, defaults: Option<ClassDefault
     updated.expect("an organization")
 }
 
-fn silent(organization: &Organization<'_>) -> CreateClassRequest {
+pub(crate) fn silent(organization: &Organization<'_>) -> CreateClassRequest {
     let draft = ClassDraft::new().change(|request| {
         request.minimum_students = None;
         request.maximum_students = None;
@@ -42,7 +45,7 @@ fn silent(organization: &Organization<'_>) -> CreateClassRequest {
     draft.request(&organization.id)
 }
 
-async fn create(
+pub(crate) async fn create(
     organization: &Organization<'_>,
     request: CreateClassRequest,
 ) -> CreateClassResponse {
@@ -51,7 +54,7 @@ async fn create(
     made.expect("a class").into_inner()
 }
 
-fn is_on(event_key: Option<&EventKey>) -> bool {
+pub(crate) fn is_on(event_key: Option<&EventKey>) -> bool {
     event_key.is_some_and(|key| key.enabled)
 }
 

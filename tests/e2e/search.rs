@@ -1,6 +1,7 @@
-//! What operators look for: students and enrollments by names, addresses, states, times; found in order, page by page, and
+//! What operators look for: students, enrollments and assignments by names, addresses, states, times; found in order, page by page, and
 //! nobody who was erased.
 
+mod assignments;
 mod plans;
 
 use std::collections::BTreeSet;

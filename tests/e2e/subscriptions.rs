@@ -326,18 +326,24 @@ async fn below_the_uses_made(organization: &Organization<'_>, key_id: &str) {
         terms: Some(terms),
         ..UpdateSubscriptionKeyRequest::default()
     };
-    let mut keys = organization.admin().subscription_keys();
     eventually("all uses are known to keys", async || {
-        let answer = keys.clone().update_subscription_key(limit(uses(2))).await;
-        let refusal = answer.err().ok_or_else(|| "it was lowered".to_owned())?;
-        assert_eq!(reason_of(&refusal), ErrorReason::MaxUsesBelowUses);
-        if metadata_of(&refusal)["uses"] == "3" {
-            Ok(())
-        } else {
-            Err(format!("{refusal:?}"))
+        let request = GetTrainingKeyRequest {
+            key_id: key_id.to_owned(),
+        };
+        let mut keys = organization.admin().training_keys();
+        let key = keys.get_training_key(request).await.expect("the key");
+        match key.into_inner().key.expect("a key").use_count {
+            3 => Ok(()),
+            other => Err(format!("{other} uses")),
         }
     })
     .await;
+    let mut keys = organization.admin().subscription_keys();
+    let refusal = refused(
+        keys.update_subscription_key(limit(uses(2))).await,
+        ErrorReason::MaxUsesBelowUses,
+    );
+    assert_eq!(metadata_of(&refusal)["uses"], "3");
     for terms in [
         uses(4),
         SubscriptionKeyTerms {

@@ -52,6 +52,21 @@ async fn leave(stack: &Stack, enrollment: &Enrollment) -> Enrollment {
     left.enrollment.expect("an enrollment")
 }
 
+/// Puts students into a class, one after the other, each in a status.
+async fn put_all<const N: usize>(
+    organization: &Organization<'_>,
+    class_id: &str,
+    students: &[String],
+    statuses: [EnrollmentStatus; N],
+) -> [Enrollment; N] {
+    assert_eq!(students.len(), N);
+    let mut placed = Vec::new();
+    for (student, status) in students.iter().zip(statuses) {
+        placed.push(put(organization, class_id, student, status).await);
+    }
+    placed.try_into().expect("one for each")
+}
+
 #[tokio::test]
 async fn a_seat_that_a_student_gives_up_goes_to_the_earliest_who_waits() {
     let stack = Stack::shared().await;
@@ -62,34 +77,14 @@ async fn a_seat_that_a_student_gives_up_goes_to_the_earliest_who_waits() {
     let class_id = class.class_id.as_str();
     let students = organization.students(5).await;
     let mut seated = come_in(&stack, &students[0], &code).await;
-    let requested = put(
-        &organization,
-        class_id,
-        &students[1],
+    let statuses = [
         EnrollmentStatus::Requested,
-    )
-    .await;
-    let first = put(
-        &organization,
-        class_id,
-        &students[2],
         EnrollmentStatus::WaitListed,
-    )
-    .await;
-    let second = put(
-        &organization,
-        class_id,
-        &students[3],
         EnrollmentStatus::WaitListed,
-    )
-    .await;
-    put(
-        &organization,
-        class_id,
-        &students[4],
         EnrollmentStatus::Audit,
-    )
-    .await;
+    ];
+    let [requested, first, second, _] =
+        put_all(&organization, class_id, &students[1..], statuses).await;
     for next in [first, second, requested] {
         leave(&stack, &seated).await;
         seated = get(&organization, &next).await;
@@ -113,20 +108,20 @@ async fn nobody_moves_up_by_staffs_doing_nor_where_the_organization_does_not_wan
     let class = organization.class(ClassDraft::new().maximum(1)).await;
     let class_id = class.class_id.as_str();
     let students = organization.students(2).await;
-    let waits = put(
+    let [waits] = put_all(
         &organization,
         class_id,
-        &students[1],
-        EnrollmentStatus::WaitListed,
+        &students[1..],
+        [EnrollmentStatus::WaitListed],
     )
     .await;
     for wanted in [false, true] {
         promote(&organization, wanted).await;
-        let seated = put(
+        let [seated] = put_all(
             &organization,
             class_id,
-            &students[0],
-            EnrollmentStatus::Enrolled,
+            &students[..1],
+            [EnrollmentStatus::Enrolled],
         )
         .await;
         if wanted {
@@ -147,27 +142,12 @@ async fn who_cannot_come_any_more_is_passed_over() {
     let class = organization.class(ClassDraft::new().maximum(1)).await;
     let class_id = class.class_id.as_str();
     let students = organization.students(3).await;
-    let seated = put(
-        &organization,
-        class_id,
-        &students[0],
+    let statuses = [
         EnrollmentStatus::Enrolled,
-    )
-    .await;
-    let first = put(
-        &organization,
-        class_id,
-        &students[1],
         EnrollmentStatus::WaitListed,
-    )
-    .await;
-    let second = put(
-        &organization,
-        class_id,
-        &students[2],
         EnrollmentStatus::WaitListed,
-    )
-    .await;
+    ];
+    let [seated, first, second] = put_all(&organization, class_id, &students, statuses).await;
     let request = DeactivateStudentRequest {
         student_id: students[1].clone(),
     };
@@ -190,21 +170,12 @@ async fn who_waits_comes_before_who_redeems_when_seats_come_free() {
     let (class, code) = organization.event_class(draft).await;
     let class_id = class.class_id.as_str();
     let students = organization.students(15).await;
-    let (mut seated, mut waiting) = (Vec::new(), Vec::new());
+    let mut seated = Vec::new();
     for student in &students[..5] {
         seated.push(come_in(&stack, student, &code).await);
     }
-    for student in &students[5..10] {
-        waiting.push(
-            put(
-                &organization,
-                class_id,
-                student,
-                EnrollmentStatus::WaitListed,
-            )
-            .await,
-        );
-    }
+    let waiting = [EnrollmentStatus::WaitListed; 5];
+    put_all(&organization, class_id, &students[5..10], waiting).await;
     let leaving = seated.iter().map(|enrollment| leave(&stack, enrollment));
     let coming = students[10..]
         .iter()
@@ -227,32 +198,17 @@ async fn staff_who_cancel_name_who_gets_the_seat() {
     let other = organization.class(ClassDraft::new()).await;
     let class_id = class.class_id.as_str();
     let students = organization.students(3).await;
-    let seated = put(
-        &organization,
-        class_id,
-        &students[0],
+    let statuses = [
         EnrollmentStatus::Enrolled,
-    )
-    .await;
-    let waits = put(
-        &organization,
-        class_id,
-        &students[1],
         EnrollmentStatus::Approved,
-    )
-    .await;
-    let elsewhere = put(
+        EnrollmentStatus::Requested,
+    ];
+    let [seated, waits, ended] = put_all(&organization, class_id, &students, statuses).await;
+    let [elsewhere] = put_all(
         &organization,
         &other.class_id,
-        &students[1],
-        EnrollmentStatus::WaitListed,
-    );
-    let elsewhere = elsewhere.await;
-    let ended = put(
-        &organization,
-        class_id,
-        &students[2],
-        EnrollmentStatus::Requested,
+        &students[1..2],
+        [EnrollmentStatus::WaitListed],
     )
     .await;
     organization.cancel(&ended.enrollment_id, "no").await;

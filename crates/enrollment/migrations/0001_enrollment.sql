@@ -42,7 +42,6 @@ CREATE TABLE enrollment.classes (
     maximum_is_default boolean NOT NULL,
     post_class_days    integer NOT NULL,
     status             text NOT NULL CHECK (status IN ('tentative', 'scheduled', 'guaranteed_to_run', 'cancelled')),
-    event_key_by_default boolean NOT NULL DEFAULT false,   -- turned on when it was created, by the organization's default
     event_key_window   text NOT NULL CHECK (event_key_window IN ('until_class_ends', 'until_access_expires')),
     seats_taken        integer NOT NULL DEFAULT 0,
     request_id         uuid NOT NULL UNIQUE,
@@ -238,8 +237,14 @@ CREATE TABLE enrollment.assignments (
     CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL)),
     CHECK ((status = 'cancelled') = (cancelled_by IS NOT NULL)),
     CHECK (status <> 'cancelled' OR launched_at IS NULL),
+    CHECK (cancelled_at <= assigned_at + interval '24 hours'), -- bills look for later ones no further
     CHECK (holds_key = (status <> 'cancelled'))
 );
+CREATE INDEX assignments_key ON enrollment.assignments (key_id, assigned_at, assignment_id);
+-- Those of an organization: what it is billed for, as they come and as they are cancelled.
+CREATE INDEX assignments_organization ON enrollment.assignments (organization_id, assigned_at, assignment_id);
+CREATE INDEX assignments_cancelled ON enrollment.assignments (organization_id, cancelled_at, assignment_id)
+    WHERE status = 'cancelled';
 CREATE UNIQUE INDEX assignments_key_slot ON enrollment.assignments (key_id, slot) WHERE holds_key;
 CREATE UNIQUE INDEX assignments_live ON enrollment.assignments (key_id, student_id) WHERE status <> 'cancelled';
 CREATE INDEX assignments_student ON enrollment.assignments (student_id, assigned_at, assignment_id);
@@ -275,7 +280,8 @@ CREATE TABLE enrollment.comparisons (
 );
 INSERT INTO enrollment.comparisons DEFAULT VALUES;
 
--- Direct enrollments answer the same request id the same way.
+-- Direct enrollments answer the same request id the same way; and of a class whose creation does not say whether its event key
+-- is on, what the organization laid down when it was first asked for.
 CREATE TABLE enrollment.requests (
     request_id  uuid PRIMARY KEY,
     method      text NOT NULL,

@@ -1,5 +1,5 @@
--- What organizations are billed for (docs/decisions/0021): closed time only; of open time it follows from the enrollments.
--- All of it is inserted and never changed.
+-- What organizations are billed for (docs/decisions/0021): closed time only; of open time it follows from the enrollments and the
+-- assignments. All of it is inserted and never changed.
 
 -- One row per call that closed something.
 CREATE TABLE enrollment.billing_closings (
@@ -36,26 +36,35 @@ ALTER TABLE enrollment.billing_periods
 -- The lines of closed time. They hold whatever is told of them, so that nothing that is changed later shows in them, and
 -- nothing that is erased had to be in them.
 CREATE TABLE enrollment.billing_lines (
-    enrollment_id   uuid NOT NULL,
-    entry           integer NOT NULL CHECK (entry >= 1), -- of an enrollment: odd ones charge it, even ones take that back
+    item_id         uuid NOT NULL,            -- an enrollment or an assignment: ids of the one may be ids of the other
+    item_kind       text COLLATE "C" NOT NULL CHECK (item_kind IN ('assignment', 'enrollment')),
+    entry           integer NOT NULL CHECK (entry >= 1), -- of an item: odd ones charge it, even ones take that back
     organization_id uuid NOT NULL,
     reason          text NOT NULL CHECK (reason IN (
-        'enrolled', 'cancelled_by_student', 'cancelled_by_staff', 'class_cancelled', 'student_erased', 'made_audit', 'put_back',
-        'denied', 'replaced')),
+        'enrolled', 'assigned', 'cancelled_by_student', 'cancelled_by_staff', 'class_cancelled', 'student_erased', 'made_audit',
+        'put_back', 'denied', 'replaced')),
     booked_at       timestamptz NOT NULL,
     occurred_at     timestamptz NOT NULL,
     student_id      uuid NOT NULL,
-    class_id        uuid NOT NULL,
-    class_name      text NOT NULL,
-    course_id       text NOT NULL,
-    course_name     text NOT NULL,
+    class_id        uuid,                     -- of an enrollment
+    class_name      text,
+    pool_id         uuid,                     -- of an assignment by the key of a pool
+    profile_id      uuid,                     -- of one by a subscription key
+    profile_name    text,
+    course_id       text,
+    course_name     text,
     key_id          uuid,                     -- null: enrolled directly
-    key_kind        text CHECK (key_kind IN ('enrollment', 'event')),
+    key_kind        text CHECK (key_kind IN ('enrollment', 'event', 'pool', 'subscription')),
     generation      integer,
-    CHECK ((entry % 2 = 1) = (reason = 'enrolled')),
+    CHECK ((entry % 2 = 1) = (reason IN ('enrolled', 'assigned'))),
     CHECK (occurred_at <= booked_at),
-    CHECK ((key_id IS NULL) = (key_kind IS NULL) AND (key_id IS NULL) = (generation IS NULL))
+    CHECK ((item_kind = 'enrollment') = (class_id IS NOT NULL)),
+    CHECK ((class_id IS NULL) = (class_name IS NULL) AND (course_id IS NULL) = (course_name IS NULL)),
+    CHECK ((key_id IS NULL) = (key_kind IS NULL) AND (key_id IS NULL) = (generation IS NULL)),
+    CHECK ((pool_id IS NOT NULL) = (key_kind IS NOT DISTINCT FROM 'pool')),
+    CHECK ((profile_id IS NOT NULL) = (key_kind IS NOT DISTINCT FROM 'subscription')),
+    CHECK ((profile_id IS NULL) = (profile_name IS NULL))
 );
 CREATE INDEX billing_lines_organization
-    ON enrollment.billing_lines (organization_id, occurred_at, enrollment_id, entry);
-ALTER TABLE enrollment.billing_lines ADD PRIMARY KEY (enrollment_id, entry);
+    ON enrollment.billing_lines (organization_id, occurred_at, item_id, item_kind, entry);
+ALTER TABLE enrollment.billing_lines ADD PRIMARY KEY (item_id, item_kind, entry);

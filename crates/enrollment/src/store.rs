@@ -8,6 +8,7 @@ pub mod assignments;
 pub mod attempts;
 pub mod audit;
 pub mod billing;
+pub mod by_student;
 pub mod classes;
 pub mod comparisons;
 pub mod deliveries;

@@ -5,14 +5,20 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use latchkey::stack::Service;
-use latchkey_proto::enrollment::v1::{BillingLine, BillingReason, CancelEnrollmentRequest};
+use latchkey_proto::enrollment::v1::{
+    BillingLine, BillingReason, CancelAssignmentRequest, CancelEnrollmentRequest,
+    ClosePeriodResponse,
+};
 use latchkey_proto::errors::v1::ErrorReason;
 use tokio::time::sleep;
 
 use super::{enroll, lines, lines_between, now, reasons, try_to_close};
+use crate::harness::site::Replica;
 use crate::harness::time::read;
 use crate::harness::world::{come_in, enrolled, redemption};
-use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, new_id, reason_of};
+use crate::harness::{
+    ClassDraft, Options, Organization, PoolDraft, Stack, eventually, new_id, reason_of,
+};
 
 /// How long a decision is held up before its commit.
 const HELD: &str = "commit::before=1*sleep(4000)";
@@ -27,6 +33,40 @@ async fn two_processes() -> Stack {
     .await
 }
 
+/// Does something at the slow process, and closes the organization before that commits: what came of both.
+async fn closed_meanwhile<T>(
+    organization: &Organization<'_>,
+    slow: &mut Replica,
+    deed: impl Future<Output = T>,
+) -> (T, ClosePeriodResponse) {
+    slow.set_faults(HELD).await;
+    let close = async {
+        sleep(BEGUN).await;
+        organization.close_period(now()).await
+    };
+    let both = tokio::join!(deed, close);
+    slow.set_faults("").await;
+    both
+}
+
+/// The only line that is booked after what was closed: at its very end.
+async fn next_line(organization: &Organization<'_>, closed: &ClosePeriodResponse) -> BillingLine {
+    let end = end_of(closed);
+    let mut next = lines_between(organization, Some(end), None).await;
+    assert_eq!(next.len(), 1, "{next:?}");
+    let line = next.remove(0);
+    assert_eq!(read(line.book_time.as_ref()), end);
+    assert!(
+        read(line.occur_time.as_ref()) < end,
+        "it was decided before"
+    );
+    line
+}
+
+fn end_of(closed: &ClosePeriodResponse) -> DateTime<Utc> {
+    read(closed.period.as_ref().and_then(|one| one.end_time.as_ref()))
+}
+
 #[tokio::test]
 async fn a_redemption_that_commits_after_the_closing_is_booked_in_the_next_period() {
     let mut stack = two_processes().await;
@@ -35,37 +75,20 @@ async fn a_redemption_that_commits_after_the_closing_is_booked_in_the_next_perio
     let (_, code) = organization.event_class(ClassDraft::new()).await;
     let students = organization.students(2).await;
     come_in(&stack, &students[0], &code).await;
-    slow.set_faults(HELD).await;
     let platform = stack.platform().on(1);
     let request = redemption(&new_id(), &students[1], &code);
     let redeem = async { platform.redemptions().redeem_key(request).await };
-    let close = async {
-        sleep(BEGUN).await;
-        organization.close_period(now()).await
-    };
-    let (redeemed, closed) = tokio::join!(redeem, close);
-    let late = redeemed
-        .expect("in")
-        .into_inner()
-        .enrollment
-        .expect("an enrollment");
+    let (redeemed, closed) = closed_meanwhile(&organization, &mut slow, redeem).await;
+    let late = redeemed.expect("in").into_inner().enrollment;
+    let late = late.expect("an enrollment");
     assert_eq!(closed.charge_count, 1, "the other one is not there yet");
-    let end = read(closed.period.as_ref().and_then(|one| one.end_time.as_ref()));
-    assert!(
-        read(late.enroll_time.as_ref()) < end,
-        "it was decided before"
-    );
+    let end = end_of(&closed);
     assert_eq!(lines_between(&organization, None, Some(end)).await.len(), 1);
-    let next = lines_between(&organization, Some(end), None).await;
-    let [line] = &next[..] else {
-        panic!("one line, not {next:?}")
-    };
+    let line = next_line(&organization, &closed).await;
     assert_eq!(line.enrollment_id, late.enrollment_id);
     assert_eq!(line.occur_time, late.enroll_time);
-    assert_eq!(read(line.book_time.as_ref()), end);
     let second = organization.close_period(now()).await;
     assert_eq!(second.charge_count, 1);
-    slow.set_faults("").await;
     stack.give_back(slow);
     stack.finish().await;
 }
@@ -77,33 +100,60 @@ async fn a_cancellation_that_commits_after_the_closing_is_booked_in_the_next_per
     let organization = Organization::new(&stack).await;
     let class = organization.class(ClassDraft::new()).await;
     let enrollment_id = enroll(&organization, &class.class_id).await;
-    slow.set_faults(HELD).await;
     let admin = organization.admin().on(1);
     let request = CancelEnrollmentRequest {
         enrollment_id: enrollment_id.clone(),
         ..CancelEnrollmentRequest::default()
     };
     let cancel = async { admin.enrollments().cancel_enrollment(request).await };
-    let close = async {
-        sleep(BEGUN).await;
-        organization.close_period(now()).await
-    };
-    let (cancelled, closed) = tokio::join!(cancel, close);
-    let cancelled = cancelled.expect("cancelled").into_inner();
-    let cancelled = cancelled.enrollment.expect("an enrollment");
-    let end = read(closed.period.as_ref().and_then(|one| one.end_time.as_ref()));
-    assert!(
-        read(cancelled.cancel_time.as_ref()) < end,
-        "it was decided before"
-    );
+    let (cancelled, closed) = closed_meanwhile(&organization, &mut slow, cancel).await;
+    cancelled.expect("cancelled");
     assert_eq!((closed.charge_count, closed.credit_count), (1, 0));
-    let next = lines_between(&organization, Some(end), None).await;
-    let expected = vec![BillingReason::CancelledByStaff];
-    assert_eq!(reasons(&next)[&enrollment_id], expected);
-    assert_eq!(read(next[0].book_time.as_ref()), end);
+    let line = next_line(&organization, &closed).await;
+    assert_eq!(line.enrollment_id, enrollment_id);
+    assert_eq!(line.reason(), BillingReason::CancelledByStaff);
     let second = organization.close_period(now()).await;
     assert_eq!((second.charge_count, second.credit_count), (0, 1));
-    slow.set_faults("").await;
+    stack.give_back(slow);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn an_assignment_that_commits_after_the_closing_is_booked_in_the_next_period_and_so_is_its_end()
+ {
+    let mut stack = two_processes().await;
+    let mut slow = stack.take(Service::Enrollment, 1);
+    let organization = Organization::new(&stack).await;
+    let pool = organization.pool(PoolDraft::new()).await.pool_id;
+    let code = organization.pool_keys(&pool, 1).await.remove(0).code;
+    let student = organization.student().await.student_id;
+    let platform = stack.platform().on(1);
+    let id = new_id();
+    let request = redemption(&id, &student, &code);
+    let redeem = async { platform.redemptions().redeem_key(request).await };
+    let (redeemed, closed) = closed_meanwhile(&organization, &mut slow, redeem).await;
+    redeemed.expect("assigned");
+    assert_eq!(closed.charge_count, 0, "it is not there yet");
+    let line = next_line(&organization, &closed).await;
+    assert_eq!(
+        (&line.assignment_id, line.reason()),
+        (&id, BillingReason::Assigned)
+    );
+    let second = organization.close_period(now()).await;
+    assert_eq!(second.charge_count, 1);
+    let admin = organization.admin().on(1);
+    let request = CancelAssignmentRequest {
+        assignment_id: id.clone(),
+        ..CancelAssignmentRequest::default()
+    };
+    let cancel = async { admin.assignments().cancel_assignment(request).await };
+    let (cancelled, closed) = closed_meanwhile(&organization, &mut slow, cancel).await;
+    cancelled.expect("cancelled");
+    assert_eq!((closed.charge_count, closed.credit_count), (0, 0));
+    let line = next_line(&organization, &closed).await;
+    assert_eq!(line.reason(), BillingReason::CancelledByStaff);
+    let last = organization.close_period(now()).await;
+    assert_eq!((last.charge_count, last.credit_count), (0, 1));
     stack.give_back(slow);
     stack.finish().await;
 }

@@ -1,13 +1,13 @@
 //! The present time and new identifiers. The services and Postgres run on this machine, so its clock is theirs.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use latchkey_service_kit::clock::{Clock, SystemClock};
 use latchkey_service_kit::ids::{Ids, RandomIds};
 use prost_types::Timestamp;
 
-/// The present time.
+/// The present time, as the database keeps it: in microseconds.
 pub(crate) fn now() -> DateTime<Utc> {
-    SystemClock.now()
+    SystemClock.now().trunc_subsecs(6)
 }
 
 /// A new identifier, as callers make them for their requests.

@@ -1,6 +1,7 @@
 //! Reminders of assignments that expire.
 
 use chrono::TimeDelta;
+use latchkey::stack::Service;
 use latchkey_proto::enrollment::v1::{
     CancelAssignmentRequest, CourseAssignment, NotificationPlanSettings, NotificationRecipient,
     NotificationSettings, NotificationState,
@@ -8,6 +9,7 @@ use latchkey_proto::enrollment::v1::{
 use latchkey_proto::keys::v1::KeyPool;
 use prost_types::Duration;
 
+use super::failures::revived;
 use super::{letters, opt_out, settled, stack};
 use crate::harness::mail::mail_server;
 use crate::harness::plans::{plan, statements};
@@ -157,6 +159,28 @@ async fn nobody_is_reminded_of_what_was_cancelled_meanwhile() {
     assert_eq!(dropped[0].problem, "OVERTAKEN");
     assert!(server.received().is_empty());
     stack.finish().await;
+}
+
+#[tokio::test]
+async fn who_dies_with_a_reminder_unwritten_writes_it_when_back() {
+    let server = mail_server().await;
+    let mut stack = stack(&server, 1).await;
+    let mut victim = stack.take(Service::Enrollment, 0);
+    let organization = Organization::new(&stack).await;
+    organization.write_to_people().await;
+    organization.plan(expiring_settings()).await;
+    let pool = pool(&organization, 4).await;
+    let student = organization.student().await;
+    victim.set_faults("letters::reminded=return").await;
+    organization
+        .assign(&student.student_id, &pool.pool_id)
+        .await;
+    revived(&mut victim).await;
+    letters(&server, &student.email, 1).await;
+    settled(&organization, NotificationState::Sent, 1).await;
+    assert_eq!(server.received().len(), 1);
+    stack.give_back(victim);
+    stack.finish_after_crashes().await;
 }
 
 #[tokio::test]

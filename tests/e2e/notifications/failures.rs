@@ -164,7 +164,7 @@ async fn who_dies_with_letters_unwritten_or_unsettled_loses_none_and_sends_the_s
 }
 
 /// Waits until a process has died, and starts it again.
-async fn revived(victim: &mut Replica) {
+pub(super) async fn revived(victim: &mut Replica) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !victim.is_down() {
         assert!(Instant::now() < deadline, "it lives");

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use latchkey_code::parse;
+use latchkey_code::{CanonicalCode, Malformed, parse};
 use latchkey_group_commit::{Batch, BatchError};
+use latchkey_service_kit::attempts::Method;
 use uuid::Uuid;
 
 use super::desk::{Desk, Item, within_reach};
@@ -19,6 +20,9 @@ use crate::domain::key::{KeyKind, Opens, PoolTerms, ResolvedKey};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::Refusal;
 use crate::store;
+
+/// How it is called where guesses are counted.
+const METHOD: Method = of_redemption("CheckKey");
 
 /// What a code would open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,32 +90,74 @@ pub async fn check_key(
     typed: &str,
 ) -> Result<CheckedKey, Error> {
     let code = parse(typed);
-    let mut item = Item {
+    let item = Item {
         wish: Wish {
             redemption_id: None,
             fingerprint: Vec::new(),
             well_formed: code.is_ok(),
-            applicant: applicant.clone(),
+            applicant,
             key: None,
             if_full: IfFull::Refuse,
         },
         call: call.clone(),
         registration: None,
     };
+    if call.scope.everything {
+        check_at_once(desk, item, code).await
+    } else {
+        check_in_turn(desk, item, code).await
+    }
+}
+
+/// Looks at applicant and key by one reading. Only for who reaches everything: others must not learn by the time it takes whether
+/// there is a key, of a student who does not exist for them.
+async fn check_at_once(
+    desk: &Desk,
+    mut item: Item,
+    code: Result<CanonicalCode, Malformed>,
+) -> Result<CheckedKey, Error> {
+    let (call, applicant) = (item.call.clone(), item.wish.applicant.clone());
     let Ok(code) = code else {
         return Err(before_key(desk, item, Refusal::KeyMalformed.into()).await);
     };
-    let method = of_redemption("CheckKey");
-    let guess = match Guess::at_code(desk.services(), call, method, &applicant, None).await {
+    let guess = match Guess::at_code(desk.services(), &call, METHOD, &applicant, None).await {
         Ok(guess) => guess,
         Err(too_many) => return Err(before_key(desk, item, too_many).await),
     };
-    // Without an id nothing was decided before: so one reading tells what comes before the key and what comes after it.
     let key = desk.resolve(code, call.deadline).await?;
     item.wish.key.clone_from(&key);
     let judged = desk.judge(item).await?;
     let guess = guess.of(&applicant, judged.organization)?;
     let checked = checked(key, judged);
+    guess.settle(&checked);
+    checked
+}
+
+/// Looks at the key only once there is an applicant within reach.
+async fn check_in_turn(
+    desk: &Desk,
+    mut item: Item,
+    code: Result<CanonicalCode, Malformed>,
+) -> Result<CheckedKey, Error> {
+    let (call, applicant) = (item.call.clone(), item.wish.applicant.clone());
+    let organization = match desk.recall(item.clone()).await? {
+        Recalled::Answered(answer) => {
+            // Without an id nothing can have been decided before: this is a refusal.
+            (*answer)?;
+            None
+        }
+        Recalled::Open(organization) => organization,
+    };
+    let guess = Guess::at_code(desk.services(), &call, METHOD, &applicant, organization).await?;
+    let checked = async {
+        let key = match code {
+            Ok(code) => desk.resolve(code, call.deadline).await?,
+            Err(_) => None,
+        };
+        item.wish.key.clone_from(&key);
+        checked(key, desk.judge(item).await?)
+    }
+    .await;
     guess.settle(&checked);
     checked
 }

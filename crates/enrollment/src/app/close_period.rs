@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::read_billing::exists;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::billing::{Account, Line};
+use crate::domain::billing::ItemKind;
 use crate::domain::refusal::Refusal;
 use crate::store;
 use crate::store::billing::periods::{self, ClosedPeriod, Closing};
@@ -47,7 +47,7 @@ pub struct Closed {
 /// Closes the time of an organization and of those below it, in one transaction. The same request again gives the same
 /// answer.
 ///
-/// Nobody else waits for it: it locks organizations, and neither classes nor enrollments. What commits meanwhile is seen by it
+/// Nobody else waits for it: it locks organizations, and neither classes nor enrollments nor assignments. What commits meanwhile is seen by it
 /// or by the next closing, whichever it is.
 pub async fn close_period(
     services: &Services,
@@ -139,14 +139,28 @@ async fn book(
     ends_at: DateTime<Utc>,
 ) -> Result<Booked, Error> {
     let mut booked = Booked::default();
+    for kind in ItemKind::ALL {
+        book_all(connection, kind, organizations, ends_at, &mut booked).await?;
+    }
+    Ok(booked)
+}
+
+/// Books what is due of one kind of item, chunk by chunk, and counts it.
+async fn book_all(
+    connection: &mut PgConnection,
+    kind: ItemKind,
+    organizations: &[Uuid],
+    ends_at: DateTime<Utc>,
+    booked: &mut Booked,
+) -> Result<(), Error> {
+    let period = (store::billing::EVER.0, ends_at);
     let mut after = None;
     loop {
-        let period = (store::billing::EVER.0, ends_at);
-        let accounts =
-            store::billing::due::accounts(connection, organizations, period, after, CHUNK).await?;
-        let due: Vec<Line> = accounts.iter().filter_map(Account::due).collect();
+        let due =
+            store::billing::due::of_kind(connection, kind, organizations, period, after, CHUNK)
+                .await?;
         let Some(last) = due.last() else {
-            return Ok(booked);
+            return Ok(());
         };
         after = Some(last.place());
         store::billing::book(connection, &due).await?;

@@ -20,6 +20,9 @@ use crate::domain::warning::Warning;
 use crate::store;
 use crate::store::notifications::settings;
 
+/// The method's name in the fingerprints of its requests.
+const METHOD: &str = "CreateClass";
+
 /// The names of classes made from request ids (UUID version 5) stand in this space, which is ours alone.
 const CLASS_IDS: Uuid = Uuid::from_u128(0x6f0b_2f5e_93c4_4d3c_9a51_7e62_c1d0_48aa);
 
@@ -55,8 +58,6 @@ struct Made {
     class: Class,
     /// Whether its event key was turned on.
     event_key: bool,
-    /// Whether because the organization lays that down.
-    event_key_by_default: bool,
     /// Whether its notifications are on; `None` leaves that to the organization.
     notifications: Option<bool>,
 }
@@ -72,9 +73,10 @@ impl NewClass {
     }
 }
 
-/// Creates a class. The order makes every step repeatable: what the keys service must know before it can make the event
-/// key, the event key, then the class, which is the commit; then its copy. What a call that was given up leaves behind
-/// in keys opens nothing. The same request again gives the same class, as it is now.
+/// Creates a class. The order makes every step repeatable: what becomes of the event key, if the request does not say it; what
+/// the keys service must know before it can make the event key, the event key, then the class, which is the commit; then its
+/// copy. What a call that was given up leaves behind in keys opens nothing. The same request again gives the same class, as it is
+/// now.
 pub async fn create_class(
     services: &Services,
     call: &Call,
@@ -82,9 +84,8 @@ pub async fn create_class(
 ) -> Result<CreatedClass, Error> {
     let defaults = defaults(services, call, wish.organization_id).await?;
     let fingerprint = fingerprint(services, &wish);
-    if let Some((class, by_default)) = recorded(services, &wish, &fingerprint).await? {
-        // As it was made: what the organization lays down may be different by now.
-        let change = event_key_change(&wish, by_default);
+    if let Some(class) = recorded(services, &wish, &fingerprint).await? {
+        let change = event_key_change(services, &wish, &fingerprint, &defaults).await?;
         let (event_key, warnings) = event_key(services, call, &wish, change).await?;
         return Ok(CreatedClass {
             class,
@@ -98,7 +99,7 @@ pub async fn create_class(
     let class = settings.class(id, organization_id, &defaults, now);
     check(&class)?;
     push::organization_first(services, class.organization_id).await?;
-    let change = event_key_change(&wish, defaults.event_key);
+    let change = event_key_change(services, &wish, &fingerprint, &defaults).await?;
     if change.is_some() {
         let draft = [Grant::creating(&class)];
         services.keys.put_grants(&draft).await?;
@@ -107,7 +108,6 @@ pub async fn create_class(
     let made = Made {
         class,
         event_key: event_key.is_some(),
-        event_key_by_default: defaults.event_key && wish.event_key.is_none(),
         notifications: defaults.notifications,
     };
     let class = insert(services, call, &wish, made, &fingerprint).await?;
@@ -149,23 +149,54 @@ fn check(class: &Class) -> Result<(), Error> {
 }
 
 /// What to make of the event key of a class that is made; `None` for off, which it is anyway.
-fn event_key_change(wish: &NewClass, on_by_default: bool) -> Option<EventKeyChange> {
+async fn event_key_change(
+    services: &Services,
+    wish: &NewClass,
+    fingerprint: &[u8],
+    defaults: &ClassDefaults,
+) -> Result<Option<EventKeyChange>, Error> {
     match &wish.event_key {
-        None => on_by_default.then_some(EventKeyChange::Generated {
-            grace: Duration::ZERO,
-        }),
-        Some(EventKeyChange::Off) => None,
-        Some(change) => Some(change.clone()),
+        None => {
+            let on = on_by_default(services, wish, fingerprint, defaults.event_key).await?;
+            Ok(on.then_some(EventKeyChange::Generated {
+                grace: Duration::ZERO,
+            }))
+        }
+        Some(EventKeyChange::Off) => Ok(None),
+        Some(change) => Ok(Some(change.clone())),
     }
 }
 
-/// The class that an earlier call with the same id made, if one did, and whether it turned its event key on because the
-/// organization lays that down.
+/// Whether the organization lays down that the event key is on. As the first call with this id found it: what that one told the
+/// keys service, whatever became of it then, is what every repetition tells, and what the organization lays down may be different
+/// by now.
+async fn on_by_default(
+    services: &Services,
+    wish: &NewClass,
+    fingerprint: &[u8],
+    laid_down: bool,
+) -> Result<bool, Error> {
+    let (id, result) = (wish.request_id, json!(laid_down));
+    let mut transaction = begin(&services.pool).await?;
+    if store::requests::insert(&mut transaction, id, METHOD, fingerprint, &result).await? {
+        transaction.commit().await?;
+        return Ok(laid_down);
+    }
+    // Another call with the same id was first, and has committed: the insert waited for it.
+    let found = store::requests::find(&mut transaction, id).await?;
+    transaction.rollback().await?;
+    found
+        .filter(|found| found.method == METHOD && found.fingerprint == fingerprint)
+        .and_then(|found| found.result.as_bool())
+        .ok_or_else(|| reused(wish))
+}
+
+/// The class that an earlier call with the same id made, if one did.
 async fn recorded(
     services: &Services,
     wish: &NewClass,
     fingerprint: &[u8],
-) -> Result<Option<(Class, bool)>, Error> {
+) -> Result<Option<Class>, Error> {
     let mut transaction = begin(&services.pool).await?;
     let found = store::classes::find_by_request(&mut transaction, wish.request_id).await?;
     let Some(found) = found else {
@@ -178,7 +209,7 @@ async fn recorded(
     }
     store::requests::confirm(&mut transaction).await?;
     transaction.commit().await?;
-    Ok(Some((found.class, found.event_key_by_default)))
+    Ok(Some(found.class))
 }
 
 fn reused(wish: &NewClass) -> Error {
@@ -237,13 +268,11 @@ async fn insert(
     let Made {
         class,
         event_key,
-        event_key_by_default,
         notifications,
     } = made;
     let mut transaction = begin(&services.pool).await?;
     let new = store::classes::NewClass {
         class: &class,
-        event_key_by_default,
         request_id: wish.request_id,
         fingerprint,
     };
@@ -253,7 +282,6 @@ async fn insert(
         // Another call with the same id was first, and has committed: the insert waited for it.
         return recorded(services, wish, fingerprint)
             .await?
-            .map(|(class, _)| class)
             .ok_or(Error::Conflict);
     };
     if let Some(on) = notifications {
@@ -285,7 +313,7 @@ fn fingerprint(services: &Services, wish: &NewClass) -> Vec<u8> {
     let settings = &wish.settings;
     let mut begun = services
         .fingerprint_key
-        .begin("CreateClass")
+        .begin(METHOD)
         .text(&wish.organization_id.to_string())
         .text(&settings.course_id)
         .text(&settings.course_name)

@@ -9,16 +9,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use latchkey_service_kit::database::{answered, begin};
-use latchkey_service_kit::exports::{BrokenOff, PIECE_BYTES, Part};
-use latchkey_service_kit::rows::{Contents, RowFormat, RowWriter};
+use latchkey_service_kit::exports::{self, Source};
+use latchkey_service_kit::rows::{RowFormat, RowWriter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::read_billing::{EVER, Statement, exists, lines};
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::billing::{Line, Place};
-use crate::domain::enrollment::Origin;
+use crate::domain::billing::{ItemKind, Line, Place};
 use crate::store;
 
 /// The columns of the file, as the contract states them.
@@ -36,6 +35,10 @@ const COLUMNS: &[&str] = &[
     "class_name",
     "key_kind",
     "key_id",
+    "assignment_id",
+    "pool_id",
+    "profile_id",
+    "profile_name",
 ];
 
 /// How many lines are read at once.
@@ -44,26 +47,21 @@ const PAGE: usize = 2_000;
 /// How long reading a page may take before the database is taken for gone: its own bounds on statements are shorter.
 const PAGE_WITHIN: Duration = Duration::from_secs(15);
 
-/// An export that has begun: its first audit row is committed. Whoever reads it takes [`Export::next`] until that gives
-/// nothing more, or says why it ends before ([`Export::break_off`]).
+/// An export of a statement.
+pub type Export = exports::Export<Lines>;
+
+/// The lines of a statement, read page by page.
 #[derive(Debug)]
-pub struct Export {
+pub struct Lines {
     services: Arc<Services>,
     call: Call,
     statement: Statement,
-    /// The id of the audit row that tells of the beginning.
-    id: Uuid,
-    writer: RowWriter,
     /// Lines that were read and not yet written.
     ahead: VecDeque<Line>,
     /// The last line that was read.
     after: Option<Place>,
     /// Whether there are no more lines to be read.
     read: bool,
-    /// What was handed over.
-    contents: Contents,
-    /// Whether the audit trail was told of the end, or could not be.
-    ended: bool,
 }
 
 /// Begins an export of a statement. Its audit row, `billing.export`, is committed when this returns.
@@ -75,79 +73,47 @@ pub async fn export_billing(
     statement: Statement,
 ) -> Result<Export, Error> {
     exists(services, call, statement.organization_id).await?;
-    let export = Export {
+    let lines = Lines {
         services: Arc::clone(services),
         call: call.clone(),
         statement,
-        id: services.ids.new_id(),
-        writer: RowWriter::new(RowFormat::Csv, COLUMNS),
         ahead: VecDeque::new(),
         after: None,
         read: false,
-        contents: Contents::default(),
-        ended: false,
     };
     let (from, until) = statement.period;
     let details = json!({
         "from": Some(from).filter(|from| *from != EVER.0),
         "until": Some(until).filter(|until| *until != EVER.1),
     });
-    export
-        .record(Action::ExportBilling, export.id, details)
-        .await?;
-    Ok(export)
+    let id = services.ids.new_id();
+    lines.record(Action::ExportBilling, id, details).await?;
+    let writer = RowWriter::new(RowFormat::Csv, COLUMNS);
+    Ok(Export::new(id, writer, lines))
 }
 
-impl Export {
-    /// The next part; `None` after the summary. The audit row of the end is committed before the summary is given.
-    ///
-    /// Fails when the database cannot be reached: then the export has ended, and the audit trail was told so if it could be.
-    pub async fn next(&mut self) -> Result<Option<Part>, Error> {
-        let part = self.part().await;
-        if part.is_err() {
-            self.break_off(BrokenOff::Failed).await;
+impl Source for Lines {
+    const ROWS: &'static str = "lines";
+    type Error = Error;
+
+    async fn write_next(&mut self, writer: &mut RowWriter) -> Result<bool, Error> {
+        if self.ahead.is_empty() && !self.read {
+            self.read_on().await?;
         }
-        part
+        let next = self.ahead.pop_front();
+        if let Some(line) = &next {
+            write(writer, line);
+        }
+        Ok(next.is_some())
     }
 
-    /// Ends the export before it is whole, and tells the audit trail, which is worth a warning when it cannot be told.
-    pub async fn break_off(&mut self, why: BrokenOff) {
-        if self.ended {
-            return;
-        }
-        if let Err(error) = self.end(Some(why)).await {
-            tracing::warn!(
-                export.id = %self.id,
-                error = %error,
-                "the audit trail could not be told that an export broke off"
-            );
-        }
+    async fn record_end(&mut self, details: Value) -> Result<(), Error> {
+        let id = self.services.ids.new_id();
+        self.record(Action::EndBillingExport, id, details).await
     }
+}
 
-    async fn part(&mut self) -> Result<Option<Part>, Error> {
-        let mut rows = 0;
-        while self.writer.len() < PIECE_BYTES {
-            if let Some(line) = self.ahead.pop_front() {
-                write(&mut self.writer, &line);
-                rows += 1;
-            } else if self.read {
-                break;
-            } else {
-                self.read_on().await?;
-            }
-        }
-        if !self.writer.is_empty() {
-            let piece = self.writer.take();
-            self.contents.add(&piece, rows);
-            return Ok(Some(Part::Rows(piece)));
-        }
-        if self.ended {
-            return Ok(None);
-        }
-        self.end(None).await?;
-        Ok(Some(Part::Summary(self.contents.clone())))
-    }
-
+impl Lines {
     async fn read_on(&mut self) -> Result<(), Error> {
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let read = lines(&self.services, &self.statement, self.after, limit);
@@ -157,25 +123,6 @@ impl Export {
         self.after = page.last().map(Line::place).or(self.after);
         self.ahead.extend(page);
         Ok(())
-    }
-
-    async fn end(&mut self, broken_off: Option<BrokenOff>) -> Result<(), Error> {
-        // Once: what a failed attempt to say so has come to is not known.
-        self.ended = true;
-        let details = json!({
-            "export_id": self.id,
-            "complete": broken_off.is_none(),
-            "because": broken_off.map(BrokenOff::name),
-            "lines": self.contents.rows(),
-            "bytes": self.contents.bytes(),
-            "sha256": self.contents.sha256(),
-        });
-        self.record(
-            Action::EndBillingExport,
-            self.services.ids.new_id(),
-            details,
-        )
-        .await
     }
 
     async fn record(&self, action: Action, event_id: Uuid, details: Value) -> Result<(), Error> {
@@ -195,30 +142,33 @@ impl Export {
 }
 
 fn write(writer: &mut RowWriter, line: &Line) {
-    let item = &line.item;
+    let (item, got) = (&line.item, &line.item.got);
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Micros, true);
-    let (key_kind, key_id) = match item.origin {
-        Origin::Direct => (None, None),
-        Origin::Key { key_id, kind, .. } => (Some(kind.as_str()), Some(key_id.to_string())),
-    };
+    let id = |kind| (got.kind() == kind).then(|| item.id.to_string());
+    let text = |id: Uuid| id.to_string();
+    let (class, course, key) = (got.class(), got.course(), got.key());
     let kind = if line.reason.charges() {
         "charge"
     } else {
         "credit"
     };
     writer.write(&[
-        Some(&item.organization_id.to_string()),
+        Some(&text(item.organization_id)),
         Some(&time(line.booked_at)),
         Some(kind),
         Some(line.reason.as_str()),
         Some(&time(line.occurred_at)),
-        Some(&item.enrollment_id.to_string()),
-        Some(&item.student_id.to_string()),
-        Some(&item.course_id),
-        Some(&item.course_name),
-        Some(&item.class_id.to_string()),
-        Some(&item.class_name),
-        key_kind,
-        key_id.as_deref(),
+        id(ItemKind::Enrollment).as_deref(),
+        Some(&text(item.student_id)),
+        course.map(|one| &*one.id),
+        course.map(|one| &*one.name),
+        class.map(|(id, _)| text(id)).as_deref(),
+        class.map(|(_, name)| name),
+        key.map(|one| one.kind),
+        key.map(|one| text(one.id)).as_deref(),
+        id(ItemKind::Assignment).as_deref(),
+        got.pool_id().map(text).as_deref(),
+        got.profile().map(|(id, _)| text(id)).as_deref(),
+        got.profile().map(|(_, name)| name),
     ]);
 }

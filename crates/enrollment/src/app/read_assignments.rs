@@ -3,13 +3,14 @@
 use latchkey_service_kit::paging::{Page, PageRequest};
 use uuid::Uuid;
 
+use super::read_organizations::get_organization;
 use super::read_students::placed_student;
 use super::{Call, Error, Services};
 use crate::domain::assignment::Assignment;
 use crate::domain::refusal::Refusal;
 use crate::store;
 
-pub use crate::store::assignments::listing::{Place as AssignmentPlace, Whose};
+pub use crate::store::assignments::listing::{AssignmentFilter, Place as AssignmentPlace};
 
 /// One assignment, if it exists for the caller.
 pub async fn get_assignment(
@@ -25,28 +26,32 @@ pub async fn get_assignment(
     Ok(found.assignment)
 }
 
-/// A page of the assignments of a pool, subscription profile or student that are within reach, the newest first. `query` binds its token.
+/// A page of the assignments within reach that pass `filter`, in the order of their places. `query` binds its token.
 ///
-/// Pools are not known here: one that does not exist has no assignments.
+/// Refused with `StudentNotFound` or `OrganizationNotFound` if what the filter names does not exist for the caller; an organization
+/// that is not within reach as a whole does not. Pools and keys are not known here: one that does not exist has no assignments.
 pub async fn list_assignments(
     services: &Services,
     call: &Call,
-    whose: Whose,
+    filter: &AssignmentFilter,
     page: &PageRequest<AssignmentPlace>,
     query: &[&str],
 ) -> Result<Page<Assignment>, Error> {
-    if let Some(student_id) = whose.student_id {
+    if let Some(organization_id) = filter.organization_id {
+        get_organization(services, call, organization_id).await?;
+    }
+    if let Some(student_id) = filter.student_id {
         placed_student(services, call, student_id).await?;
     }
+    let mut connection = services.pool.acquire().await?;
     let rows = store::assignments::listing::page(
-        &services.pool,
+        &mut connection,
         &call.scope,
-        whose,
-        page.after,
+        filter,
+        page.after.as_ref(),
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| {
-        (last.assigned_at, last.id)
-    }))
+    let found = Page::new(rows, page, query, |(_, place)| place.clone());
+    Ok(found.map(|(assignment, _)| assignment))
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Call, Error, Services};
-use crate::domain::billing::{Account, Line, Place};
+use crate::domain::billing::{Line, Place};
 use crate::domain::refusal::Refusal;
 use crate::store;
 
@@ -94,9 +94,7 @@ async fn of_one_instant(
     let reached = store::billing::periods::reached(connection, root, first).await?;
     let period = statement.period;
     let closed = store::billing::closed(connection, &reached, period, after, limit).await?;
-    let accounts =
-        store::billing::due::accounts(connection, &reached, period, after, limit).await?;
-    let due = accounts.iter().filter_map(Account::due);
+    let due = store::billing::due::lines(connection, &reached, period, after, limit).await?;
     let mut lines: Vec<Line> = closed.into_iter().chain(due).collect();
     lines.sort_unstable_by_key(Line::place);
     lines.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

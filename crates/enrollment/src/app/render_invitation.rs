@@ -177,7 +177,8 @@ fn refused(error: KeysError, key_id: Option<Uuid>) -> Error {
         (KeysError::KeyRevoked, Some(key_id)) => Refusal::KeyRevoked { key_id }.into(),
         (KeysError::KeyRevoked, None) => Refusal::KeyNotFound.into(),
         (KeysError::KeyAlreadyRedeemed, Some(key_id)) => {
-            Refusal::KeyAlreadyRedeemed { key_id }.into()
+            let max_uses = None;
+            Refusal::KeyAlreadyRedeemed { key_id, max_uses }.into()
         }
         (error, _) => error.into(),
     }

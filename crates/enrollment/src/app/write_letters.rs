@@ -141,7 +141,11 @@ async fn about_expiries(services: &Services, plan: &Plan, ahead: TimeDelta) -> R
         .iter()
         .filter(|assignment| noted.contains(&assignment.assignment_id))
         .flat_map(|assignment| plan.on_expiry(assignment));
-    store::letters::insert(&mut transaction, &numbered(services, letters)).await?;
+    let letters = numbered(services, letters);
+    store::letters::insert(&mut transaction, &letters).await?;
+    if !letters.is_empty() {
+        crash_point("letters::reminded");
+    }
     transaction.commit().await?;
     Ok(due.len() >= usize::try_from(ASSIGNMENTS).unwrap_or(usize::MAX))
 }

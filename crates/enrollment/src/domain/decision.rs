@@ -370,7 +370,10 @@ fn judge_place(
 
 fn judge_use(key: &ResolvedKey, facts: &Facts<'_>) -> Result<(), Refusal> {
     if facts.key_in_use && key.is_single_use() {
-        return Err(Refusal::KeyAlreadyRedeemed { key_id: key.key_id });
+        return Err(Refusal::KeyAlreadyRedeemed {
+            key_id: key.key_id,
+            max_uses: None,
+        });
     }
     Ok(())
 }

@@ -154,6 +154,9 @@ pub enum Refusal {
     KeyAlreadyRedeemed {
         /// The key.
         key_id: Uuid,
+        /// Of a key for several: how many may use it at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_uses: Option<i32>,
     },
     /// The key was revoked, or the event key turned off.
     KeyRevoked {

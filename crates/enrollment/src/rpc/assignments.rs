@@ -1,19 +1,20 @@
 //! `AssignmentService`, and assignments as messages carry them.
 
+mod read;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::enrollment::v1::assignment_service_server::AssignmentService;
-use latchkey_service_kit::paging::PageRequest;
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 
-use super::messages::{optional_id, stamp};
+use super::messages::stamp;
 use super::{call, errors};
 use crate::app::Services;
 use crate::app::cancel_assignment::cancel_assignment;
-use crate::app::read_assignments::{AssignmentPlace, Whose, get_assignment, list_assignments};
+use crate::app::read_assignments::{get_assignment, list_assignments};
 use crate::app::record_launch::record_launch;
 use crate::domain::assignment::{self, Assigned, EndedBy};
 use crate::domain::profile::Course;
@@ -56,35 +57,9 @@ impl AssignmentService for Assignments {
         request: Request<proto::ListAssignmentsRequest>,
     ) -> Result<Response<proto::ListAssignmentsResponse>, Status> {
         let call = call::of(&request)?;
-        let message = request.into_inner();
-        let mut violations = Violations::of(&message);
-        let student_id = violations.optional_uuid("student_id", &message.student_id);
-        let assigning = assigning(&mut violations, &message.pool_id, &message.profile_id);
-        if [&message.pool_id, &message.profile_id, &message.student_id]
-            .iter()
-            .all(|id| id.is_empty())
-        {
-            for field in ["pool_id", "profile_id", "student_id"] {
-                violations.add(
-                    field,
-                    "one of `pool_id`, `profile_id` and `student_id` must be set",
-                );
-            }
-        }
-        let whose = Whose {
-            student_id,
-            assigning,
-        };
-        let (student, of) = (optional_id(student_id), format!("{assigning:?}"));
-        let query = ["ListAssignments", &student, &of];
-        let page: PageRequest<AssignmentPlace> = PageRequest::read(
-            message.page_size,
-            &message.page_token,
-            &query,
-            &mut violations,
-        );
-        violations.finish()?;
-        let found = list_assignments(&self.services, &call, whose, &page, &query)
+        let list = read::list(&request.into_inner())?;
+        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
+        let found = list_assignments(&self.services, &call, &list.filter, &list.page, &query)
             .await
             .map_err(errors::status)?
             .map(assignment);

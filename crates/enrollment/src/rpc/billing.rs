@@ -86,7 +86,7 @@ impl BillingService for Billing {
             .await
             .map_err(errors::status)?;
         let rows = streamed(&request, |outlet| {
-            export::hand_over(exported, outlet, place)
+            exported.hand_over(outlet, place, export::message, errors::api_error)
         })?;
         Ok(Response::new(rows))
     }

@@ -223,8 +223,12 @@ fn of_key_or_student(refusal: &Refusal) -> ApiError {
             reason(refusal),
             "This cannot be a training key's code: please check it and type it again.",
         ),
-        Refusal::KeyAlreadyRedeemed { key_id } => {
-            precondition(refusal, "training_key", key_id, "This key was used by another student, or by as many as may use it.".to_owned())
+        Refusal::KeyAlreadyRedeemed { key_id, max_uses } => {
+            let text = max_uses.map_or_else(
+                || "This key was used by another student.".to_owned(),
+                |uses| format!("This key is for {uses} students at once, and so many use it."),
+            );
+            precondition(refusal, "training_key", key_id, text)
         }
         Refusal::KeyRevoked { key_id } => {
             precondition(refusal, "training_key", key_id, "This key was revoked or turned off.".to_owned())

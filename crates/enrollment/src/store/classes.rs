@@ -197,8 +197,6 @@ pub struct RequestedClass {
     pub class: Class,
     /// The fingerprint of the request.
     pub fingerprint: Vec<u8>,
-    /// Whether its event key was turned on by the organization's default.
-    pub event_key_by_default: bool,
 }
 
 /// The class that the request `request_id` created.
@@ -210,16 +208,15 @@ pub async fn find_by_request(
         .fetch_optional(&mut *connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let request = sqlx::query!(
-        "SELECT request_fingerprint, event_key_by_default FROM enrollment.classes WHERE class_id = $1",
+    let fingerprint = sqlx::query_scalar!(
+        "SELECT request_fingerprint FROM enrollment.classes WHERE class_id = $1",
         row.class_id
     )
     .fetch_one(connection)
     .await?;
     Ok(Some(RequestedClass {
         class: row.try_into()?,
-        fingerprint: request.request_fingerprint,
-        event_key_by_default: request.event_key_by_default,
+        fingerprint,
     }))
 }
 
@@ -228,8 +225,6 @@ pub async fn find_by_request(
 pub struct NewClass<'c> {
     /// The class, at version 1 and without seats taken.
     pub class: &'c Class,
-    /// Whether its event key was turned on by the organization's default.
-    pub event_key_by_default: bool,
     /// The request that creates it.
     pub request_id: Uuid,
     /// The fingerprint of that request.
@@ -248,9 +243,9 @@ pub async fn insert(
         INSERT INTO enrollment.classes (
             class_id, organization_id, course_id, course_name, name, instructors, starts_at, ends_at, time_zone,
             minimum_students, maximum_students, maximum_is_default, post_class_days, status, event_key_window,
-            request_id, request_fingerprint, event_key_by_default
+            request_id, request_fingerprint
         )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         ON CONFLICT DO NOTHING
         RETURNING created_at
         "#,
@@ -271,7 +266,6 @@ pub async fn insert(
         class.event_key_window.as_str(),
         new.request_id,
         new.fingerprint,
-        new.event_key_by_default,
     )
     .fetch_optional(connection)
     .await

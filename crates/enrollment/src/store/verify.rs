@@ -64,6 +64,7 @@ pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
     courses::events(&mut transaction, &mut findings).await?;
     courses::profiles(&mut transaction, &mut findings).await?;
     billing::lines(&mut transaction, &mut findings).await?;
+    billing::charges(&mut transaction, &mut findings).await?;
     billing::closings(&mut transaction, &mut findings).await?;
     audit::organizations_and_classes(&mut transaction, &mut findings).await?;
     audit::students(&mut transaction, &mut findings).await?;

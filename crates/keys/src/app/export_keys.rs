@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 use latchkey_service_kit::database::{answered, begin};
-use latchkey_service_kit::exports::{BrokenOff, PIECE_BYTES, Part};
-use latchkey_service_kit::rows::{Contents, RowFormat, RowWriter};
+use latchkey_service_kit::exports::{self, Source};
+use latchkey_service_kit::rows::{RowFormat, RowWriter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -71,18 +71,17 @@ pub struct ExportKeys {
     pub reason: String,
 }
 
-/// An export that has begun: its first audit row is committed. Whoever reads it takes [`Export::next`] until that gives
-/// nothing more, or says why it ends before ([`Export::break_off`]).
+/// An export of keys.
+pub type Export = exports::Export<Keys>;
+
+/// Keys with their codes, read page by page.
 #[derive(Debug)]
-pub struct Export {
+pub struct Keys {
     app: App,
     call: Call,
     filter: Filter,
     /// The class, the pool, the profile or the organization.
     resource_id: Uuid,
-    /// The id of the audit row that tells of the beginning.
-    id: Uuid,
-    writer: RowWriter,
     /// Keys that were read and not yet written.
     ahead: VecDeque<(TrainingKey, SealedCode)>,
     /// The keyring of the moment when they were read: a slow reader's codes open with it even if they were sealed anew
@@ -90,10 +89,6 @@ pub struct Export {
     keyring: Arc<Keyring>,
     /// The last key that was read; `None` when there are no more.
     after: Option<Uuid>,
-    /// What was handed over.
-    contents: Contents,
-    /// Whether the audit trail was told of the end, or could not be.
-    ended: bool,
 }
 
 /// Begins an export of keys with their codes. Its audit row, `training_key.export`, is committed when this returns.
@@ -123,30 +118,20 @@ pub async fn export_keys(app: &App, call: &Call, wanted: ExportKeys) -> Result<E
         ..wanted.filter
     };
     let first = page(app, &filter, None).await?;
-    let mut export = Export {
+    let mut keys = Keys {
         app: app.clone(),
         call: call.clone(),
         filter,
         resource_id,
-        id: app.ids.new_id(),
-        writer: RowWriter::new(wanted.format, COLUMNS),
         ahead: VecDeque::new(),
         keyring: Arc::clone(&first.keyring),
         after: None,
-        contents: Contents::default(),
-        ended: false,
     };
-    let details = beginning(
-        &export.filter,
-        wanted.format,
-        &wanted.reason,
-        first.keys.len(),
-    );
-    export
-        .record(Action::Export(export.of()), export.id, details)
-        .await?;
-    export.take_in(first);
-    Ok(export)
+    let (format, id) = (wanted.format, app.ids.new_id());
+    let details = beginning(&keys.filter, format, &wanted.reason, first.keys.len());
+    keys.record(Action::Export(keys.of()), id, details).await?;
+    keys.take_in(first);
+    Ok(Export::new(id, RowWriter::new(format, COLUMNS), keys))
 }
 
 /// What the audit row of the beginning says: what was asked for and why, and how many keys that is, exactly when they
@@ -217,59 +202,29 @@ fn with_codes(
         .collect()
 }
 
-impl Export {
-    /// The next part; `None` after the summary. The audit row of the end is committed before the summary is given.
-    ///
-    /// Fails when the database cannot be reached, or a code does not open: then the export has ended, and the audit trail
-    /// was told so if it could be.
-    pub async fn next(&mut self) -> Result<Option<Part>, Error> {
-        let part = self.part().await;
-        if part.is_err() {
-            self.break_off(BrokenOff::Failed).await;
+impl Source for Keys {
+    const ROWS: &'static str = "keys";
+    type Error = Error;
+
+    async fn write_next(&mut self, writer: &mut RowWriter) -> Result<bool, Error> {
+        if let Some(after) = self.after.filter(|_| self.ahead.is_empty()) {
+            let next = page(&self.app, &self.filter, Some(after)).await?;
+            self.take_in(next);
         }
-        part
+        let next = self.ahead.pop_front();
+        if let Some((key, code)) = &next {
+            self.write(writer, key, code)?;
+        }
+        Ok(next.is_some())
     }
 
-    /// Ends the export before it is whole, and tells the audit trail, which is worth a warning when it cannot be told:
-    /// an export without an end is taken for one that gave all keys away.
-    pub async fn break_off(&mut self, why: BrokenOff) {
-        if self.ended {
-            return;
-        }
-        if let Err(error) = self.end(Some(why)).await {
-            tracing::warn!(
-                export.id = %self.id,
-                error = %error,
-                "the audit trail could not be told that an export broke off"
-            );
-        }
+    async fn record_end(&mut self, details: Value) -> Result<(), Error> {
+        let id = self.app.ids.new_id();
+        self.record(Action::ExportEnd(self.of()), id, details).await
     }
+}
 
-    async fn part(&mut self) -> Result<Option<Part>, Error> {
-        let mut rows = 0;
-        while self.writer.len() < PIECE_BYTES {
-            if let Some((key, code)) = self.ahead.pop_front() {
-                self.write(&key, &code)?;
-                rows += 1;
-            } else if let Some(after) = self.after {
-                let next = page(&self.app, &self.filter, Some(after)).await?;
-                self.take_in(next);
-            } else {
-                break;
-            }
-        }
-        if !self.writer.is_empty() {
-            let piece = self.writer.take();
-            self.contents.add(&piece, rows);
-            return Ok(Some(Part::Rows(piece)));
-        }
-        if self.ended {
-            return Ok(None);
-        }
-        self.end(None).await?;
-        Ok(Some(Part::Summary(self.contents.clone())))
-    }
-
+impl Keys {
     fn take_in(&mut self, page: Page) {
         let Page { keys, keyring } = page;
         let full = keys.len() == PAGE;
@@ -278,7 +233,12 @@ impl Export {
         self.keyring = keyring;
     }
 
-    fn write(&mut self, key: &TrainingKey, code: &SealedCode) -> Result<(), Error> {
+    fn write(
+        &self,
+        writer: &mut RowWriter,
+        key: &TrainingKey,
+        code: &SealedCode,
+    ) -> Result<(), Error> {
         let sealed = Sealed {
             place: place(key),
             kind: key.kind,
@@ -299,7 +259,7 @@ impl Export {
         });
         let max_uses = key.terms.and_then(|present| present.terms.max_uses);
         let max_uses = max_uses.map(|most| most.to_string());
-        self.writer.write(&[
+        writer.write(&[
             Some(code.text.as_str()),
             Some(key.kind.as_text()),
             class.map(|(id, _)| id),
@@ -315,21 +275,6 @@ impl Export {
             Some(key.use_count.to_string().as_str()),
         ]);
         Ok(())
-    }
-
-    async fn end(&mut self, broken_off: Option<BrokenOff>) -> Result<(), Error> {
-        // Once: what a failed attempt to say so has come to is not known.
-        self.ended = true;
-        let details = json!({
-            "export_id": self.id,
-            "complete": broken_off.is_none(),
-            "because": broken_off.map(BrokenOff::name),
-            "keys": self.contents.rows(),
-            "bytes": self.contents.bytes(),
-            "sha256": self.contents.sha256(),
-        });
-        self.record(Action::ExportEnd(self.of()), self.app.ids.new_id(), details)
-            .await
     }
 
     /// Of what kind of grant the keys are; `None` for an organization.

@@ -203,10 +203,7 @@ fn of_subscription(refusal: &Refusal) -> ApiError {
         } => ApiError::precondition(
             ErrorReason::MaxUsesBelowUses,
             format!("training_key/{key_id}"),
-            format!(
-                "{uses} students use the key, so it cannot be for {max_uses}. Cancel assignments first, or choose at least \
-                 {uses}."
-            ),
+            format!("{uses} students use the key, so that it cannot be for {max_uses}."),
         )
         .with_metadata("uses", uses)
         .with_metadata("max_uses", max_uses),

@@ -1,15 +1,13 @@
-//! Messages of an export, and how they are streamed.
+//! Messages of an export.
 
 use latchkey_proto::keys::v1 as proto;
 use latchkey_service_kit::exports::Part;
 use latchkey_service_kit::rows::{Contents, RowFormat};
-use latchkey_service_kit::server::{Outlet, Place};
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 
 use super::convert::{kind_filter, state_filter};
-use super::errors::api_error;
-use crate::app::export_keys::{Export, ExportKeys, Extent};
+use crate::app::export_keys::{ExportKeys, Extent};
 use crate::app::list_keys::Filter;
 use crate::domain::grant::GrantKind;
 
@@ -75,23 +73,8 @@ fn row_format(format: proto::ExportFormat) -> Option<RowFormat> {
     }
 }
 
-/// Hands over all of an export, or as much as is taken.
-pub(super) async fn hand_over(
-    mut export: Export,
-    outlet: Outlet<proto::ExportTrainingKeysResponse>,
-    place: Place,
-) -> Result<(), ApiError> {
-    while let Some(part) = export.next().await.map_err(api_error)? {
-        if let Err(not_taken) = outlet.send(message(part)).await {
-            export.break_off(not_taken.into()).await;
-            return Err(not_taken.into());
-        }
-    }
-    drop(place);
-    Ok(())
-}
-
-fn message(part: Part) -> proto::ExportTrainingKeysResponse {
+/// A part of an export.
+pub(super) fn message(part: Part) -> proto::ExportTrainingKeysResponse {
     match part {
         Part::Rows(rows) => proto::ExportTrainingKeysResponse {
             rows: rows.into(),

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::call_of;
 use super::convert::{kind_filter, stamp, state_filter, training_key, warnings};
+use super::errors::api_error;
 use super::event_key::{change, event_key, seen};
 use super::{export, generate};
 use crate::app::App;
@@ -153,7 +154,7 @@ impl TrainingKeyService for TrainingKeys {
         let place = self.exports.enter()?;
         let exported = export_keys(&self.app, &call, wanted).await?;
         let rows = streamed(&request, |outlet| {
-            export::hand_over(exported, outlet, place)
+            exported.hand_over(outlet, place, export::message, api_error)
         })?;
         Ok(Response::new(rows))
     }

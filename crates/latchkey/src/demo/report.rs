@@ -199,7 +199,10 @@ pub(super) fn telling(act: &Telling) -> String {
          What the mail server got\n",
         act.class.name
     );
-    for letter in &act.letters {
+    for (place, letter) in act.letters.iter().enumerate() {
+        if place > 0 {
+            text.push('\n');
+        }
         for name in ["From", "To", "Subject", "Message-ID"] {
             let _ = writeln!(text, "  {name}: {}", letter.header(name));
         }

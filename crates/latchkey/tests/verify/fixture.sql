@@ -92,7 +92,7 @@ INSERT INTO enrollment.assignments
 SELECT pg_temp.id(n), pg_temp.id(71), pg_temp.id(1), pg_temp.id(student), 'course', 'Course', status, pg_temp.id(key), 1, 0,
     status = 'assigned', '2040-01-01 00:00Z', '2040-01-02 00:00Z',
     CASE WHEN status = 'assigned' THEN timestamptz '2040-01-01 01:00Z' END,
-    CASE WHEN status = 'cancelled' THEN timestamptz '2040-01-01 01:00Z' END, CASE WHEN status = 'cancelled' THEN 'student' END
+    CASE WHEN status = 'cancelled' THEN timestamptz '2040-01-02 00:00Z' END, CASE WHEN status = 'cancelled' THEN 'student' END
 FROM (VALUES (74, 21, 72, 'assigned'), (75, 22, 73, 'cancelled')) AS assignments (n, student, key, status);
 
 INSERT INTO enrollment.redemptions
@@ -103,12 +103,12 @@ SELECT pg_temp.id(n), false, outcome, '', pg_temp.id(1), pg_temp.id(student), pg
 FROM (VALUES (74, 'assigned', 21, 72, 74), (75, 'assigned', 22, 73, 75), (76, 'already_in', 21, 72, 74))
     AS redemptions (n, outcome, student, key, assignment);
 
--- 61 closed the organization and the one below it while 43 and 46 were enrolled; 62 the day after.
+-- 61 closed the organization and the one below it while 43 and 46 were enrolled, and 75 was assigned; 62 the day after.
 INSERT INTO enrollment.billing_closings
     (closing_id, request_id, request_fingerprint, organization_id, ends_at, closed_at, organization_count, charge_count, credit_count)
 VALUES
-    (pg_temp.id(61), pg_temp.id(161), '', pg_temp.id(1), '2040-01-01 12:00Z', '2040-01-01 12:01Z', 2, 2, 0),
-    (pg_temp.id(62), pg_temp.id(162), '', pg_temp.id(1), '2040-01-02 12:00Z', '2040-01-02 12:01Z', 1, 4, 2);
+    (pg_temp.id(61), pg_temp.id(161), '', pg_temp.id(1), '2040-01-01 12:00Z', '2040-01-01 12:01Z', 2, 4, 0),
+    (pg_temp.id(62), pg_temp.id(162), '', pg_temp.id(1), '2040-01-02 12:00Z', '2040-01-02 12:01Z', 1, 4, 3);
 
 INSERT INTO enrollment.billing_periods (organization_id, starts_at, ends_at, closing_id)
 VALUES
@@ -116,9 +116,9 @@ VALUES
     (pg_temp.id(1), '2040-01-01 12:00Z', '2040-01-02 12:00Z', pg_temp.id(62));
 
 INSERT INTO enrollment.billing_lines
-    (enrollment_id, entry, organization_id, reason, booked_at, occurred_at, student_id, class_id, class_name, course_id,
+    (item_id, item_kind, entry, organization_id, reason, booked_at, occurred_at, student_id, class_id, class_name, course_id,
      course_name, key_id, key_kind, generation)
-SELECT e.enrollment_id, n.entry, e.organization_id, n.reason, n.at, n.at, e.student_id, e.class_id, 'Class', 'course', 'Course',
+SELECT e.enrollment_id, 'enrollment', n.entry, e.organization_id, n.reason, n.at, n.at, e.student_id, e.class_id, 'Class', 'course', 'Course',
     e.key_id, e.key_kind, e.generation
 FROM enrollment.enrollments e
 CROSS JOIN LATERAL (VALUES
@@ -126,6 +126,16 @@ CROSS JOIN LATERAL (VALUES
     (2, 'cancelled_by_' || e.cancelled_by, e.status_since)
 ) AS n (entry, reason, at)
 WHERE e.status IN ('enrolled', 'cancelled') AND n.reason IS NOT NULL;
+
+INSERT INTO enrollment.billing_lines
+    (item_id, item_kind, entry, organization_id, reason, booked_at, occurred_at, student_id, pool_id, course_id, course_name,
+     key_id, key_kind, generation)
+SELECT a.assignment_id, 'assignment', n.entry, a.organization_id, n.reason, n.at, n.at, a.student_id, a.pool_id, a.course_id,
+    a.course_name, a.key_id, 'pool', a.generation
+FROM enrollment.assignments a
+CROSS JOIN LATERAL (VALUES (1, 'assigned', a.assigned_at), (2, 'cancelled_by_' || a.cancelled_by, a.cancelled_at))
+    AS n (entry, reason, at)
+WHERE n.reason IS NOT NULL;
 
 INSERT INTO enrollment.audit_events
     (event_id, actor_subject, actor_issuer, actor_roles, organization_id, action, resource_type, resource_id, peer, request_id)

@@ -46,8 +46,9 @@ fn classify_sqlstate(code: &str) -> Fault {
         "23505" | "23P01" | "23503" | "23514" | "40001" | "40P01" | "55P03" => Fault::Conflict,
         // Not null; a statement that touches one row twice.
         "23502" | "21000" => Fault::Data,
-        // A statement cancelled by its time-out, a transaction ended for standing idle, a server that became a standby.
-        "57014" | "25P03" | "25P04" | "25006" => Fault::Unavailable,
+        // A statement cancelled by its time-out, a transaction ended for standing idle, a server that became a standby, a database
+        // that takes no connections for now.
+        "57014" | "25P03" | "25P04" | "25006" | "55000" => Fault::Unavailable,
         _ => match code.get(..2) {
             Some("22") => Fault::Data,
             // Connection failures; no resources (connections, memory, disk); shutting down or starting up; I/O errors.

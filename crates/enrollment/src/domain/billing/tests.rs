@@ -11,40 +11,75 @@ fn at(minute: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap()
 }
 
-fn account(enrollment: u128, status: Status, status_since: DateTime<Utc>) -> Account {
+fn course() -> Course {
+    Course {
+        id: "linux-101".to_owned(),
+        name: "Linux".to_owned(),
+    }
+}
+
+/// An enrollment or assignment that nothing was booked of.
+fn account(id: u128, got: Got, reason: Reason, since: DateTime<Utc>) -> Account {
     Account {
         item: Item {
-            enrollment_id: Uuid::from_u128(enrollment),
+            id: Uuid::from_u128(id),
             organization_id: Uuid::from_u128(1),
             student_id: Uuid::from_u128(2),
-            class_id: Uuid::from_u128(3),
-            class_name: "Linux in a week".to_owned(),
-            course_id: "linux-101".to_owned(),
-            course_name: "Linux".to_owned(),
-            origin: Origin::Key {
-                key_id: Uuid::from_u128(4),
-                kind: KeyKind::Event,
-                generation: 1,
-            },
+            got,
         },
-        status,
-        status_since,
-        cancelled_by: None,
+        reason,
+        since,
         entries: 0,
         closed_until: None,
     }
 }
 
-/// Every way not to be enrolled, with what a line says of it.
+fn enrollment(id: u128, reason: Reason, since: DateTime<Utc>) -> Account {
+    let got = Got::InClass {
+        class_id: Uuid::from_u128(3),
+        class_name: "Linux in a week".to_owned(),
+        course: course(),
+        origin: Origin::Key {
+            key_id: Uuid::from_u128(4),
+            kind: KeyKind::Event,
+            generation: 1,
+        },
+    };
+    account(id, got, reason, since)
+}
+
+fn assignment(id: u128, reason: Reason, since: DateTime<Utc>) -> Account {
+    let got = Got::Course {
+        pool_id: Uuid::from_u128(5),
+        course: course(),
+        key_id: Uuid::from_u128(6),
+        generation: 1,
+    };
+    account(id, got, reason, since)
+}
+
+/// What is billable since `since`.
+fn billable(since: DateTime<Utc>) -> [Account; 2] {
+    [
+        enrollment(1, Reason::of_enrollment(Status::Enrolled, None), since),
+        assignment(1, Reason::of_assignment(None), since),
+    ]
+}
+
+/// Every way not to be billable, with what a line says of it.
 fn ended() -> Vec<(Account, Reason)> {
     let cancelled = |by, reason| {
-        let account = Account {
-            cancelled_by: Some(by),
-            ..account(1, Status::Cancelled, at(30))
-        };
+        let status = Reason::of_enrollment(Status::Cancelled, Some(by));
+        (enrollment(1, status, at(30)), reason)
+    };
+    let other = |status, reason| {
+        let account = enrollment(1, Reason::of_enrollment(status, None), at(30));
         (account, reason)
     };
-    let other = |status, reason| (account(1, status, at(30)), reason);
+    let given_back = |by, reason| {
+        let account = assignment(1, Reason::of_assignment(Some(by)), at(30));
+        (account, reason)
+    };
     vec![
         cancelled(CancelledBy::Student, Reason::CancelledByStudent),
         cancelled(CancelledBy::Staff, Reason::CancelledByStaff),
@@ -56,25 +91,31 @@ fn ended() -> Vec<(Account, Reason)> {
         other(Status::WaitListed, Reason::PutBack),
         other(Status::Approved, Reason::PutBack),
         other(Status::Denied, Reason::Denied),
+        given_back(EndedBy::Student, Reason::CancelledByStudent),
+        given_back(EndedBy::Staff, Reason::CancelledByStaff),
     ]
 }
 
 #[test]
-fn who_is_enrolled_is_charged_once_when_that_happened() {
-    let enrolled = account(1, Status::Enrolled, at(10));
-    let line = enrolled.due().unwrap();
-    assert_eq!((line.entry, line.reason), (1, Reason::Enrolled));
-    assert_eq!((line.booked_at, line.occurred_at), (at(10), at(10)));
-    let charged = Account {
-        entries: 1,
-        closed_until: Some(at(20)),
-        ..enrolled
-    };
-    assert_eq!(charged.due(), None);
+fn who_is_enrolled_is_charged_once_when_that_happened_and_what_is_assigned_likewise() {
+    for (account, reason) in billable(at(10))
+        .into_iter()
+        .zip([Reason::Enrolled, Reason::Assigned])
+    {
+        let line = account.due().unwrap();
+        assert_eq!((line.entry, line.reason), (1, reason));
+        assert_eq!((line.booked_at, line.occurred_at), (at(10), at(10)));
+        let charged = Account {
+            entries: 1,
+            closed_until: Some(at(20)),
+            ..account
+        };
+        assert_eq!(charged.due(), None);
+    }
 }
 
 #[test]
-fn who_is_not_enrolled_when_time_is_closed_has_no_line() {
+fn what_is_not_billable_when_time_is_closed_has_no_line() {
     for (account, _) in ended() {
         assert_eq!(account.due(), None);
     }
@@ -97,9 +138,8 @@ fn a_closed_charge_is_taken_back_when_it_ended_and_says_why() {
         };
         assert_eq!(taken_back.due(), None);
         let back_in = Account {
-            status: Status::Enrolled,
-            status_since: at(40),
-            cancelled_by: None,
+            reason: Reason::Enrolled,
+            since: at(40),
             ..taken_back
         };
         let line = back_in.due().unwrap();
@@ -109,12 +149,14 @@ fn a_closed_charge_is_taken_back_when_it_ended_and_says_why() {
 
 #[test]
 fn what_became_known_late_is_booked_at_the_end_of_closed_time() {
-    let late = Account {
-        closed_until: Some(at(20)),
-        ..account(1, Status::Enrolled, at(10))
-    };
-    let line = late.due().unwrap();
-    assert_eq!((line.booked_at, line.occurred_at), (at(20), at(10)));
+    for account in billable(at(10)) {
+        let late = Account {
+            closed_until: Some(at(20)),
+            ..account
+        };
+        let line = late.due().unwrap();
+        assert_eq!((line.booked_at, line.occurred_at), (at(20), at(10)));
+    }
     for (account, _) in ended() {
         let late = Account {
             entries: 1,
@@ -124,6 +166,22 @@ fn what_became_known_late_is_booked_at_the_end_of_closed_time() {
         let line = late.due().unwrap();
         assert_eq!((line.booked_at, line.occurred_at), (at(35), at(30)));
     }
+}
+
+#[test]
+fn an_enrollment_and_an_assignment_of_the_same_id_stand_one_after_the_other() {
+    let mut lines: Vec<Line> = billable(at(10))
+        .into_iter()
+        .filter_map(|account| account.due())
+        .collect();
+    lines.sort_by_key(Line::place);
+    let kinds: Vec<ItemKind> = lines.iter().map(|line| line.item.got.kind()).collect();
+    assert_eq!(kinds, [ItemKind::Assignment, ItemKind::Enrollment]);
+    assert!(kinds[0].as_str() < kinds[1].as_str(), "as they are stored");
+    let first = lines[0].place();
+    assert_eq!(first.entry_of(ItemKind::Assignment), 1);
+    assert_eq!(first.entry_of(ItemKind::Enrollment), 0);
+    assert_eq!(lines[1].place().entry_of(ItemKind::Assignment), i32::MAX);
 }
 
 #[test]
@@ -137,7 +195,8 @@ fn reasons_are_read_as_they_are_stored() {
 /// One thing that happens in a history, a minute after the one before.
 #[derive(Debug, Clone)]
 enum Step {
-    /// The student with this number is enrolled, or not any more; others see it only so many minutes later.
+    /// The student with this number is enrolled, or has something assigned, or not any more; others see it only so many minutes
+    /// later.
     Change(u128, i64),
     /// Time is closed up to so many minutes before.
     Close(i64),
@@ -146,7 +205,7 @@ enum Step {
 /// A history, as the tables would hold it.
 #[derive(Debug, Default)]
 struct World {
-    /// Each enrollment as it became, with when others see that.
+    /// Each enrollment or assignment as it became, with when others see that.
     changes: BTreeMap<u128, Vec<(Account, i64)>>,
     closed_until: Option<DateTime<Utc>>,
     lines: Vec<Line>,
@@ -158,13 +217,30 @@ impl World {
         match changes.last() {
             // Its class is locked until the change before is there.
             Some((_, seen)) if *seen > minute => {}
-            None => changes.push((account(number, Status::Enrolled, at(minute)), minute + lag)),
-            Some((before, _)) => {
-                let status = match before.status {
-                    Status::Enrolled => Status::Audit,
-                    _ => Status::Enrolled,
+            None => {
+                let [enrolled, assigned] = billable(at(minute));
+                let mut made = if number.is_multiple_of(2) {
+                    enrolled
+                } else {
+                    assigned
                 };
-                changes.push((account(number, status, at(minute)), minute + lag));
+                made.item.id = Uuid::from_u128(number);
+                changes.push((made, minute + lag));
+            }
+            Some((before, _)) => {
+                let reason = match before.reason {
+                    Reason::Enrolled => Reason::MadeAudit,
+                    Reason::MadeAudit => Reason::Enrolled,
+                    // What was assigned is cancelled once, for good.
+                    Reason::Assigned => Reason::CancelledByStaff,
+                    _ => return,
+                };
+                let next = Account {
+                    reason,
+                    since: at(minute),
+                    ..before.clone()
+                };
+                changes.push((next, minute + lag));
             }
         }
     }
@@ -176,7 +252,7 @@ impl World {
             last.map(|(account, _)| account.clone())
         };
         let with_lines = |mut account: Account| {
-            let own = |line: &&Line| line.item.enrollment_id == account.item.enrollment_id;
+            let own = |line: &&Line| line.item.id == account.item.id;
             let entries = self.lines.iter().filter(own).count();
             account.entries = i32::try_from(entries).unwrap();
             account.closed_until = self.closed_until;
@@ -233,15 +309,14 @@ proptest! {
         let in_the_end = minute + LATE.num_minutes();
         let due = world.due(in_the_end);
         for (number, changes) in &world.changes {
-            let own = |line: &&Line| line.item.enrollment_id == Uuid::from_u128(*number);
+            let own = |line: &&Line| line.item.id == Uuid::from_u128(*number);
             let lines: Vec<&Line> = world.lines.iter().filter(own).chain(due.iter().filter(own)).collect();
             for (line, entry) in lines.iter().zip(1..) {
                 prop_assert_eq!(line.entry, entry);
                 prop_assert_eq!(line.reason.charges(), entry % 2 == 1);
             }
             let (last, _) = changes.last().unwrap();
-            let billable = last.status == Status::Enrolled;
-            prop_assert_eq!(lines.len() % 2 == 1, billable, "{:?}", lines);
+            prop_assert_eq!(lines.len() % 2 == 1, last.reason.charges(), "{:?}", lines);
         }
     }
 }

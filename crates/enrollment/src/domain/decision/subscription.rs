@@ -82,5 +82,8 @@ fn free_slot(
         .uses
         .and_then(|uses| uses.next_slot(max_uses, terms.recorded_uses))
         .map(Some)
-        .ok_or(Refusal::KeyAlreadyRedeemed { key_id: key.key_id })
+        .ok_or(Refusal::KeyAlreadyRedeemed {
+            key_id: key.key_id,
+            max_uses: (max_uses > 1).then_some(max_uses),
+        })
 }

@@ -1,11 +1,12 @@
 //! Statements, lines and periods as messages carry them.
 
 use latchkey_proto::enrollment::v1 as proto;
+use latchkey_proto::keys::v1 as keys;
 use latchkey_service_kit::validation::Violations;
 use prost_types::Timestamp;
 
 use crate::app::read_billing::{ClosedPeriod, EVER, Statement};
-use crate::domain::billing::{Line, Reason};
+use crate::domain::billing::{Got, Line, Reason};
 use crate::rpc::enrollments::write::origin;
 use crate::rpc::messages::stamp;
 
@@ -35,26 +36,71 @@ pub(super) fn line(line: Line) -> proto::BillingLine {
         proto::BillingKind::Credit
     };
     let item = line.item;
-    proto::BillingLine {
-        enrollment_id: item.enrollment_id.to_string(),
+    let of = proto::BillingLine {
         organization_id: item.organization_id.to_string(),
         kind: kind.into(),
         reason: reason(line.reason).into(),
         book_time: Some(stamp(line.booked_at)),
         occur_time: Some(stamp(line.occurred_at)),
         student_id: item.student_id.to_string(),
-        class_id: item.class_id.to_string(),
-        class_name: item.class_name,
-        course_id: item.course_id,
-        course_name: item.course_name,
-        origin: Some(origin(item.origin)),
         closed: line.closed,
+        ..proto::BillingLine::default()
+    };
+    match item.got {
+        Got::InClass {
+            class_id,
+            class_name,
+            course,
+            origin: by,
+        } => proto::BillingLine {
+            enrollment_id: item.id.to_string(),
+            class_id: class_id.to_string(),
+            class_name,
+            course_id: course.id,
+            course_name: course.name,
+            origin: Some(origin(by)),
+            ..of
+        },
+        Got::Course {
+            pool_id,
+            course,
+            key_id,
+            generation,
+        } => proto::BillingLine {
+            assignment_id: item.id.to_string(),
+            pool_id: pool_id.to_string(),
+            course_id: course.id,
+            course_name: course.name,
+            origin: Some(proto::EnrollmentOrigin {
+                key_kind: keys::KeyKind::Pool.into(),
+                key_id: key_id.to_string(),
+                generation,
+            }),
+            ..of
+        },
+        Got::Subscription {
+            profile_id,
+            profile_name,
+            key_id,
+            generation,
+        } => proto::BillingLine {
+            assignment_id: item.id.to_string(),
+            profile_id: profile_id.to_string(),
+            profile_name,
+            origin: Some(proto::EnrollmentOrigin {
+                key_kind: keys::KeyKind::Subscription.into(),
+                key_id: key_id.to_string(),
+                generation,
+            }),
+            ..of
+        },
     }
 }
 
 fn reason(reason: Reason) -> proto::BillingReason {
     match reason {
         Reason::Enrolled => proto::BillingReason::Enrolled,
+        Reason::Assigned => proto::BillingReason::Assigned,
         Reason::CancelledByStudent => proto::BillingReason::CancelledByStudent,
         Reason::CancelledByStaff => proto::BillingReason::CancelledByStaff,
         Reason::ClassCancelled => proto::BillingReason::ClassCancelled,

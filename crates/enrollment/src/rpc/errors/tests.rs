@@ -63,7 +63,14 @@ fn every_refusal() -> Vec<Refusal> {
             closed_at: time,
             time_zone: zone,
         },
-        Refusal::KeyAlreadyRedeemed { key_id: id },
+        Refusal::KeyAlreadyRedeemed {
+            key_id: id,
+            max_uses: None,
+        },
+        Refusal::KeyAlreadyRedeemed {
+            key_id: id,
+            max_uses: Some(3),
+        },
         Refusal::KeyRevoked { key_id: id },
         Refusal::CodeReplaced { key_id: id },
         Refusal::StudentBlocked {

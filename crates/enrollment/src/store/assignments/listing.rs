@@ -1,93 +1,167 @@
 //! Pages of assignments, each way into the table a statement of its own: plans are generic.
 
+mod search;
+
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::access::Scope;
-use sqlx::PgExecutor;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{all, assignments};
+use super::{AssignmentRow, all, assignments};
 use crate::domain::assignment::Assignment;
+use crate::domain::prefix::Prefix;
 use crate::domain::redemption::Assigning;
 
-/// Whose assignments to list: one of both at least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whose {
-    /// Only those of this student.
-    pub student_id: Option<Uuid>,
+pub use crate::store::by_student::Place;
+
+/// Which assignments to list: of a pool, a subscription profile, a student, a key or an organization at least. Filters are joined with AND; an unset
+/// one lets everything through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AssignmentFilter {
     /// Only those by keys of this pool or subscription profile.
     pub assigning: Option<Assigning>,
+    /// Only those of this student.
+    pub student_id: Option<Uuid>,
+    /// Only those by this key.
+    pub key_id: Option<Uuid>,
+    /// Only those that this organization owns.
+    pub organization_id: Option<Uuid>,
+    /// Only those in this status, by its stored name.
+    pub status: Option<&'static str>,
+    /// Only those by keys of this kind, by its name.
+    pub key_kind: Option<&'static str>,
+    /// Only those that were made at this time or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Only those that were made before this time.
+    pub until: Option<DateTime<Utc>>,
+    /// Only those of students with a name that begins so.
+    pub name: Option<Prefix>,
+    /// Only those of students whose e-mail address begins so.
+    pub email: Option<Prefix>,
 }
 
-/// Where a page ends: the time and id of its last assignment.
-pub type Place = (DateTime<Utc>, Uuid);
+impl AssignmentFilter {
+    /// The pool, if it is one.
+    fn pool_id(&self) -> Option<Uuid> {
+        match self.assigning {
+            Some(Assigning::Pool(id)) => Some(id),
+            Some(Assigning::Profile(_)) | None => None,
+        }
+    }
 
-/// Assignments by one way in, which binds `$3`.
+    /// The subscription profile, if it is one.
+    fn profile_id(&self) -> Option<Uuid> {
+        match self.assigning {
+            Some(Assigning::Profile(id)) => Some(id),
+            Some(Assigning::Pool(_)) | None => None,
+        }
+    }
+}
+
+/// Assignments within `scope` that pass `filter`, each with its place, in the order of their places, after `after`, at most
+/// `limit`. Of an organization, they are those that the caller reaches as a whole.
+pub async fn page(
+    connection: &mut PgConnection,
+    scope: &Scope,
+    filter: &AssignmentFilter,
+    after: Option<&Place>,
+    limit: i64,
+) -> sqlx::Result<Vec<(Assignment, Place)>> {
+    let searches = filter.name.is_some() || filter.email.is_some();
+    if let Some(ground) = filter
+        .organization_id
+        .filter(|_| searches && filter.student_id.is_none())
+    {
+        return search::page(connection, filter, ground, after, limit).await;
+    }
+    let until = filter.until.unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let wanted = Wanted {
+        scope,
+        filter,
+        // One bound of the index, whichever comes first: of two, the walk begins at either.
+        before: Place::before(after).min((until, Uuid::nil())),
+        limit,
+    };
+    let place = |one: Assignment| {
+        let place = Place::in_time((one.assigned_at, one.id));
+        (one, place)
+    };
+    let rows = listed(connection, &wanted).await?;
+    Ok(all(rows)?.into_iter().map(place).collect())
+}
+
+/// What is listed: what was made before `before`, at most `limit`.
+struct Wanted<'w> {
+    scope: &'w Scope,
+    filter: &'w AssignmentFilter,
+    before: (DateTime<Utc>, Uuid),
+    limit: i64,
+}
+
+/// Assignments whose `$way` is `$id`, along the index that begins with it, the newest first.
 macro_rules! listed {
-    ($executor:expr, $scope:expr, $place:expr, $limit:expr, $where:literal, $way:expr $(, $parameter:expr)* $(,)?) => {
+    ($connection:expr, $wanted:expr, $way:literal, $id:expr) => {
         assignments!(
             "JOIN enrollment.organizations o ON o.organization_id = a.organization_id
-             WHERE (a.assigned_at, a.assignment_id) < ($1, $2)
-               AND ($5 OR o.organization_id = $6 OR o.ancestor_ids @> ARRAY[$6]::uuid[] OR a.student_id = $7)
-               AND " + $where + " ORDER BY a.assigned_at DESC, a.assignment_id DESC LIMIT $4",
-            $place.0,
-            $place.1,
-            $way,
-            $limit,
-            $scope.everything,
-            $scope.organization as _,
-            $scope.student as _
-            $(, $parameter)*
+             WHERE a." + $way + " = $3 AND (a.assigned_at, a.assignment_id) < ($1, $2) AND a.assigned_at >= $5
+               AND ($6 OR o.organization_id = $7 OR o.ancestor_ids @> ARRAY[$7]::uuid[] OR a.student_id = $8)
+               AND ($9::uuid IS NULL OR a.student_id = $9) AND ($10::uuid IS NULL OR a.pool_id = $10)
+               AND ($11::uuid IS NULL OR a.organization_id = $11) AND ($12::text IS NULL OR a.status = $12)
+               AND ($13::text IS NULL OR ($13 = 'pool') = (a.pool_id IS NOT NULL))
+               AND ($14::text IS NULL OR EXISTS (
+                    SELECT 1 FROM enrollment.students s WHERE s.student_id = a.student_id
+                      AND ((s.given_first >= $14 AND s.given_first < $15) OR (s.family_first >= $14 AND s.family_first < $15))
+               ))
+               AND ($16::text IS NULL OR EXISTS (
+                    SELECT 1 FROM enrollment.students s
+                    WHERE s.student_id = a.student_id AND s.email_folded >= $16 AND s.email_folded < $17
+               ))
+               AND ($18::uuid IS NULL OR a.profile_id = $18)
+             ORDER BY a.assigned_at DESC, a.assignment_id DESC LIMIT $4",
+            $wanted.before.0,
+            $wanted.before.1,
+            $id,
+            $wanted.limit,
+            $wanted.filter.from.unwrap_or(DateTime::UNIX_EPOCH),
+            $wanted.scope.everything,
+            $wanted.scope.organization as _,
+            $wanted.scope.student as _,
+            $wanted.filter.student_id as _,
+            $wanted.filter.pool_id() as _,
+            $wanted.filter.organization_id as _,
+            $wanted.filter.status,
+            $wanted.filter.key_kind,
+            $wanted.filter.name.as_ref().map(Prefix::first) as _,
+            $wanted.filter.name.as_ref().map(Prefix::behind) as _,
+            $wanted.filter.email.as_ref().map(Prefix::first) as _,
+            $wanted.filter.email.as_ref().map(Prefix::behind) as _,
+            $wanted.filter.profile_id() as _,
         )
-        .fetch_all($executor)
-        .await?
+        .fetch_all($connection)
+        .await
     };
 }
 
-/// Assignments within `scope`, the newest first, after `after`, at most `limit`.
-pub async fn page(
-    executor: impl PgExecutor<'_>,
-    scope: &Scope,
-    whose: Whose,
-    after: Option<Place>,
-    limit: i64,
-) -> sqlx::Result<Vec<Assignment>> {
-    // Without a page before, a place after every assignment: the database's calendar is longer than this one.
-    let place = after.unwrap_or((DateTime::<Utc>::MAX_UTC, Uuid::max()));
-    let rows = match (whose.student_id, whose.assigning) {
-        (Some(student_id), assigning) => {
-            let pool = match assigning {
-                Some(Assigning::Pool(id)) => Some(id),
-                _ => None,
-            };
-            let profile = match assigning {
-                Some(Assigning::Profile(id)) => Some(id),
-                _ => None,
-            };
-            listed!(
-                executor,
-                scope,
-                place,
-                limit,
-                "a.student_id = $3 AND ($8::uuid IS NULL OR a.pool_id = $8) AND ($9::uuid IS NULL OR a.profile_id = $9)",
-                student_id,
-                pool as _,
-                profile as _
-            )
+/// By what has the fewest of them.
+async fn listed(
+    connection: &mut PgConnection,
+    wanted: &Wanted<'_>,
+) -> sqlx::Result<Vec<AssignmentRow>> {
+    let AssignmentFilter {
+        key_id,
+        student_id,
+        assigning,
+        organization_id,
+        ..
+    } = *wanted.filter;
+    match (key_id, student_id, assigning, organization_id) {
+        (Some(id), _, _, _) => listed!(connection, wanted, "key_id", id),
+        (None, Some(id), _, _) => listed!(connection, wanted, "student_id", id),
+        (None, None, Some(Assigning::Pool(id)), _) => listed!(connection, wanted, "pool_id", id),
+        (None, None, Some(Assigning::Profile(id)), _) => {
+            listed!(connection, wanted, "profile_id", id)
         }
-        (None, Some(Assigning::Pool(pool_id))) => {
-            listed!(executor, scope, place, limit, "a.pool_id = $3", pool_id)
-        }
-        (None, Some(Assigning::Profile(profile_id))) => {
-            listed!(
-                executor,
-                scope,
-                place,
-                limit,
-                "a.profile_id = $3",
-                profile_id
-            )
-        }
-        (None, None) => Vec::new(),
-    };
-    all(rows)
+        (None, None, None, Some(id)) => listed!(connection, wanted, "organization_id", id),
+        (None, None, None, None) => Ok(Vec::new()),
+    }
 }

@@ -4,13 +4,14 @@ mod search;
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::access::Scope;
-use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{EnrollmentRow, all, enrollments};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::prefix::Prefix;
+
+pub use crate::store::by_student::Place;
 
 /// Which enrollments to list: of a class, a student or an organization at least. Filters are joined with AND; an unset one
 /// lets everything through.
@@ -32,16 +33,6 @@ pub struct EnrollmentFilter {
     pub name: Option<Prefix>,
     /// Only those of students whose e-mail address begins so.
     pub email: Option<Prefix>,
-}
-
-/// Where an enrollment stands in a list.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place {
-    /// By which text its student was found, and who that is, if a beginning was searched for.
-    found: (String, Uuid),
-    /// The time by which it is listed, the latest first, and its id.
-    time: DateTime<Utc>,
-    id: Uuid,
 }
 
 /// Whose enrollments are searched, if a beginning is searched for: those of students of an organization or below it.
@@ -66,10 +57,7 @@ pub async fn page(
     if let Some(ground) = ground {
         return search::page(connection, scope, filter, ground, after, limit).await;
     }
-    // Without a page before, a place after every enrollment: the database's calendar is longer than this one.
-    let after = after.map_or((DateTime::<Utc>::MAX_UTC, Uuid::max()), |place| {
-        (place.time, place.id)
-    });
+    let after = Place::before(after);
     let by_change = filter.class_id.is_none() && filter.student_id.is_none();
     let rows = match (filter.student_id, filter.class_id, filter.organization_id) {
         (Some(student), _, _) => {
@@ -85,11 +73,7 @@ pub async fn page(
         } else {
             one.enrolled_at
         };
-        let place = Place {
-            found: (String::new(), Uuid::nil()),
-            time,
-            id: one.id,
-        };
+        let place = Place::in_time((time, one.id));
         (one, place)
     };
     Ok(all(rows)?.into_iter().map(place).collect())

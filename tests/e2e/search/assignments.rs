@@ -1,0 +1,200 @@
+//! Assignments by organization, pool, key, student, state and time, and by what their students' names and addresses begin with.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use latchkey_proto::enrollment::v1::{
+    AssignmentStatus, CancelAssignmentRequest, EraseStudentRequest, ListAssignmentsRequest,
+};
+use latchkey_proto::errors::v1::ErrorReason;
+use latchkey_proto::keys::v1::KeyKind;
+
+use super::{student, those};
+use crate::harness::time::read;
+use crate::harness::{Caller, Organization, PoolDraft, Stack, at, new_id, now, refused};
+
+/// The assignments that are listed, page by page.
+async fn listed(caller: &Caller, request: ListAssignmentsRequest) -> Vec<String> {
+    let (mut found, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListAssignmentsRequest {
+            page_size: 2,
+            page_token,
+            ..request.clone()
+        };
+        let answer = caller.assignments().list_assignments(request).await;
+        let answer = answer.expect("a page").into_inner();
+        found.extend(answer.assignments.into_iter().map(|one| one.assignment_id));
+        page_token = answer.next_page_token;
+        if page_token.is_empty() {
+            return found;
+        }
+    }
+}
+
+async fn cancel(caller: &Caller, assignment_id: &str) {
+    let request = CancelAssignmentRequest {
+        assignment_id: assignment_id.to_owned(),
+        reason: String::new(),
+    };
+    let cancelled = caller.assignments().cancel_assignment(request).await;
+    cancelled.expect("cancelled");
+}
+
+fn within(organization: &Organization<'_>) -> ListAssignmentsRequest {
+    ListAssignmentsRequest {
+        organization_id: organization.id.clone(),
+        ..ListAssignmentsRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn they_are_found_by_what_they_are_of_their_status_and_when_they_were_made() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let below = organization.child().await;
+    let pool = organization.pool(PoolDraft::new()).await.pool_id;
+    let other_pool = organization.pool(PoolDraft::new()).await.pool_id;
+    let pool_below = below.pool(PoolDraft::new()).await.pool_id;
+    let students = organization.students(2).await;
+    let first = organization.assign(&students[0], &pool).await;
+    let second = organization
+        .assign(&students[1], &other_pool)
+        .await
+        .assignment_id;
+    let third = organization.assign(&students[1], &pool).await.assignment_id;
+    let student_below = below.student().await.student_id;
+    below.assign(&student_below, &pool_below).await;
+    let made = read(first.assign_time.as_ref());
+    let (first, key) = (first.assignment_id, first.key_id);
+    cancel(&organization.admin(), &first).await;
+
+    let admin = organization.admin();
+    let all = those([&third, &second, &first]);
+    let of = |change: fn(&mut ListAssignmentsRequest)| {
+        let mut request = within(&organization);
+        change(&mut request);
+        request
+    };
+    assert_eq!(listed(&admin, of(|_| {})).await, all, "the newest first");
+    let cancelled = of(|request| request.set_status(AssignmentStatus::Cancelled));
+    assert_eq!(listed(&admin, cancelled).await, those([&first]));
+    let assigned = of(|request| request.set_status(AssignmentStatus::Assigned));
+    assert_eq!(listed(&admin, assigned).await, those([&third, &second]));
+    let by_pools = of(|request| request.set_key_kind(KeyKind::Pool));
+    assert_eq!(listed(&admin, by_pools).await, all);
+    let between =
+        |from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>| ListAssignmentsRequest {
+            assign_from: from.and_then(at),
+            assign_until: until.and_then(at),
+            ..within(&organization)
+        };
+    let after = made + TimeDelta::microseconds(1);
+    assert_eq!(listed(&admin, between(Some(after), None)).await, all[..2]);
+    assert_eq!(listed(&admin, between(None, Some(after))).await, all[2..]);
+    assert_eq!(listed(&admin, between(Some(made), None)).await, all);
+    assert_eq!(listed(&admin, between(None, Some(made))).await, [""; 0]);
+    let later = between(Some(now() + TimeDelta::days(1)), None);
+    assert_eq!(listed(&admin, later).await, [""; 0]);
+
+    let by_key = ListAssignmentsRequest {
+        key_id: key,
+        ..ListAssignmentsRequest::default()
+    };
+    assert_eq!(listed(&admin, by_key.clone()).await, those([&first]));
+    assert_eq!(listed(&below.admin(), by_key.clone()).await, [""; 0]);
+    assert_eq!(listed(&stack.student(&students[1]), by_key).await, [""; 0]);
+    let of_pool = ListAssignmentsRequest {
+        pool_id: pool.clone(),
+        ..ListAssignmentsRequest::default()
+    };
+    assert_eq!(
+        listed(&admin, of_pool.clone()).await,
+        those([&third, &first])
+    );
+    let of_both = ListAssignmentsRequest {
+        student_id: students[1].clone(),
+        organization_id: organization.id.clone(),
+        ..of_pool
+    };
+    assert_eq!(listed(&admin, of_both).await, those([&third]));
+    // Whoever does not reach the organization as a whole lists by student.
+    for caller in [below.admin(), stack.student(&students[0])] {
+        let answer = caller.assignments().list_assignments(of(|_| {})).await;
+        refused(answer, ErrorReason::OrganizationNotFound);
+    }
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn they_are_found_by_the_beginning_of_a_students_name_or_address() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let below = organization.child().await;
+    let draft = || PoolDraft::new().change(|pool| pool.open_to_descendants = true);
+    let pool = organization.pool(draft()).await.pool_id;
+    let other_pool = organization.pool(draft()).await.pool_id;
+    let (mark, admin) = (new_id(), organization.admin());
+    let address = |name: &str| format!("{name}.{mark}@example.com");
+    let ann = student(&organization, "Ann", "Smith", &address("ann")).await;
+    let bob = student(&below, "Bob", "Smithson", &address("bob")).await;
+    let eve = student(&organization, "Smilla", "Evans", &address("eve")).await;
+    student(&organization, "Sam", "Smith", &address("sam")).await;
+    let assign =
+        async |student: &str, pool: &str| organization.assign(student, pool).await.assignment_id;
+    let of_ann = assign(&ann, &pool).await;
+    let of_bob = assign(&bob, &pool).await;
+    let of_eve = assign(&eve, &pool).await;
+    let later = assign(&ann, &other_pool).await;
+
+    let by_name = |prefix: &str| ListAssignmentsRequest {
+        student_name_prefix: prefix.to_owned(),
+        ..within(&organization)
+    };
+    let by_address = |prefix: &str| ListAssignmentsRequest {
+        student_email_prefix: prefix.to_owned(),
+        ..within(&organization)
+    };
+    // In the order of the texts that were found; of one student the newest first.
+    let expected = those([&of_eve, &later, &of_ann, &of_bob]);
+    assert_eq!(listed(&admin, by_name("SMI")).await, expected);
+    assert_eq!(listed(&admin, by_address("eve.")).await, those([&of_eve]));
+    assert_eq!(listed(&admin, by_address("sam.")).await, [""; 0]);
+    let in_pool = |request| ListAssignmentsRequest {
+        pool_id: pool.clone(),
+        ..request
+    };
+    let expected = those([&of_eve, &of_ann, &of_bob]);
+    assert_eq!(listed(&admin, in_pool(by_name("smi"))).await, expected);
+    let of_bob_alone = ListAssignmentsRequest {
+        student_id: bob.clone(),
+        organization_id: String::new(),
+        ..by_name("smi")
+    };
+    assert_eq!(listed(&admin, of_bob_alone.clone()).await, those([&of_bob]));
+    let of_nobody = ListAssignmentsRequest {
+        student_name_prefix: "ann".to_owned(),
+        ..of_bob_alone
+    };
+    assert_eq!(listed(&admin, of_nobody).await, [""; 0]);
+    cancel(&admin, &of_ann).await;
+    let mut assigned = by_name("smith");
+    assigned.set_status(AssignmentStatus::Assigned);
+    assert_eq!(listed(&admin, assigned).await, those([&later, &of_bob]));
+
+    let request = EraseStudentRequest {
+        student_id: ann,
+        reason: "asked to".to_owned(),
+        ..EraseStudentRequest::default()
+    };
+    let erased = admin.students().erase_student(request).await;
+    erased.expect("erased");
+    assert_eq!(listed(&admin, by_name("smith")).await, those([&of_bob]));
+    assert_eq!(listed(&admin, by_address("ann")).await, [""; 0]);
+    // Without an organization or a student, all of a pool would have to be looked at.
+    let everywhere = ListAssignmentsRequest {
+        organization_id: String::new(),
+        ..in_pool(by_name("smi"))
+    };
+    let answer = admin.assignments().list_assignments(everywhere).await;
+    refused(answer, ErrorReason::FieldInvalid);
+    stack.finish().await;
+}
