@@ -5,7 +5,8 @@
 -- keys (33 is revoked), 34 the event key with its second code; 41 to 46 enrollments and redemptions; 47 and 48 other
 -- redemptions; 51 an enrollment that was denied, 52 one that waits, 53 one that was brought back and gave its key up;
 -- 61 and 62 closings of billing periods; 71 a pool with the keys 72 and 73; 74 an assignment by the first of them, 75 one by
--- the other that was cancelled; 81 a subscription profile with the keys 82 and 83, of which 82 got other terms.
+-- the other that was cancelled; 81 a subscription profile with the keys 82 and 83, of which 82 got other terms;
+-- 84 an assignment by that one.
 
 INSERT INTO enrollment.organizations
     (organization_id, parent_id, ancestor_ids, display_name, request_id, request_fingerprint, version, copied_version)
@@ -33,6 +34,18 @@ INSERT INTO enrollment.profiles
     (profile_id, organization_id, name, course_ids, course_names, duration_seconds, available_to, enabled, request_id,
      request_fingerprint, created_by, version, copied_version)
 VALUES (pg_temp.id(81), pg_temp.id(1), 'Profile', '{course}', '{Course}', 86400, '{}', true, pg_temp.id(181), '', 'ada', 1, 1);
+
+-- In time that nobody has closed.
+INSERT INTO enrollment.assignments
+    (assignment_id, profile_id, organization_id, student_id, status, key_id, generation, slot, holds_key, assigned_at, expires_at)
+VALUES (pg_temp.id(84), pg_temp.id(81), pg_temp.id(1), pg_temp.id(21), 'assigned', pg_temp.id(82), 1, 0, true,
+    '2040-01-03 00:00Z', '2040-01-04 00:00Z');
+
+INSERT INTO enrollment.redemptions
+    (redemption_id, registration, outcome, fingerprint, organization_id, student_id, key_id, key_kind, generation, profile_id,
+     assignment_id, caller, peer, request_id, decided_at)
+VALUES (pg_temp.id(84), false, 'assigned', '', pg_temp.id(1), pg_temp.id(21), pg_temp.id(82), 'subscription', 1, pg_temp.id(81),
+    pg_temp.id(84), 'platform', '', '', '2040-01-03 00:00Z');
 
 INSERT INTO enrollment.enrollments
     (enrollment_id, class_id, organization_id, student_id, status, status_since, key_id, key_kind, generation, slot, holds_key,
