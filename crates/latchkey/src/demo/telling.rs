@@ -343,10 +343,11 @@ mod tests {
             .collect()
     }
 
+    type Change = fn(&mut Telling);
+
     #[test]
     fn each_rule_is_judged_by_itself() {
         assert!(broken(&as_it_must_be()).is_empty());
-        type Change = fn(&mut Telling);
         let changes: [(usize, Change); 5] = [
             (0, |act| act.statuses[0] = EnrollmentStatus::Requested),
             (1, |act| act.statuses[1] = EnrollmentStatus::WaitListed),
