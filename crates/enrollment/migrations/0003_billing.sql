@@ -49,9 +49,9 @@ CREATE TABLE enrollment.billing_lines (
     class_id        uuid,                     -- of an enrollment
     class_name      text,
     pool_id         uuid,                     -- of an assignment by the key of a pool
-    profile_id      uuid,                     -- of one by a subscription key
+    profile_id      uuid,                     -- of an assignment by a subscription key
     profile_name    text,
-    course_id       text,
+    course_id       text,                     -- of the class or of the pool; a profile has several
     course_name     text,
     key_id          uuid,                     -- null: enrolled directly
     key_kind        text CHECK (key_kind IN ('enrollment', 'event', 'pool', 'subscription')),
@@ -59,11 +59,12 @@ CREATE TABLE enrollment.billing_lines (
     CHECK ((entry % 2 = 1) = (reason IN ('enrolled', 'assigned'))),
     CHECK (occurred_at <= booked_at),
     CHECK ((item_kind = 'enrollment') = (class_id IS NOT NULL)),
+    CHECK (num_nonnulls(class_id, pool_id, profile_id) = 1),
     CHECK ((class_id IS NULL) = (class_name IS NULL) AND (course_id IS NULL) = (course_name IS NULL)),
+    CHECK ((profile_id IS NULL) = (profile_name IS NULL) AND (profile_id IS NULL) = (course_id IS NOT NULL)),
     CHECK ((key_id IS NULL) = (key_kind IS NULL) AND (key_id IS NULL) = (generation IS NULL)),
     CHECK ((pool_id IS NOT NULL) = (key_kind IS NOT DISTINCT FROM 'pool')),
-    CHECK ((profile_id IS NOT NULL) = (key_kind IS NOT DISTINCT FROM 'subscription')),
-    CHECK ((profile_id IS NULL) = (profile_name IS NULL))
+    CHECK ((profile_id IS NOT NULL) = (key_kind IS NOT DISTINCT FROM 'subscription'))
 );
 CREATE INDEX billing_lines_organization
     ON enrollment.billing_lines (organization_id, occurred_at, item_id, item_kind, entry);

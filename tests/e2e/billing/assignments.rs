@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use latchkey_proto::enrollment::v1::{
-    BillingKind, BillingLine, BillingReason, CancelAssignmentRequest, EnrollStudentRequest,
-    EnrollmentOrigin, EraseStudentRequest, ListBillingLinesRequest,
+    BillingLine, BillingReason, CancelAssignmentRequest, EnrollStudentRequest, EnrollmentOrigin,
+    EraseStudentRequest, ListBillingLinesRequest, UpdateSubscriptionProfileRequest,
 };
 use latchkey_proto::keys::v1::KeyKind;
 
 use super::exporting::{export, of};
 use super::{enroll, lines, lines_between, now, reasons};
 use crate::harness::time::read;
-use crate::harness::world::redeem;
+use crate::harness::world::{mask, redeem};
 use crate::harness::{Caller, ClassDraft, Organization, PoolDraft, Stack, at};
 
 async fn cancel(caller: &Caller, assignment_id: &str) {
@@ -175,46 +175,6 @@ async fn the_file_names_the_assignment_its_pool_and_its_key() {
     stack.finish().await;
 }
 
-#[tokio::test]
-async fn a_subscription_is_billed_with_its_profile_and_without_a_course() {
-    let stack = Stack::shared().await;
-    let organization = Organization::new(&stack).await;
-    let profile = organization.profile().await;
-    let student = organization.student().await.student_id;
-    let made = organization.subscribe(&student, &profile.profile_id).await;
-    for closed in [false, true] {
-        if closed {
-            organization.close_period(now()).await;
-        }
-        let [line] = &lines(&organization).await[..] else {
-            panic!("one line")
-        };
-        let expected = BillingLine {
-            assignment_id: made.assignment_id.clone(),
-            organization_id: organization.id.clone(),
-            kind: BillingKind::Charge.into(),
-            reason: BillingReason::Assigned.into(),
-            book_time: made.assign_time,
-            occur_time: made.assign_time,
-            student_id: student.clone(),
-            profile_id: profile.profile_id.clone(),
-            profile_name: profile.name.clone(),
-            origin: Some(EnrollmentOrigin {
-                key_kind: KeyKind::Subscription.into(),
-                key_id: made.key_id.clone(),
-                generation: 1,
-            }),
-            closed,
-            ..BillingLine::default()
-        };
-        assert_eq!(*line, expected);
-    }
-    let file = export(&organization.manager(), &of(&organization)).await;
-    let told = format!("\"{}\",\"{}\"", profile.profile_id, profile.name);
-    assert!(file.text.contains(&told), "{}", file.text);
-    stack.finish().await;
-}
-
 /// Ids are of the callers' making: the same one may stand for both.
 #[tokio::test]
 async fn an_enrollment_with_the_id_of_an_assignment_is_billed_beside_it() {
@@ -270,5 +230,57 @@ async fn an_enrollment_with_the_id_of_an_assignment_is_billed_beside_it() {
         .collect();
     let expected = [BillingReason::Assigned, BillingReason::CancelledByStaff];
     assert_eq!(of_assignment, expected);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_subscription_is_billed_as_one_thing_by_the_name_that_its_profile_had() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let profile = organization.profile().await;
+    let student = organization.student().await.student_id;
+    let made = organization.subscribe(&student, &profile.profile_id).await;
+    let end = now();
+    let open = lines(&organization).await;
+    assert_eq!(organization.close_period(end).await.charge_count, 1);
+    let request = UpdateSubscriptionProfileRequest {
+        profile_id: profile.profile_id.clone(),
+        update_mask: mask(&["name"]),
+        name: "Another name".to_owned(),
+        ..UpdateSubscriptionProfileRequest::default()
+    };
+    let mut profiles = organization.admin().profiles();
+    let renamed = profiles.update_subscription_profile(request).await;
+    renamed.expect("renamed");
+    let closed = lines(&organization).await;
+    for (lines, is_closed) in [(open, false), (closed, true)] {
+        let [line] = &lines[..] else {
+            panic!("one line, not {lines:?}")
+        };
+        let expected = BillingLine {
+            assignment_id: made.assignment_id.clone(),
+            organization_id: organization.id.clone(),
+            kind: line.kind,
+            reason: BillingReason::Assigned.into(),
+            book_time: made.assign_time,
+            occur_time: made.assign_time,
+            student_id: student.clone(),
+            profile_id: profile.profile_id.clone(),
+            profile_name: profile.name.clone(),
+            origin: Some(EnrollmentOrigin {
+                key_kind: KeyKind::Subscription.into(),
+                key_id: made.key_id.clone(),
+                generation: 1,
+            }),
+            closed: is_closed,
+            ..BillingLine::default()
+        };
+        assert_eq!(*line, expected);
+    }
+    let file = export(&organization.manager(), &of(&organization)).await;
+    assert!(file.text.contains(&profile.profile_id) && file.text.contains(&profile.name));
+    cancel(&organization.admin(), &made.assignment_id).await;
+    let closed = organization.close_period(now()).await;
+    assert_eq!((closed.charge_count, closed.credit_count), (0, 1));
     stack.finish().await;
 }

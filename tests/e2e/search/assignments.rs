@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{
-    AssignmentStatus, CancelAssignmentRequest, EraseStudentRequest, ListAssignmentsRequest,
+    Assignment, AssignmentStatus, CancelAssignmentRequest, EraseStudentRequest,
+    ListAssignmentsRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::KeyKind;
@@ -10,6 +11,12 @@ use latchkey_proto::keys::v1::KeyKind;
 use super::{student, those};
 use crate::harness::time::read;
 use crate::harness::{Caller, Organization, PoolDraft, Stack, at, new_id, now, refused};
+
+fn id_of(one: Assignment) -> String {
+    let of_course = one.course_assignment.map(|one| one.assignment_id);
+    let of_profile = one.subscription_assignment.map(|one| one.assignment_id);
+    of_course.or(of_profile).expect("one of both")
+}
 
 /// The assignments that are listed, page by page.
 async fn listed(caller: &Caller, request: ListAssignmentsRequest) -> Vec<String> {
@@ -22,7 +29,7 @@ async fn listed(caller: &Caller, request: ListAssignmentsRequest) -> Vec<String>
         };
         let answer = caller.assignments().list_assignments(request).await;
         let answer = answer.expect("a page").into_inner();
-        found.extend(answer.assignments.into_iter().map(|one| one.assignment_id));
+        found.extend(answer.assignments.into_iter().map(id_of));
         page_token = answer.next_page_token;
         if page_token.is_empty() {
             return found;
@@ -195,6 +202,65 @@ async fn they_are_found_by_the_beginning_of_a_students_name_or_address() {
         ..in_pool(by_name("smi"))
     };
     let answer = admin.assignments().list_assignments(everywhere).await;
+    refused(answer, ErrorReason::FieldInvalid);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn those_by_subscription_keys_are_found_by_their_profile_and_their_kind() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let pool = organization.pool(PoolDraft::new()).await.pool_id;
+    let profile = organization.profile().await.profile_id;
+    let other_profile = organization.profile().await.profile_id;
+    let mark = new_id();
+    let ann = student(
+        &organization,
+        "Ann",
+        "Smith",
+        &format!("ann.{mark}@example.com"),
+    )
+    .await;
+    let bob = organization.student().await.student_id;
+    let of_pool = organization.assign(&ann, &pool).await.assignment_id;
+    let first = organization.subscribe(&ann, &profile).await.assignment_id;
+    let second = organization.subscribe(&bob, &profile).await.assignment_id;
+    let third = organization
+        .subscribe(&ann, &other_profile)
+        .await
+        .assignment_id;
+    let admin = organization.admin();
+    let of_profile = ListAssignmentsRequest {
+        profile_id: profile.clone(),
+        ..ListAssignmentsRequest::default()
+    };
+    let expected = those([&second, &first]);
+    assert_eq!(listed(&admin, of_profile.clone()).await, expected);
+    let of_kind = |kind: KeyKind| ListAssignmentsRequest {
+        key_kind: kind.into(),
+        ..within(&organization)
+    };
+    let expected = those([&third, &second, &first]);
+    assert_eq!(
+        listed(&admin, of_kind(KeyKind::Subscription)).await,
+        expected
+    );
+    assert_eq!(
+        listed(&admin, of_kind(KeyKind::Pool)).await,
+        those([&of_pool])
+    );
+    let searched = ListAssignmentsRequest {
+        student_name_prefix: "smi".to_owned(),
+        organization_id: organization.id.clone(),
+        ..of_profile.clone()
+    };
+    assert_eq!(listed(&admin, searched).await, those([&first]));
+    // Nothing is of a pool and of a profile.
+    let of_both = ListAssignmentsRequest {
+        pool_id: pool,
+        ..of_profile
+    };
+    let answer = admin.assignments().list_assignments(of_both).await;
     refused(answer, ErrorReason::FieldInvalid);
     stack.finish().await;
 }

@@ -132,36 +132,36 @@ const SEARCHES: [Search; 17] = [
     },
     Search {
         parts: &["UNION ALL (SELECT x.given_first", "FROM enrollment.assignments a"],
-        arguments: "pg_temp.id(1), 'b', 'a', pg_temp.id(0), 'a', 'b', 52, NULL, NULL, 'assigned', 'pool', NULL, NULL",
+        arguments: "pg_temp.id(1), 'b', 'a', pg_temp.id(0), 'a', 'b', 52, NULL, NULL, 'assigned', 'pool', NULL, NULL, NULL",
     },
     Search {
         parts: &["UNION ALL (SELECT x.email_folded", "FROM enrollment.assignments a"],
-        arguments: "pg_temp.id(1), 'abd', 'abc', pg_temp.id(0), NULL, NULL, 52, NULL, NULL, NULL, NULL, NULL, NULL",
+        arguments: "pg_temp.id(1), 'abd', 'abc', pg_temp.id(0), NULL, NULL, 52, NULL, NULL, NULL, NULL, NULL, NULL, NULL",
     },
     Search {
         parts: &["WHERE a.organization_id = $3 AND (a.assigned_at, a.assignment_id) <"],
         arguments: "'infinity', pg_temp.id(0), pg_temp.id(1), 51, '1970-01-01', false, pg_temp.id(1), NULL, NULL, NULL,
-            pg_temp.id(1), NULL, NULL, NULL, NULL, NULL, NULL",
+            pg_temp.id(1), NULL, NULL, NULL, NULL, NULL, NULL, NULL",
     },
     Search {
         parts: &["WHERE a.organization_id = $3 AND (a.assigned_at, a.assignment_id) <"],
         arguments: "'2030-01-08', pg_temp.id(0), pg_temp.id(1), 51, '2030-01-02', false, pg_temp.id(1), NULL, NULL, NULL,
-            pg_temp.id(1), 'assigned', 'pool', NULL, NULL, NULL, NULL",
+            pg_temp.id(1), 'assigned', 'pool', NULL, NULL, NULL, NULL, NULL",
     },
     Search {
         parts: &["WHERE a.pool_id = $3 AND (a.assigned_at, a.assignment_id) <"],
         arguments: "'infinity', pg_temp.id(0), pg_temp.id(7), 51, '1970-01-01', false, pg_temp.id(1), NULL, NULL, NULL,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL",
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL",
     },
     Search {
         parts: &["WHERE a.key_id = $3 AND (a.assigned_at, a.assignment_id) <"],
         arguments: "'infinity', pg_temp.id(0), pg_temp.id(7), 51, '1970-01-01', false, pg_temp.id(1), NULL, NULL, NULL,
-            NULL, 'assigned', NULL, NULL, NULL, NULL, NULL",
+            NULL, 'assigned', NULL, NULL, NULL, NULL, NULL, NULL",
     },
     Search {
         parts: &["WHERE a.student_id = $3 AND (a.assigned_at, a.assignment_id) <"],
         arguments: "'infinity', pg_temp.id(0), pg_temp.id(1), 51, '1970-01-01', true, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-            NULL, NULL, NULL, NULL",
+            NULL, NULL, NULL, NULL, NULL",
     },
     Search {
         parts: &["(i.status_since, i.enrollment_id)"],

@@ -147,6 +147,7 @@ fn write(writer: &mut RowWriter, line: &Line) {
     let id = |kind| (got.kind() == kind).then(|| item.id.to_string());
     let text = |id: Uuid| id.to_string();
     let (class, course, key) = (got.class(), got.course(), got.key());
+    let profile = got.profile();
     let kind = if line.reason.charges() {
         "charge"
     } else {
@@ -160,15 +161,15 @@ fn write(writer: &mut RowWriter, line: &Line) {
         Some(&time(line.occurred_at)),
         id(ItemKind::Enrollment).as_deref(),
         Some(&text(item.student_id)),
-        course.map(|one| &*one.id),
-        course.map(|one| &*one.name),
+        course.map(|one| &*one.course_id),
+        course.map(|one| &*one.course_name),
         class.map(|(id, _)| text(id)).as_deref(),
         class.map(|(_, name)| name),
         key.map(|one| one.kind),
         key.map(|one| text(one.id)).as_deref(),
         id(ItemKind::Assignment).as_deref(),
         got.pool_id().map(text).as_deref(),
-        got.profile().map(|(id, _)| text(id)).as_deref(),
-        got.profile().map(|(_, name)| name),
+        profile.map(|(id, _)| text(id)).as_deref(),
+        profile.map(|(_, name)| name),
     ]);
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::assignment::EndedBy;
 use super::enrollment::{CancelledBy, Origin, Status};
+use super::profile::Course;
 
 /// By how much what is due may have happened before the end of closed time: longer than any transaction lasts from the
 /// reading of its clock to its commit, and than a clock is ever set back.
@@ -188,15 +189,6 @@ pub enum Got {
         /// The generation of its code.
         generation: i32,
     },
-}
-
-/// A course.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Course {
-    /// The platform's id of it.
-    pub id: String,
-    /// Its name.
-    pub name: String,
 }
 
 /// By which key somebody got something.

@@ -138,6 +138,22 @@ impl Assigning {
         }
     }
 
+    /// Its id, if it is a pool.
+    pub fn pool_id(self) -> Option<Uuid> {
+        match self {
+            Self::Pool(id) => Some(id),
+            Self::Profile(_) => None,
+        }
+    }
+
+    /// Its id, if it is a subscription profile.
+    pub fn profile_id(self) -> Option<Uuid> {
+        match self {
+            Self::Pool(_) => None,
+            Self::Profile(id) => Some(id),
+        }
+    }
+
     /// The kind of its keys, as it is stored.
     pub fn key_kind(self) -> &'static str {
         match self {

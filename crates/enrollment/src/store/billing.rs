@@ -8,11 +8,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::BadRow;
-use crate::domain::billing::{
-    Course, Got, Item, ItemKind, LATE, Line, POOL, Place, Reason, SUBSCRIPTION,
-};
+use crate::domain::billing::{Got, Item, ItemKind, LATE, Line, POOL, Place, Reason, SUBSCRIPTION};
 use crate::domain::enrollment::Origin;
 use crate::domain::key::KeyKind;
+use crate::domain::profile::Course;
 
 const TABLE: &str = "enrollment.billing_lines";
 
@@ -78,24 +77,29 @@ impl TryFrom<LineRow> for Line {
 /// What a line says that a student got; `None` if its columns do not fit each other.
 fn got(row: LineRow) -> Option<Got> {
     let course = row.course_id.zip(row.course_name);
-    let course = course.map(|(id, name)| Course { id, name });
+    let course = course.map(|(course_id, course_name)| Course {
+        course_id,
+        course_name,
+    });
     let key = (row.key_id, row.key_kind.as_deref(), row.generation);
-    match (row.class_id, row.pool_id, key) {
-        (Some(class_id), None, key) => Some(Got::InClass {
+    match (row.class_id, row.pool_id, row.profile_id, key) {
+        (Some(class_id), None, None, key) => Some(Got::InClass {
             class_id,
             class_name: row.class_name?,
             course: course?,
             origin: origin(key)?,
         }),
-        (None, Some(pool_id), (Some(key_id), Some(POOL), Some(generation))) => Some(Got::Course {
-            pool_id,
-            course: course?,
-            key_id,
-            generation,
-        }),
-        (None, None, (Some(key_id), Some(SUBSCRIPTION), Some(generation))) => {
+        (None, Some(pool_id), None, (Some(key_id), Some(POOL), Some(generation))) => {
+            Some(Got::Course {
+                pool_id,
+                course: course?,
+                key_id,
+                generation,
+            })
+        }
+        (None, None, Some(profile_id), (Some(key_id), Some(SUBSCRIPTION), Some(generation))) => {
             Some(Got::Subscription {
-                profile_id: row.profile_id?,
+                profile_id,
                 profile_name: row.profile_name?,
                 key_id,
                 generation,
@@ -235,6 +239,7 @@ impl<'l> Columns<'l> {
         for line in lines {
             let (item, got) = (&line.item, &line.item.got);
             let (class, course, key) = (got.class(), got.course(), got.key());
+            let profile = got.profile();
             columns.item_ids.push(item.id);
             columns.item_kinds.push(got.kind().as_str());
             columns.entries.push(line.entry);
@@ -246,15 +251,15 @@ impl<'l> Columns<'l> {
             columns.class_ids.push(class.map(|(id, _)| id));
             columns.class_names.push(class.map(|(_, name)| name));
             columns.pool_ids.push(got.pool_id());
-            columns.course_ids.push(course.map(|one| &*one.id));
-            columns.course_names.push(course.map(|one| &*one.name));
+            columns.course_ids.push(course.map(|one| &*one.course_id));
+            columns
+                .course_names
+                .push(course.map(|one| &*one.course_name));
             columns.key_ids.push(key.map(|one| one.id));
             columns.key_kinds.push(key.map(|one| one.kind));
             columns.generations.push(key.map(|one| one.generation));
-            columns.profile_ids.push(got.profile().map(|(id, _)| id));
-            columns
-                .profile_names
-                .push(got.profile().map(|(_, name)| name));
+            columns.profile_ids.push(profile.map(|(id, _)| id));
+            columns.profile_names.push(profile.map(|(_, name)| name));
         }
         columns
     }

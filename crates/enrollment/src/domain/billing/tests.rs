@@ -13,8 +13,8 @@ fn at(minute: i64) -> DateTime<Utc> {
 
 fn course() -> Course {
     Course {
-        id: "linux-101".to_owned(),
-        name: "Linux".to_owned(),
+        course_id: "linux-101".to_owned(),
+        course_name: "Linux".to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::keys::v1 as keys;
 use latchkey_service_kit::validation::Violations;
 use prost_types::Timestamp;
+use uuid::Uuid;
 
 use crate::app::read_billing::{ClosedPeriod, EVER, Statement};
 use crate::domain::billing::{Got, Line, Reason};
@@ -56,8 +57,8 @@ pub(super) fn line(line: Line) -> proto::BillingLine {
             enrollment_id: item.id.to_string(),
             class_id: class_id.to_string(),
             class_name,
-            course_id: course.id,
-            course_name: course.name,
+            course_id: course.course_id,
+            course_name: course.course_name,
             origin: Some(origin(by)),
             ..of
         },
@@ -69,13 +70,9 @@ pub(super) fn line(line: Line) -> proto::BillingLine {
         } => proto::BillingLine {
             assignment_id: item.id.to_string(),
             pool_id: pool_id.to_string(),
-            course_id: course.id,
-            course_name: course.name,
-            origin: Some(proto::EnrollmentOrigin {
-                key_kind: keys::KeyKind::Pool.into(),
-                key_id: key_id.to_string(),
-                generation,
-            }),
+            course_id: course.course_id,
+            course_name: course.course_name,
+            origin: Some(by_key(keys::KeyKind::Pool, key_id, generation)),
             ..of
         },
         Got::Subscription {
@@ -87,13 +84,17 @@ pub(super) fn line(line: Line) -> proto::BillingLine {
             assignment_id: item.id.to_string(),
             profile_id: profile_id.to_string(),
             profile_name,
-            origin: Some(proto::EnrollmentOrigin {
-                key_kind: keys::KeyKind::Subscription.into(),
-                key_id: key_id.to_string(),
-                generation,
-            }),
+            origin: Some(by_key(keys::KeyKind::Subscription, key_id, generation)),
             ..of
         },
+    }
+}
+
+fn by_key(kind: keys::KeyKind, key_id: Uuid, generation: i32) -> proto::EnrollmentOrigin {
+    proto::EnrollmentOrigin {
+        key_kind: kind.into(),
+        key_id: key_id.to_string(),
+        generation,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::redemption::Assigning;
 
 pub use crate::store::by_student::Place;
 
-/// Which assignments to list: of a pool, a subscription profile, a student, a key or an organization at least. Filters are joined with AND; an unset
+/// Which assignments to list: of a pool or subscription profile, a student, a key or an organization at least. Filters are joined with AND; an unset
 /// one lets everything through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AssignmentFilter {
@@ -38,24 +38,6 @@ pub struct AssignmentFilter {
     pub name: Option<Prefix>,
     /// Only those of students whose e-mail address begins so.
     pub email: Option<Prefix>,
-}
-
-impl AssignmentFilter {
-    /// The pool, if it is one.
-    fn pool_id(&self) -> Option<Uuid> {
-        match self.assigning {
-            Some(Assigning::Pool(id)) => Some(id),
-            Some(Assigning::Profile(_)) | None => None,
-        }
-    }
-
-    /// The subscription profile, if it is one.
-    fn profile_id(&self) -> Option<Uuid> {
-        match self.assigning {
-            Some(Assigning::Profile(id)) => Some(id),
-            Some(Assigning::Pool(_)) | None => None,
-        }
-    }
 }
 
 /// Assignments within `scope` that pass `filter`, each with its place, in the order of their places, after `after`, at most
@@ -106,7 +88,7 @@ macro_rules! listed {
              WHERE a." + $way + " = $3 AND (a.assigned_at, a.assignment_id) < ($1, $2) AND a.assigned_at >= $5
                AND ($6 OR o.organization_id = $7 OR o.ancestor_ids @> ARRAY[$7]::uuid[] OR a.student_id = $8)
                AND ($9::uuid IS NULL OR a.student_id = $9) AND ($10::uuid IS NULL OR a.pool_id = $10)
-               AND ($11::uuid IS NULL OR a.organization_id = $11) AND ($12::text IS NULL OR a.status = $12)
+               AND ($18::uuid IS NULL OR a.profile_id = $18) AND ($11::uuid IS NULL OR a.organization_id = $11) AND ($12::text IS NULL OR a.status = $12)
                AND ($13::text IS NULL OR ($13 = 'pool') = (a.pool_id IS NOT NULL))
                AND ($14::text IS NULL OR EXISTS (
                     SELECT 1 FROM enrollment.students s WHERE s.student_id = a.student_id
@@ -116,7 +98,6 @@ macro_rules! listed {
                     SELECT 1 FROM enrollment.students s
                     WHERE s.student_id = a.student_id AND s.email_folded >= $16 AND s.email_folded < $17
                ))
-               AND ($18::uuid IS NULL OR a.profile_id = $18)
              ORDER BY a.assigned_at DESC, a.assignment_id DESC LIMIT $4",
             $wanted.before.0,
             $wanted.before.1,
@@ -127,7 +108,7 @@ macro_rules! listed {
             $wanted.scope.organization as _,
             $wanted.scope.student as _,
             $wanted.filter.student_id as _,
-            $wanted.filter.pool_id() as _,
+            $wanted.filter.assigning.and_then(Assigning::pool_id) as _,
             $wanted.filter.organization_id as _,
             $wanted.filter.status,
             $wanted.filter.key_kind,
@@ -135,7 +116,7 @@ macro_rules! listed {
             $wanted.filter.name.as_ref().map(Prefix::behind) as _,
             $wanted.filter.email.as_ref().map(Prefix::first) as _,
             $wanted.filter.email.as_ref().map(Prefix::behind) as _,
-            $wanted.filter.profile_id() as _,
+            $wanted.filter.assigning.and_then(Assigning::profile_id) as _,
         )
         .fetch_all($connection)
         .await

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::super::{AssignmentRow, all, assignments};
 use super::{AssignmentFilter, Place};
 use crate::domain::assignment::Assignment;
+use crate::domain::redemption::Assigning;
 use crate::store::by_student::{FoundRow, Search, placed, students_found};
 
 /// Assignments of the organization `ground` that pass `filter`, which searches for a beginning, each with its place, after
@@ -45,13 +46,13 @@ async fn students(
            AND ($13::timestamptz IS NULL OR a.assigned_at < $13)
            AND ($14::uuid IS NULL OR a.profile_id = $14)",
         [
-            filter.pool_id() as _,
+            filter.assigning.and_then(Assigning::pool_id) as _,
             filter.key_id as _,
             filter.status,
             filter.key_kind,
             filter.from as _,
             filter.until as _,
-            filter.profile_id() as _,
+            filter.assigning.and_then(Assigning::profile_id) as _,
         ]
     )
 }
@@ -71,13 +72,13 @@ async fn of_students(
            AND ($9::uuid IS NULL OR a.profile_id = $9)",
         students,
         ground,
-        filter.pool_id() as _,
+        filter.assigning.and_then(Assigning::pool_id) as _,
         filter.key_id as _,
         filter.status,
         filter.key_kind,
         filter.from as _,
         filter.until as _,
-        filter.profile_id() as _,
+        filter.assigning.and_then(Assigning::profile_id) as _,
     )
     .fetch_all(connection)
     .await

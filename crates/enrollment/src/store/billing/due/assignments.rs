@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{LATE, Wanted};
 use crate::domain::assignment::EndedBy;
-use crate::domain::billing::{Account, Course, Got, Item, ItemKind, Reason};
+use crate::domain::billing::{Account, Got, Item, ItemKind, Reason};
+use crate::domain::profile::Course;
 use crate::store::BadRow;
 
 struct AccountRow {
@@ -14,10 +15,10 @@ struct AccountRow {
     organization_id: Uuid,
     student_id: Uuid,
     pool_id: Option<Uuid>,
-    course_id: Option<String>,
-    course_name: Option<String>,
     profile_id: Option<Uuid>,
     profile_name: Option<String>,
+    course_id: Option<String>,
+    course_name: Option<String>,
     key_id: Uuid,
     generation: i32,
     cancelled_by: Option<String>,
@@ -26,54 +27,55 @@ struct AccountRow {
     closed_until: Option<DateTime<Utc>>,
 }
 
-impl AccountRow {
-    fn got(&mut self) -> Option<Got> {
-        let (key_id, generation) = (self.key_id, self.generation);
-        match (self.pool_id, self.profile_id) {
-            (Some(pool_id), None) => Some(Got::Course {
-                pool_id,
-                course: Course {
-                    id: self.course_id.take()?,
-                    name: self.course_name.take()?,
-                },
-                key_id,
-                generation,
-            }),
-            (None, Some(profile_id)) => Some(Got::Subscription {
-                profile_id,
-                profile_name: self.profile_name.take()?,
-                key_id,
-                generation,
-            }),
-            _ => None,
-        }
-    }
-}
-
 impl TryFrom<AccountRow> for Account {
     type Error = BadRow;
 
-    fn try_from(mut row: AccountRow) -> Result<Self, BadRow> {
-        let got = row.got();
+    fn try_from(row: AccountRow) -> Result<Self, BadRow> {
         let bad =
             |column, value: &str| BadRow::new("enrollment.assignments", column, row.item_id, value);
         let ended_by = match row.cancelled_by.as_deref() {
             None => None,
             Some(name) => Some(EndedBy::parse(name).ok_or_else(|| bad("cancelled_by", name))?),
         };
-        let got = got.ok_or_else(|| bad("pool_id", "nothing that fits the others"))?;
+        let (id, organization_id, student_id) = (row.item_id, row.organization_id, row.student_id);
+        let (since, entries, closed_until) = (row.since, row.entries, row.closed_until);
+        let got = got(row)
+            .ok_or_else(|| BadRow::new("enrollment.assignments", "pool_id", id, "what it is of"))?;
         Ok(Self {
             reason: Reason::of_assignment(ended_by),
-            since: row.since,
-            entries: row.entries,
-            closed_until: row.closed_until,
+            since,
+            entries,
+            closed_until,
             item: Item {
-                id: row.item_id,
-                organization_id: row.organization_id,
-                student_id: row.student_id,
+                id,
+                organization_id,
+                student_id,
                 got,
             },
         })
+    }
+}
+
+/// What the row says that a student got; `None` if it does not say it.
+fn got(row: AccountRow) -> Option<Got> {
+    let (key_id, generation) = (row.key_id, row.generation);
+    match (row.pool_id, row.profile_id) {
+        (Some(pool_id), None) => Some(Got::Course {
+            pool_id,
+            course: Course {
+                course_id: row.course_id?,
+                course_name: row.course_name?,
+            },
+            key_id,
+            generation,
+        }),
+        (None, Some(profile_id)) => Some(Got::Subscription {
+            profile_id,
+            profile_name: row.profile_name?,
+            key_id,
+            generation,
+        }),
+        _ => None,
     }
 }
 
@@ -90,8 +92,7 @@ pub(super) async fn accounts(
         connection,
         wanted,
         ItemKind::Assignment,
-        r#"a.student_id AS "student_id!", a.pool_id AS "pool_id?", a.course_id AS "course_id?", a.course_name AS "course_name?",
-            a.profile_id AS "profile_id?", p.name AS "profile_name?",
+        r#"a.student_id AS "student_id!", a.pool_id AS "pool_id?", a.profile_id AS "profile_id?", p.name AS "profile_name?", a.course_id AS "course_id?", a.course_name AS "course_name?",
             a.key_id AS "key_id!", a.generation AS "generation!", a.cancelled_by"#,
         "(SELECT i.assignment_id AS item_id, i.assigned_at AS occurred_at, coalesce(b.entry, 0) AS entries
           FROM enrollment.assignments i
@@ -120,7 +121,7 @@ pub(super) async fn accounts(
             SELECT t.* FROM enrollment.assignments t WHERE t.assignment_id = found.item_id LIMIT 1
          ) a
          LEFT JOIN LATERAL (
-            SELECT x.name FROM enrollment.profiles x WHERE x.profile_id = a.profile_id LIMIT 1
+            SELECT t.name FROM enrollment.profiles t WHERE t.profile_id = a.profile_id LIMIT 1
          ) p ON true"
     )
     .fetch_all(connection)

@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use super::super::origin;
 use super::{LATE, Wanted};
-use crate::domain::billing::{Account, Course, Got, Item, ItemKind, Reason};
+use crate::domain::billing::{Account, Got, Item, ItemKind, Reason};
 use crate::domain::enrollment::{CancelledBy, Status};
+use crate::domain::profile::Course;
 use crate::store::BadRow;
 
 struct AccountRow {
@@ -58,8 +59,8 @@ impl TryFrom<AccountRow> for Account {
                     origin: origin(key).ok_or_else(|| bad("key_kind", key.1))?,
                     class_name: row.class_name,
                     course: Course {
-                        id: row.course_id,
-                        name: row.course_name,
+                        course_id: row.course_id,
+                        course_name: row.course_name,
                     },
                 },
             },
