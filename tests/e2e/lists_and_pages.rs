@@ -181,14 +181,9 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
     let within = [("organization_id", text(&organization.id))];
     let in_class = [("class_id", text(&class_id))];
     let of_pool = [("pool_id", text(&pool))];
-    let of_profile = [("profile_id", text(&profile))];
     let own = |name: &str, filters: &[(&'static str, Value)]| {
         List::of_enrollment(name, organization.manager(), filters)
     };
-    let of_keys = |name: &str, filters: &[(&'static str, Value)]| {
-        List::of_keys(name, organization.manager(), filters)
-    };
-    let marks = List::of_keys("ListMarks", stack.enrollment_service(), &in_class);
     let mut lists = vec![
         (
             own("ListOrganizations", &below),
@@ -223,31 +218,49 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
             ("action", text("class.create")),
         ),
         (
-            of_keys("ListTrainingKeys", &in_class),
-            ("kind", choice(KeyKind::Enrollment)),
-        ),
-        (
             own("ListSubscriptionProfiles", &within),
             ("organization_id", text(&new_id())),
         ),
-        (
-            of_keys("ListTrainingKeys", &of_profile),
-            ("profile_id", text(&new_id())),
-        ),
-        (
-            of_keys("ListKeyPools", &within),
-            ("organization_id", text(&new_id())),
-        ),
-        (
-            of_keys("ListAuditEvents", &within),
-            ("action", text("training_key.reveal")),
-        ),
-        (marks, ("class_id", text(&new_id()))),
     ];
+    lists.extend(of_keys(&organization, &within, &class_id, &profile));
     lists.extend(of_letters_and_bills(&organization, &within));
     all_are_known(&lists);
     letters_are_written(&lists).await;
     lists
+}
+
+fn of_keys(
+    organization: &Organization<'_>,
+    within: &[(&'static str, Value)],
+    class_id: &str,
+    profile_id: &str,
+) -> [(List, (&'static str, Value)); 5] {
+    let in_class = [("class_id", text(class_id))];
+    let of_profile = [("profile_id", text(profile_id))];
+    let own = |name: &str, filters: &[(&'static str, Value)]| {
+        List::of_keys(name, organization.manager(), filters)
+    };
+    let service = organization.stack.enrollment_service();
+    let marks = List::of_keys("ListMarks", service, &in_class);
+    [
+        (
+            own("ListTrainingKeys", &in_class),
+            ("kind", choice(KeyKind::Enrollment)),
+        ),
+        (
+            own("ListTrainingKeys", &of_profile),
+            ("profile_id", text(&new_id())),
+        ),
+        (
+            own("ListKeyPools", within),
+            ("organization_id", text(&new_id())),
+        ),
+        (
+            own("ListAuditEvents", within),
+            ("action", text("training_key.reveal")),
+        ),
+        (marks, ("class_id", text(&new_id()))),
+    ]
 }
 
 fn of_letters_and_bills(
