@@ -3,11 +3,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{RenderInvitationRequest, RenderInvitationResponse};
 use latchkey_proto::errors::v1::ErrorReason;
-use latchkey_proto::keys::v1::UpdateKeyPoolRequest;
+use latchkey_proto::keys::v1::{
+    SubscriptionKeyTerms, UpdateKeyPoolRequest, UpdateSubscriptionKeyRequest,
+};
 use latchkey_service_kit::identity::Role;
 use latchkey_service_kit::status::metadata_of;
 use tonic::{Response, Status};
 
+use crate::harness::subscriptions::uses;
 use crate::harness::time::read;
 use crate::harness::world::{come_in, mask, off, redeem};
 use crate::harness::{
@@ -225,7 +228,7 @@ async fn keys_of_pools_are_for_operations_managers_within_whose_reach_the_pool_i
         class_id: class.clone(),
         pool_id: pool.clone(),
         key_id: key.clone(),
-        student_id: String::new(),
+        ..RenderInvitationRequest::default()
     };
     let answer = manager.notifications().render_invitation(both).await;
     refused(answer, ErrorReason::FieldInvalid);
@@ -265,5 +268,78 @@ async fn nobody_is_invited_by_a_pools_key_that_lets_nobody_in() {
     let refusal = refused(ask(&keys[2].key_id).await, ErrorReason::WindowClosed);
     let closed = metadata_of(&refusal)["closed_at"].parse::<DateTime<Utc>>();
     assert_eq!(closed.expect("a time"), read(moved.expire_time.as_ref()));
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_subscription_key_names_the_courses_and_lets_in_as_many_as_it_has_uses() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let profile = organization.profile().await;
+    let key = organization.subscription_keys(&profile.profile_id, 1, uses(1));
+    let key = key.await.remove(0);
+    let student = organization.student().await;
+    let ask = async |caller: &Caller, profile_id: &str| {
+        let request = RenderInvitationRequest {
+            profile_id: profile_id.to_owned(),
+            key_id: key.key_id.clone(),
+            student_id: student.student_id.clone(),
+            ..RenderInvitationRequest::default()
+        };
+        caller.notifications().render_invitation(request).await
+    };
+    let manager = organization.manager();
+    let letter = ask(&manager, &profile.profile_id).await;
+    let letter = letter.expect("an invitation").into_inner();
+    assert_eq!((&letter.code, letter.redeemable_until), (&key.code, None));
+    for part in [
+        &format!("Hello {},", student.given_name),
+        &key.code,
+        &profile.name,
+        &profile.courses[0].course_name,
+        &profile.courses[1].course_name,
+        "365 days",
+    ] {
+        assert!(letter.text.contains(part), "{part}: {}", letter.text);
+    }
+    refused(
+        ask(&organization.admin(), &profile.profile_id).await,
+        ErrorReason::NotAllowed,
+    );
+    refused(
+        ask(&manager, &new_id()).await,
+        ErrorReason::SubscriptionProfileNotFound,
+    );
+    let other = organization.profile().await.profile_id;
+    refused(ask(&manager, &other).await, ErrorReason::KeyNotFound);
+    let redeemed = redeem(&stack, &student.student_id, &letter.code).await;
+    redeemed.expect("assigned");
+    eventually("it is known to keys", async || {
+        match ask(&manager, &profile.profile_id).await {
+            Ok(_) => Err("a use is left".to_owned()),
+            Err(refusal) => {
+                assert_eq!(reason_of(&refusal), ErrorReason::KeyAlreadyRedeemed);
+                Ok(())
+            }
+        }
+    })
+    .await;
+    let terms = SubscriptionKeyTerms {
+        expire_time: at(now() - TimeDelta::seconds(1)),
+        unlimited: true,
+        ..SubscriptionKeyTerms::default()
+    };
+    let change = UpdateSubscriptionKeyRequest {
+        key_id: key.key_id.clone(),
+        update_mask: mask(&["expire_time", "max_uses"]),
+        terms: Some(terms),
+        ..UpdateSubscriptionKeyRequest::default()
+    };
+    let mut keys = organization.admin().subscription_keys();
+    keys.update_subscription_key(change).await.expect("ended");
+    refused(
+        ask(&manager, &profile.profile_id).await,
+        ErrorReason::WindowClosed,
+    );
     stack.finish().await;
 }

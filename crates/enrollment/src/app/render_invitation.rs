@@ -5,6 +5,7 @@ use latchkey_service_kit::identity::Role;
 use uuid::Uuid;
 
 use super::read_classes::placed_class;
+use super::read_profiles::get_profile;
 use super::read_students::placed_student;
 use super::{Call, Error, Services};
 use crate::clients::keys::KeysError;
@@ -48,6 +49,13 @@ pub enum InvitingKey {
         /// The key.
         key_id: Uuid,
     },
+    /// One of a subscription profile.
+    OfProfile {
+        /// The profile.
+        profile_id: Uuid,
+        /// The key.
+        key_id: Uuid,
+    },
 }
 
 /// The text to send to somebody who is to redeem a key. Changes nothing but the audit trail of keys, in which the reveal of
@@ -64,6 +72,9 @@ pub async fn render_invitation(
         }
         InvitingKey::OfPool { pool_id, key_id } => {
             to_course(services, call, (pool_id, key_id), student_id).await
+        }
+        InvitingKey::OfProfile { profile_id, key_id } => {
+            to_subscription(services, call, (profile_id, key_id), student_id).await
         }
     }
 }
@@ -135,6 +146,44 @@ async fn to_course(
         login_page: services.login_page.as_deref(),
     };
     Ok(invited.write(revealed.code))
+}
+
+async fn to_subscription(
+    services: &Services,
+    call: &Call,
+    (profile_id, key_id): (Uuid, Uuid),
+    student_id: Option<Uuid>,
+) -> Result<Invitation, Error> {
+    if !call.caller.has(Role::OperationsManager) {
+        return Err(Error::NotAllowed);
+    }
+    let profile = get_profile(services, call, profile_id).await?;
+    if !profile.settings.enabled {
+        return Err(Refusal::SubscriptionProfileDisabled { profile_id }.into());
+    }
+    let student = student(services, call, student_id).await?;
+    judge_student(student.as_ref())?;
+    let (key, recipient) = ((profile_id, key_id), recipient(student_id));
+    let revealed = services
+        .keys
+        .reveal_subscription_code(key, &recipient, PURPOSE, &call.caller);
+    let (code, terms) = revealed.await.map_err(|error| match error {
+        KeysError::WindowClosed { closed_at } => Refusal::WindowClosed {
+            of: Closed::SubscriptionKey(key_id),
+            closed_at,
+            time_zone: Tz::UTC,
+        }
+        .into(),
+        other => refused(other, Some(key_id)),
+    })?;
+    let organization = owner(services, profile.organization_id).await?;
+    let invited = Invited {
+        to: Offer::Subscription(&profile, &terms),
+        organization: &organization,
+        student: student.as_ref(),
+        login_page: services.login_page.as_deref(),
+    };
+    Ok(invited.write(code))
 }
 
 /// Whom it is for, if that is known.

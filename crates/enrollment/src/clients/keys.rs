@@ -21,7 +21,7 @@ pub use error::KeysError;
 
 use crate::domain::event_key::{EventKey, EventKeyChange};
 use crate::domain::grant::Grant;
-use crate::domain::key::{KeyCount, Mark, PoolTerms, ResolvedKey};
+use crate::domain::key::{KeyCount, Mark, PoolTerms, ResolvedKey, SubscriptionTerms};
 use crate::domain::organization::Organization;
 use crate::domain::profile::Profile;
 use crate::domain::warning::Warning;
@@ -342,6 +342,27 @@ impl Keys {
             organization_id: convert::id(REVEAL, "organization_id", &answer.organization_id)?,
             terms: convert::pool_terms(REVEAL, answer.pool)?,
         })
+    }
+
+    /// Likewise of the subscription key `key_id` of the profile `profile_id`, with its terms.
+    pub async fn reveal_subscription_code(
+        &self,
+        (profile_id, key_id): (Uuid, Uuid),
+        recipient: &str,
+        purpose: &str,
+        caller: &Caller,
+    ) -> Result<(SecretString, SubscriptionTerms), KeysError> {
+        let request = proto::RevealCodeRequest {
+            profile_id: profile_id.to_string(),
+            key_id: key_id.to_string(),
+            recipient: recipient.to_owned(),
+            purpose: purpose.to_owned(),
+            actor: Some(actor(caller)),
+            ..proto::RevealCodeRequest::default()
+        };
+        let (code, answer) = self.reveal(request).await?;
+        let terms = convert::subscription_terms(REVEAL, answer.subscription)?;
+        Ok((code, terms))
     }
 
     /// The code, and what else is said of its key.

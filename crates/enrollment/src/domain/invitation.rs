@@ -8,8 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::calendar::in_words;
 use super::class::{Class, ClassStatus};
-use super::key::{KeyKind, PoolTerms};
+use super::key::{KeyKind, PoolTerms, SubscriptionTerms};
 use super::organization::Organization;
+use super::profile::Profile;
 use super::refusal::{Closed, Refusal};
 use super::student::Student;
 
@@ -33,6 +34,8 @@ pub enum Offer<'i> {
     Class(&'i Class, KeyKind),
     /// The course of a pool.
     Course(&'i PoolTerms),
+    /// The courses of a subscription profile.
+    Subscription(&'i Profile, &'i SubscriptionTerms),
 }
 
 /// An invitation. Its text holds a code: neither is shown by `Debug`.
@@ -44,8 +47,8 @@ pub struct Invitation {
     pub text: SecretString,
     /// The code that is in it.
     pub code: SecretString,
-    /// Until when the key can be redeemed.
-    pub redeemable_until: DateTime<Utc>,
+    /// Until when the key can be redeemed; `None`: always.
+    pub redeemable_until: Option<DateTime<Utc>>,
 }
 
 /// Whether it makes sense at `now` to invite to a class by a key of this kind: the class was not cancelled, and the key can
@@ -83,6 +86,7 @@ impl Offer<'_> {
         match self {
             Self::Class(class, _) => &class.name,
             Self::Course(terms) => &terms.course_name,
+            Self::Subscription(profile, _) => &profile.settings.name,
         }
     }
 
@@ -102,14 +106,16 @@ impl Offer<'_> {
                 terms.course_name,
                 days(terms.availability),
             ),
+            Self::Subscription(profile, terms) => subscription(profile, terms),
         }
     }
 
-    /// Until when the key can be redeemed.
-    fn redeemable_until(&self) -> DateTime<Utc> {
+    /// Until when the key can be redeemed; `None`: always.
+    fn redeemable_until(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Class(class, kind) => class.windows().until(*kind),
-            Self::Course(terms) => terms.expires_at,
+            Self::Class(class, kind) => Some(class.windows().until(*kind)),
+            Self::Course(terms) => Some(terms.expires_at),
+            Self::Subscription(_, terms) => terms.redeemable_until(),
         }
     }
 
@@ -132,8 +138,43 @@ impl Offer<'_> {
                 in_words(terms.starts_at, Tz::UTC),
                 in_words(terms.expires_at, Tz::UTC),
             ),
+            Self::Subscription(_, terms) => {
+                let whose = if terms.max_uses == Some(1) {
+                    own
+                } else {
+                    "Others use the same key: please do not pass it on."
+                };
+                match terms.redeemable_until() {
+                    Some(until) => {
+                        let until = in_words(until, Tz::UTC);
+                        format!("{whose} It can be redeemed until {until}.")
+                    }
+                    None => format!("{whose} It can be redeemed at any time."),
+                }
+            }
         }
     }
+}
+
+/// What a subscription is, and for how long it is open.
+fn subscription(profile: &Profile, terms: &SubscriptionTerms) -> String {
+    let settings = &profile.settings;
+    let courses: String = settings
+        .courses
+        .iter()
+        .map(|course| format!("\n- {}", course.course_name))
+        .collect();
+    let open = match terms.content_expires_at {
+        Some(until) => format!("They are open to you until {}.", in_words(until, Tz::UTC)),
+        None => format!(
+            "From the moment you redeem your key they are open to you for {}.",
+            days(settings.duration)
+        ),
+    };
+    format!(
+        "the courses of \"{}\", which you take at your own pace:{courses}\n{open}",
+        settings.name
+    )
 }
 
 /// A span as people say it, not longer than it is.
@@ -198,6 +239,7 @@ mod tests {
     use crate::domain::assignment::sample::terms;
     use crate::domain::class::tests::class;
     use crate::domain::organization::Settings;
+    use crate::domain::profile::sample::profile;
     use crate::domain::student::tests::student;
     use uuid::Uuid;
 
@@ -241,7 +283,7 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert_eq!(newcomer.subject, "Your training key for Clusters in June");
-        assert_eq!(newcomer.redeemable_until, class.ends_at);
+        assert_eq!(newcomer.redeemable_until, Some(class.ends_at));
         wish.student = Some(&ann);
         wish.to = Offer::Class(&class, KeyKind::Enrollment);
         let known = wish.write("EK-1".into());
@@ -265,9 +307,44 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert_eq!(invitation.subject, "Your training key for Linux");
-        assert_eq!(invitation.redeemable_until, terms.expires_at);
+        assert_eq!(invitation.redeemable_until, Some(terms.expires_at));
         for (hours, words) in [(23, "less than a day"), (47, "one day"), (48, "2 days")] {
             assert_eq!(days(TimeDelta::hours(hours)), words);
+        }
+    }
+
+    #[test]
+    fn an_invitation_to_a_subscription_names_its_courses_and_who_may_use_the_key() {
+        let (profile, organization) = (profile(), organization());
+        let mut terms = SubscriptionTerms {
+            profile_id: profile.id,
+            max_uses: Some(1),
+            expires_at: None,
+            content_expires_at: None,
+            recorded_uses: 0,
+        };
+        let text = |terms: &SubscriptionTerms| {
+            let to = Offer::Subscription(&profile, terms);
+            let invitation = invited(to, &organization).write("SK-1".into());
+            invitation.text.expose_secret().to_owned()
+        };
+        let alone = text(&terms);
+        for part in [
+            "the courses of \"Administration\", which you take at your own pace:\n- Linux\n- Networks\n",
+            "open to you for 90 days",
+            "yours alone",
+            "at any time",
+        ] {
+            assert!(alone.contains(part), "{part}: {alone}");
+        }
+        terms.max_uses = None;
+        terms.content_expires_at = "2030-02-01T00:00:00Z".parse().ok();
+        let shared = text(&terms);
+        for part in [
+            "do not pass it on",
+            "open to you until 1 February 2030, 00:00 (UTC)",
+        ] {
+            assert!(shared.contains(part), "{part}: {shared}");
         }
     }
 

@@ -55,7 +55,7 @@ impl NotificationService for Notifications {
             subject: written.subject,
             text: written.text.expose_secret().to_owned(),
             code: written.code.expose_secret().to_owned(),
-            redeemable_until: Some(messages::stamp(written.redeemable_until)),
+            redeemable_until: written.redeemable_until.map(messages::stamp),
         }))
     }
 

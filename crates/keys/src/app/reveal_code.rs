@@ -10,9 +10,10 @@ use super::reveal_event_key::present;
 use super::reveal_keys::RevealedCode;
 use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::key::{KeyKind, KeyState};
+use crate::domain::key::{KeyKind, KeyState, TrainingKey};
 use crate::domain::pool::KeyPool;
 use crate::domain::refusal::Refusal;
+use crate::domain::subscription::Terms;
 use crate::store::codes::{self, Sealed};
 use crate::store::{audit, pools, training_keys};
 
@@ -40,6 +41,13 @@ pub enum Wanted {
         /// The organization to which the pool must belong, or which must stand above the one that owns it.
         within: Uuid,
     },
+    /// That of a subscription key.
+    SubscriptionKey {
+        /// The profile.
+        profile_id: Uuid,
+        /// The key.
+        key_id: Uuid,
+    },
 }
 
 impl Wanted {
@@ -47,7 +55,9 @@ impl Wanted {
     fn action(self) -> Action {
         match self {
             Self::EventKey { .. } => Action::RevealEventKey,
-            Self::EnrollmentKey { .. } | Self::PoolKey { .. } => Action::Reveal,
+            Self::EnrollmentKey { .. } | Self::PoolKey { .. } | Self::SubscriptionKey { .. } => {
+                Action::Reveal
+            }
         }
     }
 }
@@ -70,15 +80,32 @@ pub struct Shown {
     pub code: RevealedCode,
     /// The organization that owns the key.
     pub organization_id: Uuid,
-    /// The pool, if it is a key of one.
-    pub pool: Option<KeyPool>,
+    /// What else there is to know of the key.
+    pub of: Of,
+}
+
+/// What a key is of, as far as whoever writes to people has to know that.
+#[derive(Debug, Clone)]
+pub enum Of {
+    /// A class, of which the enrollment service knows more.
+    Class,
+    /// A pool.
+    Pool(KeyPool),
+    /// A subscription profile.
+    Profile {
+        /// The profile.
+        profile_id: Uuid,
+        /// The terms of the key.
+        terms: Terms,
+    },
 }
 
 /// The present code of a key; leaves an audit row that names the recipient. Refused with `ClassNotFound`, `PoolNotFound`,
-/// `KeyNotFound`, `NoEventKey`, `EventKeyOff`, `KeyRevoked`, `KeyAlreadyRedeemed` or `PoolExpired`.
+/// `KeyNotFound`, `NoEventKey`, `EventKeyOff`, `KeyRevoked`, `KeyAlreadyRedeemed`, `PoolExpired` or
+/// `KeyExpired`.
 pub async fn reveal_code(app: &App, call: &Call, wish: &CodeWish) -> Result<Shown, Error> {
     let mut transaction = begin(&app.pool).await?;
-    let (sealed, pool) = find(&mut transaction, call, wish.wanted).await?;
+    let (sealed, of) = find(&mut transaction, call, wish.wanted).await?;
     let code = RevealedCode::open(&sealed, &app.keyring.present())?;
     let deed = Deed {
         action: wish.wanted.action(),
@@ -96,23 +123,25 @@ pub async fn reveal_code(app: &App, call: &Call, wish: &CodeWish) -> Result<Show
     Ok(Shown {
         code,
         organization_id: sealed.organization_id,
-        pool,
+        of,
     })
 }
 
-/// The code, sealed, and the pool if the key is of one.
+/// The code, sealed, and what the key is of.
 async fn find(
     connection: &mut PgConnection,
     call: &Call,
     wanted: Wanted,
-) -> Result<(Sealed, Option<KeyPool>), Error> {
+) -> Result<(Sealed, Of), Error> {
     match wanted {
-        Wanted::EventKey { class_id } => Ok((present(connection, call, class_id).await?, None)),
+        Wanted::EventKey { class_id } => {
+            Ok((present(connection, call, class_id).await?, Of::Class))
+        }
         Wanted::EnrollmentKey { class_id, key_id } => {
             let key = (KeyKind::Enrollment, key_id);
             // Windows of classes are the enrollment service's to judge.
             let (sealed, _) = unused(connection, &call.scope, class_id, key).await?;
-            Ok((sealed, None))
+            Ok((sealed, Of::Class))
         }
         Wanted::PoolKey {
             pool_id,
@@ -126,25 +155,40 @@ async fn find(
             let pool = pools::find(connection, pool_id, &scope).await?;
             let pool = pool.ok_or(Refusal::PoolNotFound { pool_id })?;
             let key = (KeyKind::Pool, key_id);
-            match unused(connection, &scope, pool_id, key).await? {
-                (_, KeyState::Expired) => Err(Refusal::PoolExpired {
+            let (sealed, key) = unused(connection, &scope, pool_id, key).await?;
+            if key.state == KeyState::Expired {
+                let expired_at = pool.settings.expires_at;
+                return Err(Refusal::PoolExpired {
                     pool_id,
-                    expired_at: pool.settings.expires_at,
+                    expired_at,
                 }
-                .into()),
-                (sealed, _) => Ok((sealed, Some(pool))),
+                .into());
+            }
+            Ok((sealed, Of::Pool(pool)))
+        }
+        Wanted::SubscriptionKey { profile_id, key_id } => {
+            let key = (KeyKind::Subscription, key_id);
+            let (sealed, key) = unused(connection, &call.scope, profile_id, key).await?;
+            let terms = key.terms.map(|present| present.terms);
+            let terms = terms.ok_or_else(|| Error::bug("a subscription key has no terms"))?;
+            match terms.redeemable_until() {
+                Some(expired_at) if key.state == KeyState::Expired => {
+                    Err(Refusal::KeyExpired { key_id, expired_at }.into())
+                }
+                _ => Ok((sealed, Of::Profile { profile_id, terms })),
             }
         }
     }
 }
 
-/// The code of a key of this kind, of this class or pool, which nobody has used or revoked; and where the key stands.
+/// The code of a key of this kind, of this class, pool or profile, of which a use is left and which nobody has revoked; and the
+/// key.
 async fn unused(
     connection: &mut PgConnection,
     scope: &Scope,
     grant_id: Uuid,
     (kind, key_id): (KeyKind, Uuid),
-) -> Result<(Sealed, KeyState), Error> {
+) -> Result<(Sealed, TrainingKey), Error> {
     let missing = || Refusal::KeyNotFound { key_id };
     let key = training_keys::views(connection, &[key_id], scope)
         .await?
@@ -158,5 +202,5 @@ async fn unused(
     }
     let sealed = codes::sealed(connection, &[key_id], scope).await?;
     let sealed = sealed.into_iter().next().ok_or_else(missing)?;
-    Ok((sealed, key.state))
+    Ok((sealed, key))
 }

@@ -63,6 +63,14 @@ pub enum Refusal {
         /// The id as it was given.
         pool_id: Uuid,
     },
+    /// The subscription key has expired.
+    #[error("the key {key_id} has expired")]
+    KeyExpired {
+        /// The key.
+        key_id: Uuid,
+        /// The first instant at which it can be redeemed no more.
+        expired_at: DateTime<Utc>,
+    },
     /// The keys of the pool have expired.
     #[error("the pool {pool_id} has expired")]
     PoolExpired {

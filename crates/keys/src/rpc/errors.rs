@@ -55,9 +55,9 @@ fn refused(refusal: &Refusal) -> ApiError {
         | Refusal::WindowClosed { .. }
         | Refusal::KeyLimitExceeded { .. } => of_class(refusal),
         Refusal::PoolNotFound { .. } | Refusal::PoolExpired { .. } => of_pool(refusal),
-        Refusal::ProfileNotFound { .. } | Refusal::MaxUsesBelowUses { .. } => {
-            of_subscription(refusal)
-        }
+        Refusal::ProfileNotFound { .. }
+        | Refusal::MaxUsesBelowUses { .. }
+        | Refusal::KeyExpired { .. } => of_subscription(refusal),
         Refusal::OrganizationNotFound { organization_id } => ApiError::not_found(
             ErrorReason::OrganizationNotFound,
             "organization",
@@ -191,6 +191,16 @@ fn of_pool(refusal: &Refusal) -> ApiError {
 
 fn of_subscription(refusal: &Refusal) -> ApiError {
     match refusal {
+        Refusal::KeyExpired { key_id, expired_at } => ApiError::precondition(
+            ErrorReason::WindowClosed,
+            format!("training_key/{key_id}"),
+            format!(
+                "The key could be redeemed until {}.",
+                in_words(*expired_at, Tz::UTC)
+            ),
+        )
+        .with_metadata("closed_at", expired_at.to_rfc3339())
+        .with_metadata("time_zone", Tz::UTC.name()),
         Refusal::ProfileNotFound { profile_id } => ApiError::not_found(
             ErrorReason::SubscriptionProfileNotFound,
             "subscription_profile",

@@ -237,7 +237,7 @@ impl KeyUsageService for KeyUsage {
         Ok(Response::new(proto::RevealCodeResponse {
             code: Some(revealed(&shown.code)),
             organization_id: shown.organization_id.to_string(),
-            pool: shown.pool.map(messages::pool_terms),
+            ..messages::shown(shown.of)
         }))
     }
 }
@@ -246,6 +246,10 @@ impl KeyUsageService for KeyUsage {
 fn wanted(request: &proto::RevealCodeRequest, violations: &mut Violations) -> Wanted {
     let class_id = violations.optional_uuid("class_id", &request.class_id);
     let key_id = violations.optional_uuid("key_id", &request.key_id);
+    if let Some(profile_id) = violations.optional_uuid("profile_id", &request.profile_id) {
+        let key_id = violations.uuid("key_id", &request.key_id);
+        return Wanted::SubscriptionKey { profile_id, key_id };
+    }
     match (class_id, key_id) {
         (Some(class_id), Some(key_id)) => Wanted::EnrollmentKey { class_id, key_id },
         (Some(class_id), None) => Wanted::EventKey { class_id },

@@ -90,7 +90,7 @@ pub(super) fn resolved_key(key: proto::ResolvedKey) -> Result<ResolvedKey, KeysE
             proto::KeyKind::Event => of_class(KeyKind::Event)?,
             proto::KeyKind::Pool => Opens::Pool(Box::new(pool_terms(METHOD, key.pool)?)),
             proto::KeyKind::Subscription => {
-                Opens::Subscription(subscription_terms(key.subscription)?)
+                Opens::Subscription(subscription_terms(METHOD, key.subscription)?)
             }
             proto::KeyKind::Unspecified => return Err(KeysError::senseless(METHOD, "kind")),
         },
@@ -121,17 +121,17 @@ pub(super) fn pool_terms(
     })
 }
 
-fn subscription_terms(
+pub(super) fn subscription_terms(
+    method: &'static str,
     subscription: Option<proto::SubscriptionTerms>,
 ) -> Result<SubscriptionTerms, KeysError> {
-    const METHOD: &str = "ResolveCodes";
-    let terms = subscription.ok_or_else(|| KeysError::senseless(METHOD, "subscription"))?;
+    let terms = subscription.ok_or_else(|| KeysError::senseless(method, "subscription"))?;
     if terms.max_uses.is_some_and(|uses| uses < 1) {
-        return Err(KeysError::senseless(METHOD, "subscription.max_uses"));
+        return Err(KeysError::senseless(method, "subscription.max_uses"));
     }
-    let at = |field, stamp: Option<Timestamp>| optional_time(METHOD, field, stamp.as_ref());
+    let at = |field, stamp: Option<Timestamp>| optional_time(method, field, stamp.as_ref());
     Ok(SubscriptionTerms {
-        profile_id: id(METHOD, "subscription.profile_id", &terms.profile_id)?,
+        profile_id: id(method, "subscription.profile_id", &terms.profile_id)?,
         max_uses: terms.max_uses,
         expires_at: at("subscription.expire_time", terms.expire_time)?,
         content_expires_at: at(

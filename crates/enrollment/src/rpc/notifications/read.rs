@@ -24,14 +24,16 @@ pub(super) fn invitation(
     let key_id = violations.optional_uuid("key_id", &message.key_id);
     let class_id = violations.optional_uuid("class_id", &message.class_id);
     let pool_id = violations.optional_uuid("pool_id", &message.pool_id);
+    let profile_id = violations.optional_uuid("profile_id", &message.profile_id);
     let student_id = violations.optional_uuid("student_id", &message.student_id);
-    if pool_id.is_some() && !violations.has("key_id") {
-        let description = "must be set, because a pool has no event key";
+    if pool_id.or(profile_id).is_some() && !violations.has("key_id") {
+        let description = "must be set, because only a class has an event key";
         violations.check("key_id", key_id.is_some(), description);
     }
     violations.finish()?;
-    let key = match (pool_id, key_id) {
-        (Some(pool_id), Some(key_id)) => InvitingKey::OfPool { pool_id, key_id },
+    let key = match (pool_id, profile_id, key_id) {
+        (Some(pool_id), _, Some(key_id)) => InvitingKey::OfPool { pool_id, key_id },
+        (_, Some(profile_id), Some(key_id)) => InvitingKey::OfProfile { profile_id, key_id },
         _ => InvitingKey::OfClass {
             class_id: class_id.unwrap_or_default(),
             key_id,

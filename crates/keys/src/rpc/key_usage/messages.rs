@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::app::count_keys::KeyCount;
 use crate::app::list_marks::Mark;
 use crate::app::resolve_codes::{Resolved, SubscriptionFacts};
+use crate::app::reveal_code::Of;
 use crate::domain::audit::Actor;
 use crate::domain::grant::{Dates, Grant, GrantKind, GrantStatus};
 use crate::domain::organization::Organization;
@@ -47,8 +48,25 @@ fn subscription_terms(profile_id: Uuid, facts: &SubscriptionFacts) -> proto::Sub
     }
 }
 
+/// What is told of a key whose code is shown, besides the code and the owner.
+pub(super) fn shown(of: Of) -> proto::RevealCodeResponse {
+    let mut answer = proto::RevealCodeResponse::default();
+    match of {
+        Of::Class => {}
+        Of::Pool(pool) => answer.pool = Some(pool_terms(pool)),
+        Of::Profile { profile_id, terms } => {
+            let facts = SubscriptionFacts {
+                terms,
+                recorded_uses: 0,
+            };
+            answer.subscription = Some(subscription_terms(profile_id, &facts));
+        }
+    }
+    answer
+}
+
 /// What a key of the pool grants, and when.
-pub(super) fn pool_terms(pool: KeyPool) -> proto::PoolTerms {
+fn pool_terms(pool: KeyPool) -> proto::PoolTerms {
     proto::PoolTerms {
         pool_id: pool.pool_id.to_string(),
         course_id: pool.settings.course_id,
