@@ -159,10 +159,10 @@ impl Offer<'_> {
 /// What a subscription is, and for how long it is open.
 fn subscription(profile: &Profile, terms: &SubscriptionTerms) -> String {
     let settings = &profile.settings;
-    let courses: String = settings
+    let names: Vec<&str> = settings
         .courses
         .iter()
-        .map(|course| format!("\n- {}", course.course_name))
+        .map(|course| &*course.course_name)
         .collect();
     let open = match terms.content_expires_at {
         Some(until) => format!("They are open to you until {}.", in_words(until, Tz::UTC)),
@@ -172,8 +172,9 @@ fn subscription(profile: &Profile, terms: &SubscriptionTerms) -> String {
         ),
     };
     format!(
-        "the courses of \"{}\", which you take at your own pace:{courses}\n{open}",
-        settings.name
+        "the courses of \"{}\", which you take at your own pace:\n- {}\n{open}",
+        settings.name,
+        names.join("\n- ")
     )
 }
 
