@@ -180,7 +180,6 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
     let below = [("parent_id", text(&organization.id))];
     let within = [("organization_id", text(&organization.id))];
     let in_class = [("class_id", text(&class_id))];
-    let of_pool = [("pool_id", text(&pool))];
     let own = |name: &str, filters: &[(&'static str, Value)]| {
         List::of_enrollment(name, organization.manager(), filters)
     };
@@ -202,14 +201,6 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
             ("status", choice(EnrollmentStatus::Enrolled)),
         ),
         (
-            own("ListAssignments", &of_pool),
-            ("student_id", text(&new_id())),
-        ),
-        (
-            own("ListAssignments", &within),
-            ("status", choice(AssignmentStatus::Assigned)),
-        ),
-        (
             own("ListRedemptions", &within),
             ("outcome", choice(RedemptionOutcome::Enrolled)),
         ),
@@ -217,16 +208,37 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
             own("ListAuditEvents", &within),
             ("action", text("class.create")),
         ),
-        (
-            own("ListSubscriptionProfiles", &within),
-            ("organization_id", text(&new_id())),
-        ),
     ];
+    lists.extend(of_courses(&organization, &within, &pool));
     lists.extend(of_keys(&organization, &within, &class_id, &profile));
     lists.extend(of_letters_and_bills(&organization, &within));
     all_are_known(&lists);
     letters_are_written(&lists).await;
     lists
+}
+
+fn of_courses(
+    organization: &Organization<'_>,
+    within: &[(&'static str, Value)],
+    pool_id: &str,
+) -> [(List, (&'static str, Value)); 3] {
+    let own = |name: &str, filters: &[(&'static str, Value)]| {
+        List::of_enrollment(name, organization.manager(), filters)
+    };
+    [
+        (
+            own("ListAssignments", &[("pool_id", text(pool_id))]),
+            ("student_id", text(&new_id())),
+        ),
+        (
+            own("ListAssignments", within),
+            ("status", choice(AssignmentStatus::Assigned)),
+        ),
+        (
+            own("ListSubscriptionProfiles", within),
+            ("organization_id", text(&new_id())),
+        ),
+    ]
 }
 
 fn of_keys(

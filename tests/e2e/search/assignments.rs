@@ -86,8 +86,6 @@ async fn they_are_found_by_what_they_are_of_their_status_and_when_they_were_made
     assert_eq!(listed(&admin, cancelled).await, those([&first]));
     let assigned = of(|request| request.set_status(AssignmentStatus::Assigned));
     assert_eq!(listed(&admin, assigned).await, those([&third, &second]));
-    let by_pools = of(|request| request.set_key_kind(KeyKind::Pool));
-    assert_eq!(listed(&admin, by_pools).await, all);
     let between =
         |from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>| ListAssignmentsRequest {
             assign_from: from.and_then(at),
