@@ -1,4 +1,5 @@
-//! Exporting keys with their codes: all keys of a class, a pool, a profile or an organization as the content of one file, in pieces.
+//! Exporting keys with their codes: all keys of a class, a pool, a profile or an organization as the content of one file, in
+//! pieces.
 //!
 //! The rows are read page by page, each page by short statements of their own, so that a slow reader holds no
 //! transaction. The audit trail hears of it twice: before the first code leaves, and when it is over.

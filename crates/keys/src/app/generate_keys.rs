@@ -83,7 +83,8 @@ struct Made {
 }
 
 /// Begins to generate keys, or goes on: never more live ones than a class may have students, those included that other requests
-/// have still to make, and for a pool or profile as many as are wanted; and never more than asked for, however often the same request comes.
+/// have still to make, and for a pool or profile as many as are wanted; and never more than asked for, however often the same
+/// request comes.
 ///
 /// Refused with `ClassNotFound`, `PoolNotFound` or `ProfileNotFound`, `RequestIdReused`, `ClassCancelled`, `WindowClosed` or
 /// `PoolExpired`, or `KeyLimitExceeded`, and when the time of a key's terms is over: then this call made no key, and a request

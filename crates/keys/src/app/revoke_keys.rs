@@ -12,8 +12,8 @@ use crate::domain::key::TrainingKey;
 use crate::domain::refusal::Refusal;
 use crate::store::{audit, requests, training_keys};
 
-/// Revokes these keys, of which none may be an event key, and returns them as they are then, in this order. All or nothing; a key that is revoked
-/// already stays as it is.
+/// Revokes these keys, of which none may be an event key, and returns them as they are then, in this order. All or nothing; a
+/// key that is revoked already stays as it is.
 ///
 /// Refused with `KeyNotFound`, which names the first id that is not there.
 pub async fn revoke_keys(

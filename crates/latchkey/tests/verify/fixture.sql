@@ -135,7 +135,7 @@ SELECT a.assignment_id, 'assignment', n.entry, a.organization_id, n.reason, n.at
 FROM enrollment.assignments a
 CROSS JOIN LATERAL (VALUES (1, 'assigned', a.assigned_at), (2, 'cancelled_by_' || a.cancelled_by, a.cancelled_at))
     AS n (entry, reason, at)
-WHERE n.reason IS NOT NULL;
+WHERE n.reason IS NOT NULL AND a.pool_id IS NOT NULL;
 
 INSERT INTO enrollment.audit_events
     (event_id, actor_subject, actor_issuer, actor_roles, organization_id, action, resource_type, resource_id, peer, request_id)
