@@ -211,10 +211,6 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
             ("student_id", text(&new_id())),
         ),
         (
-            own("ListAssignments", &within),
-            ("status", choice(AssignmentStatus::Assigned)),
-        ),
-        (
             own("ListRedemptions", &within),
             ("outcome", choice(RedemptionOutcome::Enrolled)),
         ),
@@ -225,10 +221,6 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         (
             of_keys("ListTrainingKeys", &in_class),
             ("kind", choice(KeyKind::Enrollment)),
-        ),
-        (
-            own("ListSubscriptionProfiles", &within),
-            ("organization_id", text(&new_id())),
         ),
         (
             of_keys("ListTrainingKeys", &of_profile),
@@ -244,18 +236,26 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
         ),
         (marks, ("class_id", text(&new_id()))),
     ];
-    lists.extend(of_letters_and_bills(&organization, &within));
+    lists.extend(of_an_organization(&organization, &within));
     all_are_known(&lists);
     letters_are_written(&lists).await;
     lists
 }
 
-fn of_letters_and_bills(
+fn of_an_organization(
     organization: &Organization<'_>,
     within: &[(&'static str, Value)],
-) -> [(List, (&'static str, Value)); 4] {
+) -> [(List, (&'static str, Value)); 6] {
     let own = |name: &str| List::of_enrollment(name, organization.manager(), within);
     [
+        (
+            own("ListAssignments"),
+            ("status", choice(AssignmentStatus::Assigned)),
+        ),
+        (
+            own("ListSubscriptionProfiles"),
+            ("organization_id", text(&new_id())),
+        ),
         (own("ListNotifications"), ("plan_id", text(&new_id()))),
         (
             own("ListNotificationPlans"),
