@@ -180,15 +180,9 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
     let below = [("parent_id", text(&organization.id))];
     let within = [("organization_id", text(&organization.id))];
     let in_class = [("class_id", text(&class_id))];
-    let of_pool = [("pool_id", text(&pool))];
-    let of_profile = [("profile_id", text(&profile))];
     let own = |name: &str, filters: &[(&'static str, Value)]| {
         List::of_enrollment(name, organization.manager(), filters)
     };
-    let of_keys = |name: &str, filters: &[(&'static str, Value)]| {
-        List::of_keys(name, organization.manager(), filters)
-    };
-    let marks = List::of_keys("ListMarks", stack.enrollment_service(), &in_class);
     let mut lists = vec![
         (
             own("ListOrganizations", &below),
@@ -207,10 +201,6 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
             ("status", choice(EnrollmentStatus::Enrolled)),
         ),
         (
-            own("ListAssignments", &of_pool),
-            ("student_id", text(&new_id())),
-        ),
-        (
             own("ListRedemptions", &within),
             ("outcome", choice(RedemptionOutcome::Enrolled)),
         ),
@@ -218,44 +208,79 @@ async fn lists(stack: &Stack) -> Vec<(List, (&'static str, Value))> {
             own("ListAuditEvents", &within),
             ("action", text("class.create")),
         ),
-        (
-            of_keys("ListTrainingKeys", &in_class),
-            ("kind", choice(KeyKind::Enrollment)),
-        ),
-        (
-            of_keys("ListTrainingKeys", &of_profile),
-            ("profile_id", text(&new_id())),
-        ),
-        (
-            of_keys("ListKeyPools", &within),
-            ("organization_id", text(&new_id())),
-        ),
-        (
-            of_keys("ListAuditEvents", &within),
-            ("action", text("training_key.reveal")),
-        ),
-        (marks, ("class_id", text(&new_id()))),
     ];
-    lists.extend(of_an_organization(&organization, &within));
+    lists.extend(of_courses(&organization, &within, &pool));
+    lists.extend(of_keys(&organization, &within, &class_id, &profile));
+    lists.extend(of_letters_and_bills(&organization, &within));
     all_are_known(&lists);
     letters_are_written(&lists).await;
     lists
 }
 
-fn of_an_organization(
+fn of_courses(
     organization: &Organization<'_>,
     within: &[(&'static str, Value)],
-) -> [(List, (&'static str, Value)); 6] {
-    let own = |name: &str| List::of_enrollment(name, organization.manager(), within);
+    pool_id: &str,
+) -> [(List, (&'static str, Value)); 3] {
+    let own = |name: &str, filters: &[(&'static str, Value)]| {
+        List::of_enrollment(name, organization.manager(), filters)
+    };
     [
         (
-            own("ListAssignments"),
+            own("ListAssignments", &[("pool_id", text(pool_id))]),
+            ("student_id", text(&new_id())),
+        ),
+        (
+            own("ListAssignments", within),
             ("status", choice(AssignmentStatus::Assigned)),
         ),
         (
-            own("ListSubscriptionProfiles"),
+            own("ListSubscriptionProfiles", within),
             ("organization_id", text(&new_id())),
         ),
+    ]
+}
+
+fn of_keys(
+    organization: &Organization<'_>,
+    within: &[(&'static str, Value)],
+    class_id: &str,
+    profile_id: &str,
+) -> [(List, (&'static str, Value)); 5] {
+    let in_class = [("class_id", text(class_id))];
+    let of_profile = [("profile_id", text(profile_id))];
+    let own = |name: &str, filters: &[(&'static str, Value)]| {
+        List::of_keys(name, organization.manager(), filters)
+    };
+    let service = organization.stack.enrollment_service();
+    let marks = List::of_keys("ListMarks", service, &in_class);
+    [
+        (
+            own("ListTrainingKeys", &in_class),
+            ("kind", choice(KeyKind::Enrollment)),
+        ),
+        (
+            own("ListTrainingKeys", &of_profile),
+            ("profile_id", text(&new_id())),
+        ),
+        (
+            own("ListKeyPools", within),
+            ("organization_id", text(&new_id())),
+        ),
+        (
+            own("ListAuditEvents", within),
+            ("action", text("training_key.reveal")),
+        ),
+        (marks, ("class_id", text(&new_id()))),
+    ]
+}
+
+fn of_letters_and_bills(
+    organization: &Organization<'_>,
+    within: &[(&'static str, Value)],
+) -> [(List, (&'static str, Value)); 4] {
+    let own = |name: &str| List::of_enrollment(name, organization.manager(), within);
+    [
         (own("ListNotifications"), ("plan_id", text(&new_id()))),
         (
             own("ListNotificationPlans"),

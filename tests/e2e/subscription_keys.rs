@@ -168,6 +168,24 @@ async fn a_generation_that_is_cut_off_goes_on_with_the_same_terms_though_its_pro
     stack.finish().await;
 }
 
+/// The rows of an export of the keys of a profile.
+async fn exported(organization: &Organization<'_>, profile_id: &str) -> Vec<serde_json::Value> {
+    let request = ExportTrainingKeysRequest {
+        profile_id: profile_id.to_owned(),
+        format: ExportFormat::JsonLines.into(),
+        reason: "printing".to_owned(),
+        ..ExportTrainingKeysRequest::default()
+    };
+    let mut keys = organization.manager().training_keys();
+    let mut parts = keys.export_training_keys(request).await.expect("an export");
+    let mut text = Vec::new();
+    while let Some(part) = parts.get_mut().message().await.expect("a part") {
+        text.extend_from_slice(&part.rows);
+    }
+    let rows = serde_json::Deserializer::from_slice(&text).into_iter();
+    rows.collect::<Result<_, _>>().expect("rows")
+}
+
 #[tokio::test]
 async fn they_are_revealed_found_listed_exported_and_revoked_as_other_keys() {
     let stack = Stack::shared().await;
@@ -204,21 +222,7 @@ async fn they_are_revealed_found_listed_exported_and_revoked_as_other_keys() {
     let answer = keys.list_training_keys(both).await;
     refused(answer, ErrorReason::FieldInvalid);
 
-    let request = ExportTrainingKeysRequest {
-        profile_id: profile.profile_id.clone(),
-        format: ExportFormat::JsonLines.into(),
-        reason: "printing".to_owned(),
-        ..ExportTrainingKeysRequest::default()
-    };
-    let mut parts = keys.export_training_keys(request).await.expect("an export");
-    let mut text = Vec::new();
-    while let Some(part) = parts.get_mut().message().await.expect("a part") {
-        text.extend_from_slice(&part.rows);
-    }
-    let rows: Vec<serde_json::Value> = serde_json::Deserializer::from_slice(&text)
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .expect("rows");
+    let rows = exported(&organization, &profile.profile_id).await;
     assert_eq!(rows.len(), 2);
     for (row, code) in rows.iter().zip(codes.iter().rev()) {
         assert_eq!(row["code"], code.code.as_str());

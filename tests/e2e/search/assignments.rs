@@ -100,7 +100,7 @@ impl Made {
 }
 
 #[tokio::test]
-async fn they_are_found_by_their_status_their_kind_and_when_they_were_made() {
+async fn they_are_found_by_their_status_and_when_they_were_made() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
     let made = Made::of(&organization).await;
@@ -118,8 +118,6 @@ async fn they_are_found_by_their_status_their_kind_and_when_they_were_made() {
     assert_eq!(listed(&admin, cancelled).await, all[2..]);
     let assigned = of(|request| request.set_status(AssignmentStatus::Assigned));
     assert_eq!(listed(&admin, assigned).await, all[..2]);
-    let by_pools = of(|request| request.set_key_kind(KeyKind::Pool));
-    assert_eq!(listed(&admin, by_pools).await, all);
     let between =
         |from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>| ListAssignmentsRequest {
             assign_from: from.and_then(at),

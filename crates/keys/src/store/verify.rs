@@ -58,7 +58,7 @@ pub async fn findings(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
     of_keys(&mut transaction, &mut findings).await?;
     of_pools(&mut transaction, &mut findings).await?;
     of_subscription_keys(&mut transaction, &mut findings).await?;
-    of_batches(&mut transaction, &mut findings).await?;
+    of_requests(&mut transaction, &mut findings).await?;
     of_audit(&mut transaction, &mut findings).await?;
     transaction.rollback().await?;
     Ok(findings)
@@ -188,18 +188,6 @@ async fn of_keys(
         ORDER BY 1
         "#
     );
-    broken!(
-        findings,
-        connection,
-        "keys.requests",
-        "a request is about a class, pool or profile that exists",
-        r#"
-        SELECT r.request_id::text AS "id!", 'about ' || r.grant_id AS "found!"
-        FROM keys.requests r
-        WHERE NOT EXISTS (SELECT FROM keys.grants g WHERE g.grant_id = r.grant_id)
-        ORDER BY 1
-        "#
-    );
     Ok(())
 }
 
@@ -290,10 +278,22 @@ async fn of_subscription_keys(
     Ok(())
 }
 
-async fn of_batches(
+async fn of_requests(
     connection: &mut PgConnection,
     findings: &mut Vec<Finding>,
 ) -> Result<(), StoreError> {
+    broken!(
+        findings,
+        connection,
+        "keys.requests",
+        "a request is about a class, pool or profile that exists",
+        r#"
+        SELECT r.request_id::text AS "id!", 'about ' || r.grant_id AS "found!"
+        FROM keys.requests r
+        WHERE NOT EXISTS (SELECT FROM keys.grants g WHERE g.grant_id = r.grant_id)
+        ORDER BY 1
+        "#
+    );
     broken!(
         findings,
         connection,
