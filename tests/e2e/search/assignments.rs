@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{
-    Assignment, AssignmentStatus, CancelAssignmentRequest, EraseStudentRequest,
+    Assignment, AssignmentStatus, CancelAssignmentRequest, CourseAssignment, EraseStudentRequest,
     ListAssignmentsRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
@@ -53,29 +53,61 @@ fn within(organization: &Organization<'_>) -> ListAssignmentsRequest {
     }
 }
 
+fn by_name(organization: &Organization<'_>, prefix: &str) -> ListAssignmentsRequest {
+    ListAssignmentsRequest {
+        student_name_prefix: prefix.to_owned(),
+        ..within(organization)
+    }
+}
+
+fn by_address(organization: &Organization<'_>, prefix: &str) -> ListAssignmentsRequest {
+    ListAssignmentsRequest {
+        student_email_prefix: prefix.to_owned(),
+        ..within(organization)
+    }
+}
+
+/// What two students have of two pools: the first of the first one, the second of both.
+struct Made {
+    pools: [String; 2],
+    students: Vec<String>,
+    /// The assignments, in the order in which they were made: the second is of the other pool.
+    all: [CourseAssignment; 3],
+}
+
+impl Made {
+    async fn of(organization: &Organization<'_>) -> Self {
+        let pools = [
+            organization.pool(PoolDraft::new()).await.pool_id,
+            organization.pool(PoolDraft::new()).await.pool_id,
+        ];
+        let students = organization.students(2).await;
+        let all = [
+            organization.assign(&students[0], &pools[0]).await,
+            organization.assign(&students[1], &pools[1]).await,
+            organization.assign(&students[1], &pools[0]).await,
+        ];
+        Self {
+            pools,
+            students,
+            all,
+        }
+    }
+
+    fn ids(&self) -> [&String; 3] {
+        self.all.each_ref().map(|one| &one.assignment_id)
+    }
+}
+
 #[tokio::test]
-async fn they_are_found_by_what_they_are_of_their_status_and_when_they_were_made() {
+async fn they_are_found_by_their_status_and_when_they_were_made() {
     let stack = Stack::shared().await;
     let organization = Organization::new(&stack).await;
-    let below = organization.child().await;
-    let pool = organization.pool(PoolDraft::new()).await.pool_id;
-    let other_pool = organization.pool(PoolDraft::new()).await.pool_id;
-    let pool_below = below.pool(PoolDraft::new()).await.pool_id;
-    let students = organization.students(2).await;
-    let first = organization.assign(&students[0], &pool).await;
-    let second = organization
-        .assign(&students[1], &other_pool)
-        .await
-        .assignment_id;
-    let third = organization.assign(&students[1], &pool).await.assignment_id;
-    let student_below = below.student().await.student_id;
-    below.assign(&student_below, &pool_below).await;
-    let made = read(first.assign_time.as_ref());
-    let (first, key) = (first.assignment_id, first.key_id);
-    cancel(&organization.admin(), &first).await;
-
+    let made = Made::of(&organization).await;
+    let [first, second, third] = made.ids();
     let admin = organization.admin();
-    let all = those([&third, &second, &first]);
+    cancel(&admin, first).await;
+    let all = those([third, second, first]);
     let of = |change: fn(&mut ListAssignmentsRequest)| {
         let mut request = within(&organization);
         change(&mut request);
@@ -83,47 +115,75 @@ async fn they_are_found_by_what_they_are_of_their_status_and_when_they_were_made
     };
     assert_eq!(listed(&admin, of(|_| {})).await, all, "the newest first");
     let cancelled = of(|request| request.set_status(AssignmentStatus::Cancelled));
-    assert_eq!(listed(&admin, cancelled).await, those([&first]));
+    assert_eq!(listed(&admin, cancelled).await, all[2..]);
     let assigned = of(|request| request.set_status(AssignmentStatus::Assigned));
-    assert_eq!(listed(&admin, assigned).await, those([&third, &second]));
+    assert_eq!(listed(&admin, assigned).await, all[..2]);
     let between =
         |from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>| ListAssignmentsRequest {
             assign_from: from.and_then(at),
             assign_until: until.and_then(at),
             ..within(&organization)
         };
-    let after = made + TimeDelta::microseconds(1);
+    let then = read(made.all[0].assign_time.as_ref());
+    let after = then + TimeDelta::microseconds(1);
     assert_eq!(listed(&admin, between(Some(after), None)).await, all[..2]);
     assert_eq!(listed(&admin, between(None, Some(after))).await, all[2..]);
-    assert_eq!(listed(&admin, between(Some(made), None)).await, all);
-    assert_eq!(listed(&admin, between(None, Some(made))).await, [""; 0]);
+    assert_eq!(listed(&admin, between(Some(then), None)).await, all);
+    assert_eq!(listed(&admin, between(None, Some(then))).await, [""; 0]);
     let later = between(Some(now() + TimeDelta::days(1)), None);
     assert_eq!(listed(&admin, later).await, [""; 0]);
+    stack.finish().await;
+}
 
+#[tokio::test]
+async fn they_are_found_by_their_key_pool_student_and_organization_within_reach() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    let below = organization.child().await;
+    let made = Made::of(&organization).await;
+    let of_below = Made::of(&below).await;
+    let [first, second, third] = made.ids();
+    let admin = organization.admin();
+    let myself = stack.student(&made.students[1]);
     let by_key = ListAssignmentsRequest {
-        key_id: key,
+        key_id: made.all[0].key_id.clone(),
         ..ListAssignmentsRequest::default()
     };
-    assert_eq!(listed(&admin, by_key.clone()).await, those([&first]));
-    assert_eq!(listed(&below.admin(), by_key.clone()).await, [""; 0]);
-    assert_eq!(listed(&stack.student(&students[1]), by_key).await, [""; 0]);
+    assert_eq!(listed(&admin, by_key.clone()).await, those([first]));
+    for other in [&below.admin(), &myself] {
+        assert_eq!(listed(other, by_key.clone()).await, [""; 0]);
+    }
     let of_pool = ListAssignmentsRequest {
-        pool_id: pool.clone(),
+        pool_id: made.pools[0].clone(),
         ..ListAssignmentsRequest::default()
     };
-    assert_eq!(
-        listed(&admin, of_pool.clone()).await,
-        those([&third, &first])
-    );
-    let of_both = ListAssignmentsRequest {
-        student_id: students[1].clone(),
+    let expected = those([third, first]);
+    assert_eq!(listed(&admin, of_pool.clone()).await, expected);
+    assert_eq!(listed(&myself, of_pool.clone()).await, those([third]));
+    let of_student = ListAssignmentsRequest {
+        student_id: made.students[1].clone(),
+        ..ListAssignmentsRequest::default()
+    };
+    let expected = those([third, second]);
+    assert_eq!(listed(&myself, of_student.clone()).await, expected);
+    let of_all = ListAssignmentsRequest {
+        student_id: made.students[1].clone(),
         organization_id: organization.id.clone(),
         ..of_pool
     };
-    assert_eq!(listed(&admin, of_both).await, those([&third]));
+    assert_eq!(listed(&admin, of_all).await, those([third]));
+    // What one below owns is not the organization's own.
+    let [low, middle, high] = of_below.ids();
+    let expected = those([high, middle, low]);
+    assert_eq!(listed(&admin, within(&below)).await, expected);
+    let expected = those([third, second, first]);
+    assert_eq!(listed(&admin, within(&organization)).await, expected);
     // Whoever does not reach the organization as a whole lists by student.
-    for caller in [below.admin(), stack.student(&students[0])] {
-        let answer = caller.assignments().list_assignments(of(|_| {})).await;
+    for caller in [&below.admin(), &myself] {
+        let answer = caller
+            .assignments()
+            .list_assignments(within(&organization))
+            .await;
         refused(answer, ErrorReason::OrganizationNotFound);
     }
     stack.finish().await;
@@ -150,14 +210,8 @@ async fn they_are_found_by_the_beginning_of_a_students_name_or_address() {
     let of_eve = assign(&eve, &pool).await;
     let later = assign(&ann, &other_pool).await;
 
-    let by_name = |prefix: &str| ListAssignmentsRequest {
-        student_name_prefix: prefix.to_owned(),
-        ..within(&organization)
-    };
-    let by_address = |prefix: &str| ListAssignmentsRequest {
-        student_email_prefix: prefix.to_owned(),
-        ..within(&organization)
-    };
+    let by_name = |prefix: &str| by_name(&organization, prefix);
+    let by_address = |prefix: &str| by_address(&organization, prefix);
     // In the order of the texts that were found; of one student the newest first.
     let expected = those([&of_eve, &later, &of_ann, &of_bob]);
     assert_eq!(listed(&admin, by_name("SMI")).await, expected);
