@@ -271,6 +271,23 @@ async fn nobody_is_invited_by_a_pools_key_that_lets_nobody_in() {
     stack.finish().await;
 }
 
+/// Ends a subscription key, of which uses are left.
+async fn end(organization: &Organization<'_>, key_id: &str) {
+    let terms = SubscriptionKeyTerms {
+        expire_time: at(now() - TimeDelta::seconds(1)),
+        unlimited: true,
+        ..SubscriptionKeyTerms::default()
+    };
+    let change = UpdateSubscriptionKeyRequest {
+        key_id: key_id.to_owned(),
+        update_mask: mask(&["expire_time", "max_uses"]),
+        terms: Some(terms),
+        ..UpdateSubscriptionKeyRequest::default()
+    };
+    let mut keys = organization.admin().subscription_keys();
+    keys.update_subscription_key(change).await.expect("ended");
+}
+
 #[tokio::test]
 async fn a_subscription_key_names_the_courses_and_lets_in_as_many_as_it_has_uses() {
     let stack = Stack::shared().await;
@@ -324,19 +341,7 @@ async fn a_subscription_key_names_the_courses_and_lets_in_as_many_as_it_has_uses
         }
     })
     .await;
-    let terms = SubscriptionKeyTerms {
-        expire_time: at(now() - TimeDelta::seconds(1)),
-        unlimited: true,
-        ..SubscriptionKeyTerms::default()
-    };
-    let change = UpdateSubscriptionKeyRequest {
-        key_id: key.key_id.clone(),
-        update_mask: mask(&["expire_time", "max_uses"]),
-        terms: Some(terms),
-        ..UpdateSubscriptionKeyRequest::default()
-    };
-    let mut keys = organization.admin().subscription_keys();
-    keys.update_subscription_key(change).await.expect("ended");
+    end(&organization, &key.key_id).await;
     refused(
         ask(&manager, &profile.profile_id).await,
         ErrorReason::WindowClosed,
