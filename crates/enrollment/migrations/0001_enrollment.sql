@@ -77,7 +77,7 @@ CREATE TABLE enrollment.profiles (
     version          bigint NOT NULL DEFAULT 1,
     versions_lost    bigint NOT NULL DEFAULT 0,  -- of the versions: skipped, because a restore lost what they were
     copied_version   bigint NOT NULL DEFAULT 0,  -- the newest version known to have reached keys
-    CHECK (cardinality(course_ids) = cardinality(course_names) AND cardinality(course_ids) BETWEEN 1 AND 500)
+    CHECK (cardinality(course_ids) = cardinality(course_names) AND cardinality(course_ids) BETWEEN 1 AND 200)
 );
 CREATE INDEX profiles_organization ON enrollment.profiles (organization_id, profile_id);
 CREATE INDEX profiles_owed ON enrollment.profiles (profile_id) WHERE copied_version < version;

@@ -54,7 +54,8 @@ CREATE TABLE enrollment.notification_expiries (
 );
 CREATE INDEX notification_expiries_over ON enrollment.notification_expiries (expires_at);
 ALTER TABLE enrollment.notification_expiries ADD PRIMARY KEY (plan_id, assignment_id, expires_at);
-CREATE INDEX assignments_expiring ON enrollment.assignments (expires_at) WHERE status <> 'cancelled';
+CREATE INDEX assignments_expiring ON enrollment.assignments (organization_id, expires_at, assignment_id)
+    WHERE status <> 'cancelled';
 
 -- Who does not want to be written to.
 CREATE TABLE enrollment.notification_opt_outs (
@@ -67,7 +68,7 @@ CREATE TABLE enrollment.notification_opt_outs (
 CREATE TABLE enrollment.letters (
     letter_id       uuid NOT NULL,
     plan_id         uuid NOT NULL REFERENCES enrollment.notification_plans ON DELETE CASCADE,
-    organization_id uuid NOT NULL,            -- of the class or of the assignment's pool
+    organization_id uuid NOT NULL,            -- of the class, or of the assignment's pool or subscription profile
     class_id        uuid,                     -- null: about an assignment
     enrollment_id   uuid,                     -- null: about the class as a whole, or about an assignment
     assignment_id   uuid,

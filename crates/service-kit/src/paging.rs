@@ -14,6 +14,9 @@ pub const DEFAULT_PAGE_SIZE: u32 = 50;
 /// The largest page. More rows than this belong in an export.
 pub const MAX_PAGE_SIZE: u32 = 1_000;
 
+/// How many bytes a page holds at most of rows that may be large: well within what a message may have.
+pub const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+
 /// Version of the token's form. A token of another version is refused.
 const VERSION: u8 = 1;
 
@@ -83,12 +86,30 @@ impl<T> Page<T> {
     /// Makes a page of up to [`PageRequest::limit`] `rows`. `cursor` names a row's place in the order of the list;
     /// `query` is what was given to [`PageRequest::read`].
     pub fn new<C: Serialize, D>(
-        mut rows: Vec<T>,
+        rows: Vec<T>,
         request: &PageRequest<D>,
         query: &[&str],
         cursor: impl FnOnce(&T) -> C,
     ) -> Self {
-        let size = request.size as usize;
+        Self::weighed(rows, request, query, cursor, |_| 0)
+    }
+
+    /// Likewise of rows that may be large, each of about so many `bytes`: the page ends before they are more than
+    /// [`MAX_PAGE_BYTES`], but holds one row at least.
+    pub fn weighed<C: Serialize, D>(
+        mut rows: Vec<T>,
+        request: &PageRequest<D>,
+        query: &[&str],
+        cursor: impl FnOnce(&T) -> C,
+        bytes: impl Fn(&T) -> usize,
+    ) -> Self {
+        let weighs = |sum: &mut usize, row: &T| {
+            *sum += bytes(row);
+            Some(*sum)
+        };
+        let fit = rows.iter().scan(0, weighs);
+        let fit = fit.take_while(|sum| *sum <= MAX_PAGE_BYTES).count();
+        let size = (request.size as usize).min(fit.max(1));
         let more = rows.len() > size;
         rows.truncate(size);
         let next_page_token = match rows.last() {
@@ -179,6 +200,20 @@ mod tests {
         for bad in [-1, 1_001, i32::MIN, i32::MAX] {
             assert_eq!(read(bad, "", QUERY).unwrap_err(), ["page_size"]);
         }
+    }
+
+    #[test]
+    fn a_page_of_large_rows_ends_early_and_holds_one_at_least() {
+        let request = read(3, "", QUERY).unwrap();
+        let page = |rows: &[usize]| {
+            let (rows, cursor) = (rows.to_vec(), |row: &usize| (*row as u64, "x"));
+            let page = Page::weighed(rows, &request, QUERY, cursor, |row| *row);
+            (page.items.len(), page.next_page_token.is_empty())
+        };
+        assert_eq!(page(&[1, 1]), (2, true));
+        assert_eq!(page(&[1, MAX_PAGE_BYTES - 1, 1]), (2, false));
+        assert_eq!(page(&[MAX_PAGE_BYTES + 1, 1]), (1, false));
+        assert_eq!(page(&[1, 1, 1, 1]), (3, false), "never more than asked for");
     }
 
     #[test]

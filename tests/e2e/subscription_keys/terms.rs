@@ -314,6 +314,7 @@ async fn who_decides_is_told_the_terms_and_of_a_limited_key_all_uses_there_ever_
         expire_time: terms.expire_time,
         content_expire_time: terms.content_expire_time,
         recorded_uses: 2,
+        recorded_live_uses: 1,
     };
     let always = SubscriptionTerms {
         profile_id,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::read_organizations::get_organization;
 use super::{Call, Error, FieldProblem, Services, push};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::profile::{Fault, Profile, ProfileSettings, described};
+use crate::domain::profile::{Fault, Profile, ProfileSettings, described, told};
 use crate::domain::refusal::Refusal;
 use crate::store;
 
@@ -68,7 +68,7 @@ pub async fn create_profile(
         organization_id: owner,
         resource_id: profile.id,
         student_id: None,
-        details: Value::Object(described(&profile.settings)),
+        details: told(&profile.settings),
     };
     store::audit::insert(&mut transaction, call.author(), &services.numbered([deed])).await?;
     transaction.commit().await?;

@@ -21,6 +21,7 @@ use super::planted::distort;
 use super::{Error, Services, give_way};
 use crate::domain::class::Class;
 use crate::domain::decision::{Decision, Ledger, Wish};
+use crate::domain::key::Opens;
 use crate::domain::redemption::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::student::Student;
@@ -168,6 +169,8 @@ async fn attempt(
     let (answered, changed) = if open.is_empty() {
         (Vec::new(), false)
     } else {
+        let counted: Vec<Uuid> = open.iter().filter_map(|item| counted_key(item)).collect();
+        store::assignments::lock_keys(connection, &counted).await?;
         let ledger = match early {
             Some(ledger) => ledger,
             None => facts(connection, wishes(open.iter().copied()), classes).await?,
@@ -184,6 +187,17 @@ async fn attempt(
 
 fn class_of(item: &Item) -> Option<Uuid> {
     item.wish.key.as_ref()?.class_id()
+}
+
+/// The key of `item`, if it has several uses, which are counted.
+fn counted_key(item: &Item) -> Option<Uuid> {
+    let key = item.wish.key.as_ref()?;
+    match key.opens {
+        Opens::Subscription(terms) if terms.max_uses.is_some_and(|uses| uses > 1) => {
+            Some(key.key_id)
+        }
+        _ => None,
+    }
 }
 
 /// The classes that a batch is about.

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::read_organizations::get_organization;
 use super::read_students::placed_student;
 use super::{Call, Error, Services};
-use crate::domain::assignment::Assignment;
+use crate::domain::assignment::{Assigned, Assignment};
+use crate::domain::profile::bytes;
 use crate::domain::refusal::Refusal;
 use crate::store;
 
@@ -52,6 +53,10 @@ pub async fn list_assignments(
         page.limit(),
     )
     .await?;
-    let found = Page::new(rows, page, query, |(_, place)| place.clone());
+    let bytes = |(one, _): &(Assignment, AssignmentPlace)| match &one.assigned {
+        Assigned::Course { .. } => 0,
+        Assigned::Subscription { courses, .. } => bytes(courses),
+    };
+    let found = Page::weighed(rows, page, query, |(_, place)| place.clone(), bytes);
     Ok(found.map(|(assignment, _)| assignment))
 }

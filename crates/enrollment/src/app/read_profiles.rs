@@ -4,7 +4,7 @@ use latchkey_service_kit::paging::{Page, PageRequest};
 use uuid::Uuid;
 
 use super::{Call, Error, Services};
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Profile, bytes};
 use crate::domain::refusal::Refusal;
 use crate::store;
 
@@ -32,5 +32,6 @@ pub async fn list_profiles(
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| last.id))
+    let bytes = |one: &Profile| bytes(&one.settings.courses);
+    Ok(Page::weighed(rows, page, query, |last| last.id, bytes))
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_service_kit::database::begin;
 use latchkey_service_kit::faults::crash_point;
+use latchkey_service_kit::telemetry::Chain;
 use uuid::Uuid;
 
 use super::sweep::in_time;
@@ -82,24 +83,41 @@ async fn follow(
     Ok(numbered(services, letters))
 }
 
-/// Writes the letters of the times that have come: around classes, and before assignments expire.
+/// Writes the letters of the times that have come: around classes, and before assignments expire. What fails for one plan keeps
+/// no other from being written; the last failure is returned.
 pub(super) async fn about_times(services: &Services) -> Result<(), Error> {
     let plans = in_time(services, async {
         Ok(changes::timed_plans(&services.pool).await?)
     });
+    let mut done = Ok(());
     for plan in &plans.await? {
-        while in_time(services, about_times_of(services, plan)).await? {}
+        if let Err(error) = about_times_of(services, plan).await {
+            tracing::warn!(plan.id = %plan.id, error = %Chain(&error), "the letters of a plan are late");
+            done = Err(error);
+        }
     }
-    Ok(())
+    done
 }
 
-/// Writes the letters of one plan, some at once; whether there may be more.
-async fn about_times_of(services: &Services, plan: &Plan) -> Result<bool, Error> {
+/// Writes the letters of one plan, some at once, until there are no more.
+async fn about_times_of(services: &Services, plan: &Plan) -> Result<(), Error> {
     match (plan.around(), plan.before_expiry()) {
-        (Some(around), _) => about_classes(services, plan, around).await,
-        (None, Some(ahead)) => about_expiries(services, plan, ahead).await,
-        (None, None) => Ok(false),
+        (Some(around), _) => {
+            while in_time(services, about_classes(services, plan, around)).await? {}
+        }
+        (None, Some(ahead)) => {
+            let mut after = None;
+            loop {
+                let some = about_expiries(services, plan, ahead, after);
+                after = in_time(services, some).await?;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        (None, None) => {}
     }
+    Ok(())
 }
 
 /// When what lies `ahead` must be for the plan to write about it now. What was due before the plan was there it does not write
@@ -130,11 +148,17 @@ async fn about_classes(services: &Services, plan: &Plan, around: Around) -> Resu
     Ok(due.len() >= usize::try_from(CLASSES).unwrap_or(usize::MAX))
 }
 
-async fn about_expiries(services: &Services, plan: &Plan, ahead: TimeDelta) -> Result<bool, Error> {
+/// Writes about some assignments behind `after`; behind which there may be more.
+async fn about_expiries(
+    services: &Services,
+    plan: &Plan,
+    ahead: TimeDelta,
+    after: Option<expiries::Place>,
+) -> Result<Option<expiries::Place>, Error> {
     let mut transaction = begin(&services.pool).await?;
     let (from, until) = window(&mut transaction, plan, ahead).await?;
     let expiring = (from + ahead, until + ahead);
-    let due = expiries::due(&mut transaction, plan, expiring, ASSIGNMENTS).await?;
+    let due = expiries::due(&mut transaction, plan, expiring, ahead, after, ASSIGNMENTS).await?;
     let noted = expiries::note(&mut transaction, plan.id, &due).await?;
     let noted: BTreeSet<Uuid> = noted.into_iter().collect();
     let letters = due
@@ -147,7 +171,9 @@ async fn about_expiries(services: &Services, plan: &Plan, ahead: TimeDelta) -> R
         crash_point("letters::reminded");
     }
     transaction.commit().await?;
-    Ok(due.len() >= usize::try_from(ASSIGNMENTS).unwrap_or(usize::MAX))
+    let full = due.len() >= usize::try_from(ASSIGNMENTS).unwrap_or(usize::MAX);
+    let last = due.last().filter(|_| full);
+    Ok(last.map(|one| (one.expires_at, one.assignment_id)))
 }
 
 /// Letters, each under an id of its own.

@@ -218,6 +218,7 @@ pub(crate) mod sample {
 mod tests {
     use super::sample::{assignment, terms};
     use super::*;
+    use crate::domain::key::RecordedUses;
     use crate::domain::profile::sample::profile;
 
     const MOMENT: TimeDelta = TimeDelta::microseconds(1);
@@ -240,7 +241,7 @@ mod tests {
             max_uses: Some(1),
             expires_at: None,
             content_expires_at: None,
-            recorded_uses: 0,
+            recorded: RecordedUses::default(),
         };
         let expiry = |terms: &SubscriptionTerms| subscription_expiry(terms, &profile, now);
         assert_eq!(expiry(&terms), now + TimeDelta::days(90));

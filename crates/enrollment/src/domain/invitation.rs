@@ -239,6 +239,7 @@ mod tests {
     use super::*;
     use crate::domain::assignment::sample::terms;
     use crate::domain::class::tests::class;
+    use crate::domain::key::RecordedUses;
     use crate::domain::organization::Settings;
     use crate::domain::profile::sample::profile;
     use crate::domain::student::tests::student;
@@ -322,7 +323,7 @@ mod tests {
             max_uses: Some(1),
             expires_at: None,
             content_expires_at: None,
-            recorded_uses: 0,
+            recorded: RecordedUses::default(),
         };
         let text = |terms: &SubscriptionTerms| {
             let to = Offer::Subscription(&profile, terms);

@@ -91,8 +91,17 @@ pub struct SubscriptionTerms {
     pub expires_at: Option<DateTime<Utc>>,
     /// The first instant at which what it opens is not open any more; `None`: the profile's duration after the redemption.
     pub content_expires_at: Option<DateTime<Utc>>,
-    /// How many uses of a key with `max_uses` the keys service ever heard of, those included that were given up.
-    pub recorded_uses: i64,
+    /// The uses of a key with `max_uses` that the keys service has heard of.
+    pub recorded: RecordedUses,
+}
+
+/// How many uses of a key the keys service has heard of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecordedUses {
+    /// All that ever were, those included that were given up.
+    pub ever: i64,
+    /// Those that were not given up.
+    pub live: i64,
 }
 
 impl SubscriptionTerms {

@@ -13,7 +13,7 @@ use super::organization::is_or_is_below;
 pub const LONGEST: TimeDelta = TimeDelta::days(3650);
 
 /// The most courses of a profile.
-pub const MOST_COURSES: usize = 500;
+pub const MOST_COURSES: usize = 200;
 
 /// A course.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,7 +56,7 @@ impl ProfileSettings {
         if self.courses.is_empty() || self.courses.len() > MOST_COURSES {
             add(
                 "courses".to_owned(),
-                "must be at least one and at most 500 courses",
+                "must be at least one and at most 200 courses",
             );
         }
         let mut seen = HashSet::new();
@@ -134,7 +134,13 @@ impl Profile {
     }
 }
 
-/// The settings by their names in the contract, for fingerprints and the audit trail.
+/// About how many bytes these courses take in a message.
+pub fn bytes(courses: &[Course]) -> usize {
+    let course = |one: &Course| one.course_id.len() + one.course_name.len() + 16;
+    courses.iter().map(course).sum()
+}
+
+/// The settings by their names in the contract, for fingerprints.
 pub fn described(settings: &ProfileSettings) -> Map<String, Value> {
     let all = json!({
         "name": settings.name,
@@ -149,14 +155,45 @@ pub fn described(settings: &ProfileSettings) -> Map<String, Value> {
     }
 }
 
-/// What differs between two versions of a profile, for the audit trail: each changed setting with its old and new value.
+/// The settings for the audit trail: of courses the ids alone.
+pub fn told(settings: &ProfileSettings) -> Value {
+    let mut told = described(settings);
+    let ids: Vec<&str> = settings.courses.iter().map(|one| &*one.course_id).collect();
+    told.insert("courses".to_owned(), json!(ids));
+    Value::Object(told)
+}
+
+/// What differs between two versions of a profile, for the audit trail: each changed setting with its old and new value; of
+/// courses, the ids of those that were added, removed and renamed.
 pub fn difference(before: &ProfileSettings, after: &ProfileSettings) -> Value {
-    let (before, after) = (described(before), described(after));
+    let courses = (before.courses != after.courses).then(|| {
+        let name = |of: &ProfileSettings, id: &str| {
+            let found = of.courses.iter().find(|one| one.course_id == id);
+            found.map(|one| one.course_name.clone())
+        };
+        let ids = |of: &ProfileSettings, which: &dyn Fn(&str) -> bool| -> Vec<String> {
+            let ids = of.courses.iter().map(|one| one.course_id.clone());
+            ids.filter(|id| which(id)).collect()
+        };
+        let renamed = |id: &str| {
+            let (old, new) = (name(before, id), name(after, id));
+            old.is_some() && old != new
+        };
+        json!({
+            "added": ids(after, &|id| name(before, id).is_none()),
+            "removed": ids(before, &|id| name(after, id).is_none()),
+            "renamed": ids(after, &renamed),
+        })
+    });
+    let (mut before, mut after) = (described(before), described(after));
+    before.remove("courses");
+    after.remove("courses");
     let changed = after.into_iter().filter_map(|(name, new)| {
         let old = before.get(&name).cloned().unwrap_or_default();
         (old != new).then(|| (name, json!({ "from": old, "to": new })))
     });
-    Value::Object(changed.collect())
+    let courses = courses.map(|courses| ("courses".to_owned(), courses));
+    Value::Object(changed.chain(courses).collect())
 }
 
 #[cfg(test)]
@@ -244,6 +281,23 @@ mod tests {
         assert!(!is(&profile, owner, &[root]), "not named");
         profile.settings.available_to = vec![other];
         assert!(!is(&profile, other, &[root]), "never beside its owner");
+    }
+
+    #[test]
+    fn the_trail_names_courses_by_their_ids() {
+        let before = profile().settings;
+        assert_eq!(told(&before)["courses"], json!(["linux-101", "net-101"]));
+        let mut courses = before.courses.clone();
+        courses[0].course_name = "Linux for All".to_owned();
+        courses[1].course_id = "net-201".to_owned();
+        let change = ProfileChange {
+            courses: Some(courses),
+            ..ProfileChange::default()
+        };
+        assert_eq!(
+            difference(&before, &change.apply(&before)),
+            json!({ "courses": { "added": ["net-201"], "removed": ["net-101"], "renamed": ["linux-101"] } })
+        );
     }
 
     #[test]

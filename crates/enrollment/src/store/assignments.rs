@@ -222,6 +222,29 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<Optio
     Ok(Some(clock(connection).await?))
 }
 
+/// Locks keys whose uses are counted, in order, until the transaction ends: so that two decisions at once do not both take the
+/// lowest slot, and one of them is in vain. By advisory locks, because keys have no rows here.
+pub async fn lock_keys(connection: &mut PgConnection, key_ids: &[Uuid]) -> sqlx::Result<()> {
+    if key_ids.is_empty() {
+        return Ok(());
+    }
+    // Half of an id is as good as an id: whoever shares it with another waits for nothing more than that.
+    let numbers: Vec<i64> = key_ids
+        .iter()
+        .map(|id| id.as_u64_pair().1.cast_signed())
+        .collect();
+    sqlx::query!(
+        r#"
+        SELECT count(pg_advisory_xact_lock(n.number)) AS locked
+        FROM (SELECT x.number FROM unnest($1::bigint[]) AS x (number) GROUP BY x.number ORDER BY x.number) n
+        "#,
+        &numbers,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(())
+}
+
 /// Cancels a live assignment, which is locked, and gives up its key for good.
 pub async fn cancel(
     connection: &mut PgConnection,

@@ -103,6 +103,8 @@ pub struct Facts {
     pub terms: Terms,
     /// Of a key with a limit: how many uses of it were ever recorded, those that were given up included.
     pub recorded_uses: i64,
+    /// Those of them that were not given up.
+    pub recorded_live_uses: i64,
 }
 
 struct FactsRow {
@@ -111,6 +113,7 @@ struct FactsRow {
     expires_at: Option<DateTime<Utc>>,
     content_expires_at: Option<DateTime<Utc>>,
     recorded_uses: i64,
+    recorded_live_uses: i64,
 }
 
 /// The facts of those of the keys `key_ids` that are subscription keys.
@@ -121,11 +124,13 @@ pub async fn facts(
     let rows = sqlx::query_as!(
         FactsRow,
         r#"
-        SELECT s.key_id, s.max_uses, s.expires_at, s.content_expires_at, m.uses AS "recorded_uses!"
+        SELECT s.key_id, s.max_uses, s.expires_at, s.content_expires_at, m.uses AS "recorded_uses!",
+            m.live AS "recorded_live_uses!"
         FROM unnest($1::uuid[]) AS n (key_id)
         JOIN LATERAL (SELECT x.* FROM keys.subscription_keys x WHERE x.key_id = n.key_id LIMIT 1) s ON true
         CROSS JOIN LATERAL (
-            SELECT count(*) AS uses FROM keys.marks y WHERE s.max_uses IS NOT NULL AND y.key_id = s.key_id
+            SELECT count(*) AS uses, count(*) FILTER (WHERE y.released_at IS NULL) AS live
+            FROM keys.marks y WHERE s.max_uses IS NOT NULL AND y.key_id = s.key_id
         ) m
         "#,
         key_ids,
@@ -138,12 +143,13 @@ pub async fn facts(
             expires_at: row.expires_at,
             content_expires_at: row.content_expires_at,
         };
-        let recorded_uses = row.recorded_uses;
+        let (recorded_uses, recorded_live_uses) = (row.recorded_uses, row.recorded_live_uses);
         (
             row.key_id,
             Facts {
                 terms,
                 recorded_uses,
+                recorded_live_uses,
             },
         )
     });

@@ -54,25 +54,29 @@ async fn of_keys(databases: &Databases) -> Result<Vec<Finding>> {
 
 /// What is lost of a key that is there in this generation, and revoked or not; or is not there.
 fn lost(seen: &enrollment::SeenKey, present: Option<(i32, bool)>) -> Option<String> {
-    let class = seen.class_id;
+    let opens = match seen.kind.as_str() {
+        "pool" => format!("the pool {}", seen.opens_id),
+        "subscription" => format!("the subscription profile {}", seen.opens_id),
+        _ => format!("the class {}", seen.opens_id),
+    };
     let Some((generation, revoked)) = present else {
         return Some(match seen.kind.as_str() {
-            "event" => format!("the event key of the class {class} is lost: set it again"),
-            _ => format!("a key of the class {class} is lost: generate another"),
+            "event" => format!("the event key of {opens} is lost: set it again"),
+            _ => format!("a key of {opens} is lost: generate another"),
         });
     };
     let rotated = seen.replaced.map_or(1, |replaced| replaced + 1);
     let latest = seen.generation.max(rotated);
     if latest > generation {
         return Some(format!(
-            "a rotation of the event key of the class {class} is lost, generation {latest}: rotate it again, {} times",
+            "a rotation of the event key of {opens} is lost, generation {latest}: rotate it again, {} times",
             latest - generation
         ));
     }
     let was_revoked = seen.revoked == Some(generation);
     (was_revoked && !revoked).then(|| match seen.kind.as_str() {
-        "event" => format!("the event key of the class {class} was off: turn it off again"),
-        _ => format!("the revocation of a key of the class {class} is lost: revoke it again"),
+        "event" => format!("the event key of {opens} was off: turn it off again"),
+        _ => format!("the revocation of a key of {opens} is lost: revoke it again"),
     })
 }
 
@@ -106,7 +110,7 @@ mod tests {
         enrollment::SeenKey {
             key_id: Uuid::from_u128(1),
             kind: kind.to_owned(),
-            class_id: Uuid::from_u128(2),
+            opens_id: Uuid::from_u128(2),
             generation: 2,
             revoked: None,
             replaced: None,
@@ -132,6 +136,8 @@ mod tests {
         let said = |seen: &enrollment::SeenKey, present| lost(seen, present).expect("a loss");
         assert!(said(&seen("enrollment"), None).contains("generate another"));
         assert!(said(&seen("event"), None).contains("set it again"));
+        assert!(said(&seen("pool"), None).contains("a key of the pool"));
+        assert!(said(&seen("subscription"), None).contains("a key of the subscription profile"));
         assert!(said(&seen("event"), Some((1, false))).contains("rotate it again, 1 times"));
         let replaced = enrollment::SeenKey {
             replaced: Some(2),

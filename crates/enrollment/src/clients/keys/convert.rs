@@ -12,7 +12,7 @@ use super::KeysError;
 use crate::domain::event_key::{EventKey, EventKeyChange};
 use crate::domain::grant::{Grant, GrantStatus};
 use crate::domain::key::{
-    KeyCount, KeyKind, KeyUse, Mark, Opens, PoolTerms, ResolvedKey, SubscriptionTerms,
+    KeyCount, KeyKind, KeyUse, Mark, Opens, PoolTerms, RecordedUses, ResolvedKey, SubscriptionTerms,
 };
 use crate::domain::organization::Organization;
 use crate::domain::profile::Profile;
@@ -138,7 +138,10 @@ pub(super) fn subscription_terms(
             "subscription.content_expire_time",
             terms.content_expire_time,
         )?,
-        recorded_uses: terms.recorded_uses,
+        recorded: RecordedUses {
+            ever: terms.recorded_uses,
+            live: terms.recorded_live_uses,
+        },
     })
 }
 
@@ -372,7 +375,8 @@ mod tests {
                     nanos: 0,
                 }),
                 content_expire_time: None,
-                recorded_uses: 1,
+                recorded_uses: 2,
+                recorded_live_uses: 1,
             }),
             ..resolved()
         }
@@ -384,7 +388,8 @@ mod tests {
             panic!("it is of a profile");
         };
         assert_eq!(terms.profile_id, Uuid::from_u128(5));
-        assert_eq!((terms.max_uses, terms.recorded_uses), (Some(2), 1));
+        let recorded = RecordedUses { ever: 2, live: 1 };
+        assert_eq!((terms.max_uses, terms.recorded), (Some(2), recorded));
         assert_eq!(terms.redeemable_until(), DateTime::from_timestamp(3600, 0));
     }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::domain::assignment::Assignment;
 use crate::domain::class::Class;
 use crate::domain::enrollment::Origin;
-use crate::domain::key::{Opens, ResolvedKey};
+use crate::domain::key::{Opens, RecordedUses, ResolvedKey};
 use crate::domain::profile::Profile;
 use crate::domain::student::ExternalIdentity;
 
@@ -55,7 +55,7 @@ pub struct Holder {
 pub struct KeyUses {
     /// Those that are live.
     pub live: i64,
-    /// All that ever were, those included that were given up.
+    /// All that ever were when they were read, those included that were given up.
     pub ever: i64,
     /// Slots within the limit that no live use has, the lowest first: at least as many as there are wishes in the batch, if there
     /// are so many.
@@ -64,22 +64,22 @@ pub struct KeyUses {
 
 impl KeyUses {
     /// How many uses are left of `max_uses`. A use that only the keys service has `recorded` was decided here and then lost with
-    /// the database's newest part: it counts until somebody has looked into it.
-    pub fn left(&self, max_uses: i32, recorded: i64) -> i64 {
-        let lost = (recorded - self.ever).max(0);
+    /// the database's newest part: it counts until somebody has looked into it, unless it was given up.
+    pub fn left(&self, max_uses: i32, recorded: RecordedUses) -> i64 {
+        let lost = (recorded.ever - self.ever).clamp(0, recorded.live.max(0));
         (i64::from(max_uses) - self.live - lost).max(0)
     }
 
     /// The slot of the next use, if one is left. Always the lowest, so that of two decisions at once one meets the constraint,
     /// also when the limit was lowered under slots that are in use.
-    pub fn next_slot(&self, max_uses: i32, recorded: i64) -> Option<i32> {
+    pub fn next_slot(&self, max_uses: i32, recorded: RecordedUses) -> Option<i32> {
         let slot = self.free_slots.front().copied();
         slot.filter(|_| self.left(max_uses, recorded) > 0)
     }
 
     fn take(&mut self, slot: i32) {
+        // Not one more that ever was: what keys has recorded is as old as the reading, too.
         self.live += 1;
-        self.ever += 1;
         self.free_slots.retain(|free| *free != slot);
     }
 }
@@ -207,7 +207,7 @@ impl Ledger {
             return None;
         };
         let uses = self.uses.get(&key.key_id)?;
-        Some(uses.left(terms.max_uses?, terms.recorded_uses))
+        Some(uses.left(terms.max_uses?, terms.recorded))
     }
 
     /// A use that only the keys service knows was decided here and then lost with the database's newest part: it counts

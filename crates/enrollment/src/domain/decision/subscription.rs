@@ -80,7 +80,7 @@ fn free_slot(
     };
     facts
         .uses
-        .and_then(|uses| uses.next_slot(max_uses, terms.recorded_uses))
+        .and_then(|uses| uses.next_slot(max_uses, terms.recorded))
         .map(Some)
         .ok_or(Refusal::KeyAlreadyRedeemed {
             key_id: key.key_id,

@@ -130,7 +130,9 @@ async fn read_counts(
         if let Opens::Subscription(terms) = key.opens
             && let Some(max_uses) = terms.max_uses
         {
-            let (_, wanted) = limited.entry(key.key_id).or_insert((max_uses, 0));
+            let (limit, wanted) = limited.entry(key.key_id).or_insert((max_uses, 0));
+            // It may have been changed between the one and the other.
+            *limit = (*limit).max(max_uses);
             *wanted += 1;
         }
     }
@@ -139,19 +141,24 @@ async fn read_counts(
     }
     let key_ids: Vec<Uuid> = limited.keys().copied().collect();
     let (limits, wanted): (Vec<i32>, Vec<i32>) = limited.into_values().unzip();
-    // Among so many slots as are in use and wanted together, so many as are wanted are free.
+    // Among so many slots as are in use and wanted together, so many as are wanted are free; without a gap below the highest
+    // they are the next ones.
     let rows = sqlx::query!(
         r#"
         SELECT n.key_id AS "key_id!", c.live AS "live!", c.ever AS "ever!", ARRAY(
-                SELECT s.slot FROM generate_series(0, least(n.max_uses, c.live + n.wanted) - 1) AS s (slot)
+                SELECT s.slot
+                FROM generate_series(CASE WHEN c.gapless THEN c.live ELSE 0 END, least(n.max_uses, c.live + n.wanted) - 1) AS s (slot)
                 EXCEPT
                 SELECT x.slot FROM enrollment.assignments x
-                WHERE x.key_id = n.key_id AND x.profile_id IS NOT NULL AND x.holds_key
+                WHERE NOT c.gapless AND x.key_id = n.key_id AND x.profile_id IS NOT NULL AND x.holds_key
                 ORDER BY 1 LIMIT n.wanted
             ) AS "free_slots!"
         FROM unnest($1::uuid[], $2::int[], $3::int[]) AS n (key_id, max_uses, wanted)
         CROSS JOIN LATERAL (
-            SELECT count(*) AS ever, count(*) FILTER (WHERE x.holds_key) AS live FROM enrollment.assignments x
+            SELECT count(*) AS ever, count(*) FILTER (WHERE x.holds_key) AS live,
+                count(*) FILTER (WHERE x.holds_key) = coalesce(max(x.slot) FILTER (WHERE x.holds_key), -1) + 1
+                    AND count(*) FILTER (WHERE x.holds_key AND x.slot IS NULL) = 0 AS gapless
+            FROM enrollment.assignments x
             WHERE x.key_id = n.key_id AND x.profile_id IS NOT NULL
         ) c
         "#,

@@ -27,8 +27,8 @@ pub struct Written {
 }
 
 /// Records decisions that were made at `now`, and makes the assignments among them, all by one statement. Whatever the facts
-/// did not show is an error: a unique violation. Keys are taken in the order of their ids, so that batches of several replicas
-/// wait for each other in one direction.
+/// did not show is an error: a unique violation. Keys are taken in the order of their ids, and the uses of each in the order of
+/// their slots, so that batches of several replicas wait for each other in one direction.
 pub async fn insert(
     connection: &mut PgConnection,
     new: &[NewRedemption],
@@ -49,7 +49,7 @@ pub async fn insert(
                 key_id, generation, pool_id, assignment_id, caller, peer, request_id, course_id, course_name, expires_at,
                 key_kind, profile_id, slot
             )
-            ORDER BY key_id, redemption_id
+            ORDER BY key_id, slot, student_id, redemption_id
         ), assigned AS (
             INSERT INTO enrollment.assignments (
                 assignment_id, pool_id, profile_id, organization_id, student_id, course_id, course_name, status, key_id,

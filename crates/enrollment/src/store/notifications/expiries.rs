@@ -1,6 +1,6 @@
 //! Assignments that expire, as far as letters are about them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -41,10 +41,12 @@ pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Optio
         ExpiringRow,
         r#"
         SELECT a.assignment_id, a.student_id, a.organization_id, o.ancestor_ids, s.enabled_since AS "on_since?",
-            a.course_id AS "course_id?", a.course_name AS "course_name?", a.status <> 'cancelled' AS "live!", a.expires_at
+            a.course_id AS "course_id?", coalesce(a.course_name, p.name) AS "course_name?", a.status <> 'cancelled' AS "live!",
+            a.expires_at
         FROM enrollment.assignments a
         JOIN enrollment.organizations o ON o.organization_id = a.organization_id
         LEFT JOIN enrollment.notification_settings s ON s.organization_id = a.organization_id
+        LEFT JOIN enrollment.profiles p ON p.profile_id = a.profile_id
         WHERE a.assignment_id = $1
         "#,
         id,
@@ -54,42 +56,61 @@ pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Optio
     Ok(row.map(Expiring::from))
 }
 
-/// The first assignments of the plan's organization and of those below it that expire in (`from`, `until`], and about which it
-/// has not written; at most `limit`.
+/// Behind which assignment a walk along their expiries goes on.
+pub type Place = (DateTime<Utc>, Uuid);
+
+/// The first assignments behind `after` that the plan is about, that expire in (`from`, `until`], and about which it has not
+/// written; at most `limit`. It is written `ahead` of them: of what was due before their organization had notifications on it is
+/// not. Whatever else there is: each organization's are walked along their expiries.
 pub async fn due(
     connection: &mut PgConnection,
     plan: &Plan,
     (from, until): (DateTime<Utc>, DateTime<Utc>),
+    ahead: TimeDelta,
+    after: Option<Place>,
     limit: i64,
 ) -> sqlx::Result<Vec<Expiring>> {
+    // All that expire at `from` are behind it.
+    let after = after.unwrap_or((from, Uuid::max()));
     let rows = sqlx::query_as!(
         ExpiringRow,
         r#"
         SELECT a.assignment_id, a.student_id, a.organization_id, o.ancestor_ids AS "ancestor_ids!",
-            s.enabled_since AS "on_since?", a.course_id AS "course_id?", a.course_name AS "course_name?",
-            a.status <> 'cancelled' AS "live!", a.expires_at
-        FROM enrollment.assignments a
+            s.enabled_since AS "on_since?", a.course_id AS "course_id?", coalesce(a.course_name, p.name) AS "course_name?",
+            true AS "live!", a.expires_at
+        FROM enrollment.organizations o
         JOIN LATERAL (
-            SELECT x.ancestor_ids FROM enrollment.organizations x
-            WHERE x.organization_id = a.organization_id
-              AND (x.organization_id = $2 OR $2 = ANY (x.ancestor_ids)) LIMIT 1
-        ) o ON true
-        LEFT JOIN LATERAL (
             SELECT x.enabled_since FROM enrollment.notification_settings x
-            WHERE x.organization_id = a.organization_id LIMIT 1
+            WHERE x.organization_id = o.organization_id AND x.enabled_since IS NOT NULL LIMIT 1
         ) s ON true
+        CROSS JOIN LATERAL (
+            SELECT x.* FROM enrollment.assignments x
+            LEFT JOIN LATERAL (
+                SELECT true AS written FROM enrollment.notification_expiries y
+                WHERE y.plan_id = $1 AND y.assignment_id = x.assignment_id AND y.expires_at = x.expires_at LIMIT 1
+            ) n ON true
+            WHERE x.organization_id = o.organization_id AND x.status <> 'cancelled'
+              AND (x.expires_at, x.assignment_id) > ($3, $4) AND x.expires_at <= $5
+              AND n.written IS NULL AND ($7::text IS NULL OR x.course_id = $7)
+              AND s.enabled_since <= x.expires_at - make_interval(secs => $9)
+            ORDER BY x.expires_at, x.assignment_id LIMIT $6
+        ) a
         LEFT JOIN LATERAL (
-            SELECT true AS written FROM enrollment.notification_expiries x
-            WHERE x.plan_id = $1 AND x.assignment_id = a.assignment_id AND x.expires_at = a.expires_at LIMIT 1
-        ) n ON true
-        WHERE a.status <> 'cancelled' AND a.expires_at > $3 AND a.expires_at <= $4 AND n.written IS NULL
-        ORDER BY a.expires_at LIMIT $5
+            SELECT x.name FROM enrollment.profiles x WHERE x.profile_id = a.profile_id LIMIT 1
+        ) p ON true
+        WHERE (o.organization_id = $2 OR o.ancestor_ids @> ARRAY[$2]::uuid[])
+          AND ($8::uuid IS NULL OR o.organization_id = $8)
+        ORDER BY a.expires_at, a.assignment_id LIMIT $6
         "#,
         plan.id,
         plan.organization_id,
-        from,
+        after.0,
+        after.1,
         until,
         limit,
+        plan.settings.course_id,
+        plan.settings.only_organization_id as _,
+        ahead.as_seconds_f64(),
     )
     .fetch_all(connection)
     .await?;

@@ -12,8 +12,8 @@ pub struct SeenKey {
     pub key_id: Uuid,
     /// Its kind, as it is stored.
     pub kind: String,
-    /// The class it opens.
-    pub class_id: Uuid,
+    /// The class, pool or subscription profile it opens.
+    pub opens_id: Uuid,
     /// The latest generation of which a code was typed.
     pub generation: i32,
     /// The latest generation whose code was refused because the key was revoked or off.
@@ -27,12 +27,13 @@ pub fn seen_keys(pool: &PgPool) -> BoxStream<'_, sqlx::Result<SeenKey>> {
     sqlx::query_as!(
         SeenKey,
         r#"
-        SELECT r.key_id AS "key_id!", min(r.key_kind) AS "kind!", (array_agg(r.class_id))[1] AS "class_id!",
+        SELECT r.key_id AS "key_id!", min(r.key_kind) AS "kind!", 
+            (array_agg(coalesce(r.class_id, r.pool_id, r.profile_id)))[1] AS "opens_id!",
             max(r.generation) AS "generation!",
             max(r.generation) FILTER (WHERE r.reason = 'KEY_REVOKED') AS revoked,
             max(r.generation) FILTER (WHERE r.reason = 'CODE_REPLACED') AS replaced
         FROM enrollment.redemptions r
-        WHERE r.key_id IS NOT NULL AND r.class_id IS NOT NULL
+        WHERE r.key_id IS NOT NULL
         GROUP BY r.key_id ORDER BY r.key_id
         "#
     )

@@ -45,6 +45,7 @@ fn subscription_terms(profile_id: Uuid, facts: &SubscriptionFacts) -> proto::Sub
         expire_time: facts.terms.expires_at.map(stamp),
         content_expire_time: facts.terms.content_expires_at.map(stamp),
         recorded_uses: facts.recorded_uses,
+        recorded_live_uses: facts.recorded_live_uses,
     }
 }
 
@@ -58,6 +59,7 @@ pub(super) fn shown(of: Of) -> proto::RevealCodeResponse {
             let facts = SubscriptionFacts {
                 terms,
                 recorded_uses: 0,
+                recorded_live_uses: 0,
             };
             answer.subscription = Some(subscription_terms(profile_id, &facts));
         }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::assignment::Assigned;
-use crate::domain::key::SubscriptionTerms;
+use crate::domain::key::{RecordedUses, SubscriptionTerms};
 use crate::domain::profile::{Profile, sample};
 
 fn terms() -> SubscriptionTerms {
@@ -16,7 +16,7 @@ fn terms() -> SubscriptionTerms {
         max_uses: Some(1),
         expires_at: None,
         content_expires_at: None,
-        recorded_uses: 0,
+        recorded: RecordedUses::default(),
     }
 }
 
@@ -161,19 +161,26 @@ fn a_key_without_a_limit_lets_everybody_in_and_has_no_slots() {
 fn uses_that_only_keys_knows_are_never_freed() {
     let mut ledger = ledger();
     ledger.uses.insert(KEY, uses(&[0]));
-    let of = |recorded_uses| {
-        subscription(1, STUDENT, |terms| {
+    let of = |number, student, ever, live| {
+        subscription(number, id(student), |terms| {
             terms.max_uses = Some(3);
-            terms.recorded_uses = recorded_uses;
+            terms.recorded = RecordedUses { ever, live };
         })
     };
-    assert_eq!(judged(&ledger, &of(0)), "assign", "the copy may lag");
+    let one = |ever, live| of(1, 100, ever, live);
+    assert_eq!(judged(&ledger, &one(0, 0)), "assign", "the copy may lag");
     assert_eq!(
-        judged(&ledger, &of(2)),
+        judged(&ledger, &one(2, 2)),
         "assign",
         "one is lost, one is left"
     );
-    assert_eq!(judged(&ledger, &of(3)), "KEY_ALREADY_REDEEMED");
+    assert_eq!(judged(&ledger, &one(3, 3)), "KEY_ALREADY_REDEEMED");
+    assert_eq!(judged(&ledger, &one(3, 2)), "KEY_ALREADY_REDEEMED");
+    assert_eq!(judged(&ledger, &one(9, 0)), "assign", "those were given up");
+    // What one of a batch is given makes up for none that is lost.
+    let mut decide = |wish: &Wish| reason(&ledger.decide(wish, true));
+    assert_eq!(decide(&of(2, 101, 2, 2)), "assign");
+    assert_eq!(decide(&of(3, 102, 2, 2)), "KEY_ALREADY_REDEEMED");
 }
 
 /// What happens to a key.
