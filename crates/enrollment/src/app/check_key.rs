@@ -6,7 +6,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use latchkey_code::{CanonicalCode, Malformed, parse};
 use latchkey_group_commit::{Batch, BatchError};
-use latchkey_service_kit::attempts::Method;
 use uuid::Uuid;
 
 use super::desk::{Desk, Item, within_reach};
@@ -20,9 +19,6 @@ use crate::domain::key::{KeyKind, Opens, PoolTerms, ResolvedKey};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::Refusal;
 use crate::store;
-
-/// How it is called where guesses are counted.
-const METHOD: Method = of_redemption("CheckKey");
 
 /// What a code would open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +66,6 @@ pub enum Opening {
 pub(super) struct Judged {
     /// The decision.
     pub(super) decision: Decision,
-    /// The organization of the applicant, if they exist for the caller.
-    pub(super) organization: Option<Uuid>,
     /// The class it is about, if there is one.
     pub(super) class: Option<Arc<Class>>,
     /// The subscription profile it is about, if there is one.
@@ -102,44 +96,6 @@ pub async fn check_key(
         call: call.clone(),
         registration: None,
     };
-    if call.scope.everything {
-        check_at_once(desk, item, code).await
-    } else {
-        check_in_turn(desk, item, code).await
-    }
-}
-
-/// Looks at applicant and key by one reading. Only for who reaches everything: others must not learn by the time it takes whether
-/// there is a key, of a student who does not exist for them.
-async fn check_at_once(
-    desk: &Desk,
-    mut item: Item,
-    code: Result<CanonicalCode, Malformed>,
-) -> Result<CheckedKey, Error> {
-    let (call, applicant) = (item.call.clone(), item.wish.applicant.clone());
-    let Ok(code) = code else {
-        return Err(before_key(desk, item, Refusal::KeyMalformed.into()).await);
-    };
-    let guess = match Guess::at_code(desk.services(), &call, METHOD, &applicant, None).await {
-        Ok(guess) => guess,
-        Err(too_many) => return Err(before_key(desk, item, too_many).await),
-    };
-    let key = desk.resolve(code, call.deadline).await?;
-    item.wish.key.clone_from(&key);
-    let judged = desk.judge(item).await?;
-    let guess = guess.of(&applicant, judged.organization)?;
-    let checked = checked(key, judged);
-    guess.settle(&checked);
-    checked
-}
-
-/// Looks at the key only once there is an applicant within reach.
-async fn check_in_turn(
-    desk: &Desk,
-    mut item: Item,
-    code: Result<CanonicalCode, Malformed>,
-) -> Result<CheckedKey, Error> {
-    let (call, applicant) = (item.call.clone(), item.wish.applicant.clone());
     let organization = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => {
             // Without an id nothing can have been decided before: this is a refusal.
@@ -148,27 +104,26 @@ async fn check_in_turn(
         }
         Recalled::Open(organization) => organization,
     };
-    let guess = Guess::at_code(desk.services(), &call, METHOD, &applicant, organization).await?;
-    let checked = async {
-        let key = match code {
-            Ok(code) => desk.resolve(code, call.deadline).await?,
-            Err(_) => None,
-        };
-        item.wish.key.clone_from(&key);
-        checked(key, desk.judge(item).await?)
-    }
-    .await;
+    let applicant = item.wish.applicant.clone();
+    let method = of_redemption("CheckKey");
+    let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
+    let checked = check(desk, call, item, code).await;
     guess.settle(&checked);
     checked
 }
 
-/// Why a code is not looked at: `otherwise`, unless something comes before that.
-async fn before_key(desk: &Desk, item: Item, otherwise: Error) -> Error {
-    match desk.recall(item).await {
-        Ok(Recalled::Answered(answer)) => answer.err().map_or(otherwise, Error::from),
-        Ok(Recalled::Open(_)) => otherwise,
-        Err(error) => error,
-    }
+async fn check(
+    desk: &Desk,
+    call: &Call,
+    mut item: Item,
+    code: Result<CanonicalCode, Malformed>,
+) -> Result<CheckedKey, Error> {
+    let key = match code {
+        Ok(code) => desk.resolve(code, call.deadline).await?,
+        Err(_) => None,
+    };
+    item.wish.key.clone_from(&key);
+    checked(key, desk.judge(item).await?)
 }
 
 fn checked(key: Option<ResolvedKey>, judged: Judged) -> Result<CheckedKey, Error> {
@@ -247,7 +202,6 @@ async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error
             let key = item.wish.key.as_ref();
             Judged {
                 decision: decide(&item.wish, &ledger.facts(&item.wish, reached)),
-                organization: home.filter(|_| reached).map(|home| home.organization_id),
                 class: key.and_then(|key| classes.get(&key.class_id()?)).cloned(),
                 profile: key.and_then(|key| ledger.profile(key)).cloned(),
                 uses_left: key.and_then(|key| ledger.uses_left(key)),

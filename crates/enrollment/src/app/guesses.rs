@@ -96,37 +96,26 @@ impl<'l> Guess<'l> {
         applicant: &Applicant,
         organization: Option<Uuid>,
     ) -> Result<Self, Error> {
-        let first = match applicant {
-            Applicant::Student(id) => Some((STUDENT, Subject::id(*id))),
+        let (first, of_all) = match applicant {
+            Applicant::Student(id) => (Some((STUDENT, Subject::id(*id))), ORGANIZATION),
             Applicant::Newcomer {
                 organization_id,
                 account,
-            } => account.as_ref().map(|account| {
-                let begun = services.fingerprint_key.begin(NEWCOMER);
-                let digest = begun
-                    .bytes(organization_id.as_bytes())
-                    .text(&account.email_folded)
-                    .finish();
-                (NEWCOMER, Subject::digest(&digest))
-            }),
+            } => {
+                let newcomer = account.as_ref().map(|account| {
+                    let begun = services.fingerprint_key.begin(NEWCOMER);
+                    let digest = begun
+                        .bytes(organization_id.as_bytes())
+                        .text(&account.email_folded)
+                        .finish();
+                    (NEWCOMER, Subject::digest(&digest))
+                });
+                (newcomer, NEWCOMERS)
+            }
         };
         let mut others = vec![caller(call)];
-        others.extend(organization.map(|id| of_all(applicant, id)));
+        others.extend(organization.map(|id| (of_all, Subject::id(id))));
         Self::begin(&services.guesses, call, method, first, others).await
-    }
-
-    /// The same guess, let in at the limit of its organization, too, which was not known when it began.
-    pub(super) fn of(
-        mut self,
-        applicant: &Applicant,
-        organization: Option<Uuid>,
-    ) -> Result<Self, Error> {
-        if let Some(id) = organization {
-            let counted = of_all(applicant, id);
-            self.limits.check(self.method, &[counted])?;
-            self.counted.push(counted);
-        }
-        Ok(self)
     }
 
     /// A guess at the password of an account, whether or not there is one. Callers with different reach do not shut each
@@ -170,15 +159,6 @@ impl<'l> Guess<'l> {
         }
         self.limits.failed(&self.counted);
     }
-}
-
-/// The limit of all who are as `applicant` is in an organization.
-fn of_all(applicant: &Applicant, organization_id: Uuid) -> Counted {
-    let limit = match applicant {
-        Applicant::Student(_) => ORGANIZATION,
-        Applicant::Newcomer { .. } => NEWCOMERS,
-    };
-    (limit, Subject::id(organization_id))
 }
 
 fn caller(call: &Call) -> Counted {
