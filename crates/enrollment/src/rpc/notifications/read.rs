@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::app::read_letters::LetterFilter;
 use crate::app::render_invitation::{InvitationWish, InvitingKey};
-use crate::domain::class::ClassStatus;
 use crate::domain::notification::template::faults;
 use crate::domain::notification::{Letterhead, PlanSettings, Recipient, Trigger, is_page};
+use crate::rpc::classes::read::status as read_class_status;
 use crate::rpc::enrollments::read_status;
 use crate::rpc::messages::{name, optional_id, optional_text};
 
@@ -69,7 +69,7 @@ pub(super) fn plan_settings(
         trigger,
         hours: message.hours,
         days: message.days,
-        class_statuses: read_all(&message.class_statuses, class_status),
+        class_statuses: read_all(&message.class_statuses, read_class_status),
         enrollment_statuses: read_all(&message.enrollment_statuses, read_status),
         course_id: optional_text(&message.course_id).map(str::to_owned),
         only_organization_id: violations.optional_uuid(
@@ -244,16 +244,6 @@ fn recipient(number: i32) -> Option<Recipient> {
         proto::NotificationRecipient::Student => Some(Recipient::Student),
         proto::NotificationRecipient::Instructors => Some(Recipient::Instructors),
         proto::NotificationRecipient::OperationsManagers => Some(Recipient::OperationsManagers),
-    }
-}
-
-fn class_status(number: i32) -> Option<ClassStatus> {
-    match proto::ClassStatus::try_from(number).ok()? {
-        proto::ClassStatus::Unspecified => None,
-        proto::ClassStatus::Tentative => Some(ClassStatus::Tentative),
-        proto::ClassStatus::Scheduled => Some(ClassStatus::Scheduled),
-        proto::ClassStatus::GuaranteedToRun => Some(ClassStatus::GuaranteedToRun),
-        proto::ClassStatus::Cancelled => Some(ClassStatus::Cancelled),
     }
 }
 
