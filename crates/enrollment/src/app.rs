@@ -4,6 +4,7 @@
 mod call;
 mod error;
 mod etags;
+mod made_before;
 mod passwords;
 mod planted;
 mod promote;

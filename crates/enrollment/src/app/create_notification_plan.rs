@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use super::made_before::made_before;
 use super::read_organizations::get_organization;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
@@ -77,17 +78,7 @@ async fn recorded(
 ) -> Result<Option<Plan>, Error> {
     let mut transaction = begin(&services.pool).await?;
     let found = store::notifications::find_by_request(&mut transaction, request_id).await?;
-    let Some((plan, recorded)) = found else {
-        transaction.rollback().await?;
-        return Ok(None);
-    };
-    if recorded != fingerprint {
-        transaction.rollback().await?;
-        return Err(Refusal::RequestIdReused { id: request_id }.into());
-    }
-    store::requests::confirm(&mut transaction).await?;
-    transaction.commit().await?;
-    Ok(Some(plan))
+    made_before(transaction, found, request_id, fingerprint).await
 }
 
 /// Whether the organization that a plan is limited to is its owner or below it.

@@ -5,6 +5,7 @@ use latchkey_service_kit::database::begin;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::made_before::made_before;
 use super::{Call, Error, Services, push};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::organization::{MAXIMUM_LEVELS, Organization, Settings};
@@ -85,18 +86,7 @@ async fn recorded(
 ) -> Result<Option<Organization>, Error> {
     let mut transaction = begin(&services.pool).await?;
     let found = store::organizations::find_by_request(&mut transaction, wish.request_id).await?;
-    let Some((organization, recorded)) = found else {
-        transaction.rollback().await?;
-        return Ok(None);
-    };
-    if recorded != fingerprint {
-        transaction.rollback().await?;
-        let id = wish.request_id;
-        return Err(Refusal::RequestIdReused { id }.into());
-    }
-    store::requests::confirm(&mut transaction).await?;
-    transaction.commit().await?;
-    Ok(Some(organization))
+    made_before(transaction, found, wish.request_id, fingerprint).await
 }
 
 async fn ancestors(

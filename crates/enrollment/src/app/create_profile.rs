@@ -6,6 +6,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::made_before::made_before;
 use super::read_organizations::get_organization;
 use super::{Call, Error, FieldProblem, Services, push};
 use crate::domain::audit::{Action, Deed};
@@ -87,17 +88,7 @@ async fn recorded(
 ) -> Result<Option<Profile>, Error> {
     let mut transaction = begin(&services.pool).await?;
     let found = store::profiles::find_by_request(&mut transaction, request_id).await?;
-    let Some((profile, recorded)) = found else {
-        transaction.rollback().await?;
-        return Ok(None);
-    };
-    if recorded != fingerprint {
-        transaction.rollback().await?;
-        return Err(Refusal::RequestIdReused { id: request_id }.into());
-    }
-    store::requests::confirm(&mut transaction).await?;
-    transaction.commit().await?;
-    Ok(Some(profile))
+    made_before(transaction, found, request_id, fingerprint).await
 }
 
 /// Whether the settings of a profile may be so.

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::made_before::made_before;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::email::EmailAddress;
@@ -157,17 +158,7 @@ async fn recorded(
 ) -> Result<Option<Student>, Error> {
     let mut transaction = begin(&services.pool).await?;
     let found = store::students::find_by_request(&mut transaction, request_id).await?;
-    let Some((student, recorded)) = found else {
-        transaction.rollback().await?;
-        return Ok(None);
-    };
-    if recorded != fingerprint {
-        transaction.rollback().await?;
-        return Err(Refusal::RequestIdReused { id: request_id }.into());
-    }
-    store::requests::confirm(&mut transaction).await?;
-    transaction.commit().await?;
-    Ok(Some(student))
+    made_before(transaction, found, request_id, fingerprint).await
 }
 
 fn fingerprint(services: &Services, wish: &NewStudent) -> Vec<u8> {
