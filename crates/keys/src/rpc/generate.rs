@@ -1,14 +1,16 @@
 //! Messages of a generation, and how they are streamed.
 
 use latchkey_proto::keys::v1 as proto;
-use latchkey_service_kit::server::{Outlet, Place, Places};
+use latchkey_service_kit::server::{Outlet, Place, Places, Streamed, streamed};
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
+use tonic::Request;
 
 use super::convert::{number, training_key, warnings};
 use super::errors::api_error;
 use super::terms::terms;
-use crate::app::generate_keys::{GenerateKeys, Generation, Progress};
+use crate::app::generate_keys::{GenerateKeys, Generation, Progress, generate_keys};
+use crate::app::{App, Call};
 use crate::domain::generation::{CHUNK, Summary};
 use crate::domain::target::Target;
 
@@ -65,14 +67,27 @@ pub(super) fn of_profile(
     Ok(command)
 }
 
+/// Generates what `command` asks for, and streams how it goes.
+pub(super) async fn generated<Q, M: From<Progress> + Send + 'static>(
+    app: &App,
+    places: &Places,
+    request: &Request<Q>,
+    call: &Call,
+    command: GenerateKeys,
+) -> Result<Streamed<M>, ApiError> {
+    let place = place(&command, places)?;
+    let generation = generate_keys(app, call, command).await.map_err(api_error)?;
+    streamed(request, |outlet| follow(generation, outlet, place))
+}
+
 /// The place that `command` needs among the long calls: none if it is done by one transaction, as a call that is answered at
 /// once.
-pub(super) fn place(command: &GenerateKeys, places: &Places) -> Result<Option<Place>, ApiError> {
+fn place(command: &GenerateKeys, places: &Places) -> Result<Option<Place>, ApiError> {
     (command.count > CHUNK).then(|| places.enter()).transpose()
 }
 
 /// Tells of a generation until all keys are made and told, or nobody listens.
-pub(super) async fn follow<M: From<Progress> + Send + 'static>(
+async fn follow<M: From<Progress> + Send + 'static>(
     mut generation: Generation,
     outlet: Outlet<M>,
     place: Option<Place>,

@@ -4,7 +4,7 @@ use latchkey_proto::keys::v1 as proto;
 use latchkey_proto::keys::v1::key_pool_service_server::KeyPoolService;
 use latchkey_service_kit::etag;
 use latchkey_service_kit::paging::{Page, PageRequest};
-use latchkey_service_kit::server::{Places, Streamed, streamed};
+use latchkey_service_kit::server::{Places, Streamed};
 use latchkey_service_kit::update_mask::Mask;
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
@@ -17,7 +17,6 @@ use crate::app::App;
 use crate::app::add_own_keys::add_own_keys;
 use crate::app::count_keys::KeyCount;
 use crate::app::create_pool::{NewPool, create_pool};
-use crate::app::generate_keys::generate_keys;
 use crate::app::read_pools::{ListPools, get_pool, list_pools};
 use crate::app::update_pool::update_pool;
 use crate::domain::pool::{KeyPool, MAXIMUM_AVAILABILITY, PoolChange, PoolSettings};
@@ -139,11 +138,8 @@ impl KeyPoolService for KeyPools {
     ) -> Result<Response<Self::GeneratePoolKeysStream>, Status> {
         let call = call_of(&request)?;
         let command = generate::of_pool(request.get_ref())?;
-        let place = generate::place(&command, &self.generations)?;
-        let generation = generate_keys(&self.app, &call, command).await?;
-        let progress = streamed(&request, |outlet| {
-            generate::follow(generation, outlet, place)
-        })?;
+        let progress =
+            generate::generated(&self.app, &self.generations, &request, &call, command).await?;
         Ok(Response::new(progress))
     }
 

@@ -2,7 +2,7 @@
 
 use latchkey_proto::keys::v1 as proto;
 use latchkey_proto::keys::v1::subscription_key_service_server::SubscriptionKeyService;
-use latchkey_service_kit::server::{Places, Streamed, streamed};
+use latchkey_service_kit::server::{Places, Streamed};
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 
@@ -11,7 +11,6 @@ use super::convert::training_key;
 use super::{generate, own_codes, terms};
 use crate::app::App;
 use crate::app::add_own_keys::add_own_keys;
-use crate::app::generate_keys::generate_keys;
 use crate::app::update_subscription_key::update_subscription_key;
 
 /// Serves keys of subscription profiles to people.
@@ -38,11 +37,8 @@ impl SubscriptionKeyService for SubscriptionKeys {
     ) -> Result<Response<Self::GenerateSubscriptionKeysStream>, Status> {
         let call = call_of(&request)?;
         let command = generate::of_profile(request.get_ref())?;
-        let place = generate::place(&command, &self.generations)?;
-        let generation = generate_keys(&self.app, &call, command).await?;
-        let progress = streamed(&request, |outlet| {
-            generate::follow(generation, outlet, place)
-        })?;
+        let progress =
+            generate::generated(&self.app, &self.generations, &request, &call, command).await?;
         Ok(Response::new(progress))
     }
 

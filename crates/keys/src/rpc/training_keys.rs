@@ -15,7 +15,6 @@ use super::event_key::{change, event_key, seen};
 use super::{export, generate};
 use crate::app::App;
 use crate::app::export_keys::export_keys;
-use crate::app::generate_keys::generate_keys;
 use crate::app::get_event_key::get_event_key;
 use crate::app::get_key::get_key;
 use crate::app::list_keys::{Filter, ListKeys, Times, list_keys};
@@ -56,11 +55,8 @@ impl TrainingKeyService for TrainingKeys {
     ) -> Result<Response<Self::GenerateTrainingKeysStream>, Status> {
         let call = call_of(&request)?;
         let command = generate::of_class(request.get_ref())?;
-        let place = generate::place(&command, &self.generations)?;
-        let generation = generate_keys(&self.app, &call, command).await?;
-        let progress = streamed(&request, |outlet| {
-            generate::follow(generation, outlet, place)
-        })?;
+        let progress =
+            generate::generated(&self.app, &self.generations, &request, &call, command).await?;
         Ok(Response::new(progress))
     }
 
