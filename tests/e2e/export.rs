@@ -115,7 +115,7 @@ async fn export(caller: &Caller, request: ExportTrainingKeysRequest) -> Exported
 }
 
 /// The rows of an export as JSON Lines.
-async fn rows(caller: &Caller, request: ExportTrainingKeysRequest) -> Vec<Value> {
+pub(crate) async fn rows(caller: &Caller, request: ExportTrainingKeysRequest) -> Vec<Value> {
     let exported = export(caller, request).await;
     let lines = exported.text.lines();
     lines

@@ -11,6 +11,7 @@ use latchkey_proto::keys::v1::{
 };
 use prost_types::Duration;
 
+use crate::export::rows;
 use crate::harness::pools::told;
 use crate::harness::world::{mask, redeem};
 use crate::harness::{ClassDraft, Organization, PoolDraft, Stack, at, new_id, now, refused};
@@ -208,15 +209,7 @@ async fn its_keys_are_revealed_found_exported_and_revoked_as_those_of_classes() 
         reason: "printing".to_owned(),
         ..ExportTrainingKeysRequest::default()
     };
-    let mut parts = keys.export_training_keys(request).await.expect("an export");
-    let mut text = Vec::new();
-    while let Some(part) = parts.get_mut().message().await.expect("a part") {
-        text.extend_from_slice(&part.rows);
-    }
-    let rows: Vec<serde_json::Value> = serde_json::Deserializer::from_slice(&text)
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .expect("rows");
+    let rows = rows(&organization.manager(), request).await;
     for (row, code) in rows.iter().zip(codes.iter().rev()) {
         assert_eq!(row["code"], code.code.as_str());
         assert_eq!(

@@ -15,6 +15,7 @@ use latchkey_proto::keys::v1::{
     PutProfilesRequest, PutProfilesResponse, SubscriptionKeyTerms, TrainingKey,
 };
 
+use crate::export::rows;
 use crate::harness::subscriptions::{told, uses};
 use crate::harness::world::{mask, redeem};
 use crate::harness::{Organization, PoolDraft, Stack, at, new_id, now, refused};
@@ -176,14 +177,7 @@ async fn exported(organization: &Organization<'_>, profile_id: &str) -> Vec<serd
         reason: "printing".to_owned(),
         ..ExportTrainingKeysRequest::default()
     };
-    let mut keys = organization.manager().training_keys();
-    let mut parts = keys.export_training_keys(request).await.expect("an export");
-    let mut text = Vec::new();
-    while let Some(part) = parts.get_mut().message().await.expect("a part") {
-        text.extend_from_slice(&part.rows);
-    }
-    let rows = serde_json::Deserializer::from_slice(&text).into_iter();
-    rows.collect::<Result<_, _>>().expect("rows")
+    rows(&organization.manager(), request).await
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use latchkey_proto::enrollment::v1::{
-    BillingLine, BillingReason, CancelAssignmentRequest, EnrollStudentRequest, EnrollmentOrigin,
-    EraseStudentRequest, ListBillingLinesRequest, UpdateSubscriptionProfileRequest,
+    BillingLine, BillingReason, EnrollStudentRequest, EnrollmentOrigin, EraseStudentRequest,
+    ListBillingLinesRequest, UpdateSubscriptionProfileRequest,
 };
 use latchkey_proto::keys::v1::KeyKind;
 
@@ -12,16 +12,8 @@ use super::exporting::{export, of};
 use super::{enroll, lines, lines_between, now, reasons};
 use crate::harness::time::read;
 use crate::harness::world::{mask, redeem};
-use crate::harness::{Caller, ClassDraft, Organization, PoolDraft, Stack, at};
-
-async fn cancel(caller: &Caller, assignment_id: &str) {
-    let request = CancelAssignmentRequest {
-        assignment_id: assignment_id.to_owned(),
-        reason: "a mistake".to_owned(),
-    };
-    let cancelled = caller.assignments().cancel_assignment(request).await;
-    cancelled.expect("cancelled");
-}
+use crate::harness::{ClassDraft, Organization, PoolDraft, Stack, at};
+use crate::self_paced::cancel;
 
 /// A new assignment of a pool's course to a new student; its id.
 async fn assign(organization: &Organization<'_>, pool_id: &str) -> String {
@@ -39,7 +31,9 @@ async fn what_is_assigned_is_billable_beside_who_is_enrolled_unless_it_was_cance
     let student = organization.student().await.student_id;
     let kept = organization.assign(&student, &pool.pool_id).await;
     let given_back = assign(&organization, &pool.pool_id).await;
-    cancel(&organization.admin(), &given_back).await;
+    cancel(&organization.admin(), &given_back)
+        .await
+        .expect("cancelled");
     let class = organization.class(ClassDraft::new()).await;
     let enrolled = enroll(&organization, &class.class_id).await;
     let of_branch = branch.pool(PoolDraft::new()).await.pool_id;
@@ -108,7 +102,9 @@ async fn a_closed_period_answers_the_same_of_assignments_and_what_is_cancelled_l
     let manager = organization.manager();
     let file = export(&manager, &until_then).await.text;
 
-    cancel(&stack.student(&students[1]), &leaves).await;
+    cancel(&stack.student(&students[1]), &leaves)
+        .await
+        .expect("cancelled");
     let next = redeem(&stack, &students[2], &codes[1].code).await;
     let next = next.expect("the key is free").into_inner();
     let next = next.course_assignment.expect("an assignment").assignment_id;
@@ -205,7 +201,9 @@ async fn an_enrollment_with_the_id_of_an_assignment_is_billed_beside_it() {
             expected
         );
     }
-    cancel(&organization.admin(), &assignment_id).await;
+    cancel(&organization.admin(), &assignment_id)
+        .await
+        .expect("cancelled");
     let whole = lines(&organization).await;
     let mut request = ListBillingLinesRequest {
         organization_id: organization.id.clone(),
@@ -279,7 +277,9 @@ async fn a_subscription_is_billed_as_one_thing_by_the_name_that_its_profile_had(
     }
     let file = export(&organization.manager(), &of(&organization)).await;
     assert!(file.text.contains(&profile.profile_id) && file.text.contains(&profile.name));
-    cancel(&organization.admin(), &made.assignment_id).await;
+    cancel(&organization.admin(), &made.assignment_id)
+        .await
+        .expect("cancelled");
     let closed = organization.close_period(now()).await;
     assert_eq!((closed.charge_count, closed.credit_count), (0, 1));
     stack.finish().await;

@@ -3,8 +3,7 @@
 use chrono::TimeDelta;
 use latchkey::stack::Service;
 use latchkey_proto::enrollment::v1::{
-    CancelAssignmentRequest, CourseAssignment, NotificationPlanSettings, NotificationRecipient,
-    NotificationSettings, NotificationState,
+    NotificationPlanSettings, NotificationRecipient, NotificationSettings, NotificationState,
 };
 use latchkey_proto::keys::v1::KeyPool;
 use prost_types::Duration;
@@ -16,6 +15,7 @@ use crate::harness::plans::{plan, statements};
 use crate::harness::time::read;
 use crate::harness::world::telling::expiring_settings;
 use crate::harness::{Organization, PoolDraft, Stack, new_id};
+use crate::self_paced::cancel;
 
 const OPERATIONS: &str = "operations@example.com";
 
@@ -29,16 +29,6 @@ async fn pool(organization: &Organization<'_>, seconds: i64) -> KeyPool {
         });
     });
     organization.pool(draft).await
-}
-
-async fn cancel(organization: &Organization<'_>, assignment: &CourseAssignment) {
-    let request = CancelAssignmentRequest {
-        assignment_id: assignment.assignment_id.clone(),
-        reason: "another time".to_owned(),
-    };
-    let mut admin = organization.admin().assignments();
-    let cancelled = admin.cancel_assignment(request).await;
-    cancelled.expect("cancelled");
 }
 
 #[tokio::test]
@@ -75,7 +65,9 @@ async fn who_has_a_course_that_expires_is_reminded_once_and_so_are_the_operation
     let kept = organization
         .assign(&student.student_id, &pool.pool_id)
         .await;
-    cancel(&organization, &left).await;
+    cancel(&organization.admin(), &left.assignment_id)
+        .await
+        .expect("cancelled");
     assert!(server.received().is_empty(), "too early");
     let letter = letters(&server, &student.email, 1).await.remove(0);
     assert!(letter.header("Subject").contains(&pool.course_name));
@@ -153,7 +145,9 @@ async fn nobody_is_reminded_of_what_was_cancelled_meanwhile() {
     let student = organization.student().await.student_id;
     let assignment = organization.assign(&student, &pool.pool_id).await;
     settled(&organization, NotificationState::Waiting, 1).await;
-    cancel(&organization, &assignment).await;
+    cancel(&organization.admin(), &assignment.assignment_id)
+        .await
+        .expect("cancelled");
     server.come_back().await.expect("its port");
     let dropped = settled(&organization, NotificationState::Dropped, 1).await;
     assert_eq!(dropped[0].problem, "OVERTAKEN");

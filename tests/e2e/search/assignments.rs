@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_proto::enrollment::v1::{
-    Assignment, AssignmentStatus, CancelAssignmentRequest, CourseAssignment, EraseStudentRequest,
-    ListAssignmentsRequest,
+    Assignment, AssignmentStatus, CourseAssignment, EraseStudentRequest, ListAssignmentsRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::KeyKind;
@@ -11,6 +10,7 @@ use latchkey_proto::keys::v1::KeyKind;
 use super::{student, those};
 use crate::harness::time::read;
 use crate::harness::{Caller, Organization, PoolDraft, Stack, at, new_id, now, refused};
+use crate::self_paced::cancel;
 
 fn id_of(one: Assignment) -> String {
     let of_course = one.course_assignment.map(|one| one.assignment_id);
@@ -35,15 +35,6 @@ async fn listed(caller: &Caller, request: ListAssignmentsRequest) -> Vec<String>
             return found;
         }
     }
-}
-
-async fn cancel(caller: &Caller, assignment_id: &str) {
-    let request = CancelAssignmentRequest {
-        assignment_id: assignment_id.to_owned(),
-        reason: String::new(),
-    };
-    let cancelled = caller.assignments().cancel_assignment(request).await;
-    cancelled.expect("cancelled");
 }
 
 fn within(organization: &Organization<'_>) -> ListAssignmentsRequest {
@@ -106,7 +97,7 @@ async fn they_are_found_by_their_status_and_when_they_were_made() {
     let made = Made::of(&organization).await;
     let [first, second, third] = made.ids();
     let admin = organization.admin();
-    cancel(&admin, first).await;
+    cancel(&admin, first).await.expect("cancelled");
     let all = those([third, second, first]);
     let of = |change: fn(&mut ListAssignmentsRequest)| {
         let mut request = within(&organization);
@@ -234,7 +225,7 @@ async fn they_are_found_by_the_beginning_of_a_students_name_or_address() {
         ..of_bob_alone
     };
     assert_eq!(listed(&admin, of_nobody).await, [""; 0]);
-    cancel(&admin, &of_ann).await;
+    cancel(&admin, &of_ann).await.expect("cancelled");
     let mut assigned = by_name("smith");
     assigned.set_status(AssignmentStatus::Assigned);
     assert_eq!(listed(&admin, assigned).await, those([&later, &of_bob]));

@@ -297,6 +297,7 @@ pub(super) fn answered<A>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::expectations::broken_of;
 
     fn as_it_must_be() -> SelfPaced {
         let step = |(_, deed, refused, _): &(_, Deed, Option<ErrorReason>, &str)| Step {
@@ -317,12 +318,7 @@ mod tests {
     }
 
     fn broken(act: &SelfPaced) -> Vec<usize> {
-        let verdicts = judge(act);
-        let numbered = verdicts.iter().enumerate();
-        numbered
-            .filter(|(_, verdict)| !verdict.problems.is_empty())
-            .map(|(number, _)| number)
-            .collect()
+        broken_of(&judge(act))
     }
 
     #[test]

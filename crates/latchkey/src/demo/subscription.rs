@@ -210,6 +210,7 @@ async fn add_a_course(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::expectations::broken_of;
 
     fn as_it_must_be() -> Subscription {
         let granted = SubscriptionAssignment {
@@ -234,12 +235,7 @@ mod tests {
     }
 
     fn broken(act: &Subscription) -> Vec<usize> {
-        let verdicts = judge(act);
-        let numbered = verdicts.iter().enumerate();
-        numbered
-            .filter(|(_, verdict)| !verdict.problems.is_empty())
-            .map(|(number, _)| number)
-            .collect()
+        broken_of(&judge(act))
     }
 
     #[test]

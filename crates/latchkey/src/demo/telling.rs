@@ -310,6 +310,7 @@ fn mask(paths: &[&str]) -> FieldMask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::expectations::broken_of;
 
     fn as_it_must_be() -> Telling {
         let class = TrainingClass {
@@ -335,12 +336,7 @@ mod tests {
     }
 
     fn broken(act: &Telling) -> Vec<usize> {
-        let verdicts = judge(act);
-        let numbered = verdicts.iter().enumerate();
-        numbered
-            .filter(|(_, verdict)| !verdict.problems.is_empty())
-            .map(|(number, _)| number)
-            .collect()
+        broken_of(&judge(act))
     }
 
     type Change = fn(&mut Telling);

@@ -105,6 +105,16 @@ pub(super) fn judge(story: &Story) -> Vec<Verdict> {
         .collect()
 }
 
+/// Which of the rules were broken, by their place.
+#[cfg(test)]
+pub(super) fn broken_of(verdicts: &[Verdict]) -> Vec<usize> {
+    let numbered = verdicts.iter().enumerate();
+    numbered
+        .filter(|(_, verdict)| !verdict.problems.is_empty())
+        .map(|(number, _)| number)
+        .collect()
+}
+
 impl Story {
     /// The id of the key that a code belongs to.
     fn key_id(&self, code: Code) -> &str {
