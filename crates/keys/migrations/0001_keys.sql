@@ -120,8 +120,8 @@ CREATE TABLE keys.marks (
 -- of a key's live use.
 CREATE INDEX marks_student ON keys.marks (student_id);
 ALTER TABLE keys.marks ADD PRIMARY KEY (redemption_id, key_id);
--- The last of them: by a key is how marks are looked up (a pair is found by its constraint).
-CREATE INDEX marks_key ON keys.marks (key_id) INCLUDE (released_at);
+-- The last of them: by a key is how marks are looked up (a pair is found by its constraint), the newest first.
+CREATE INDEX marks_key ON keys.marks (key_id, redeemed_at) INCLUDE (released_at);
 
 -- One row per creating or changing request: the same id again is answered from it.
 CREATE TABLE keys.requests (

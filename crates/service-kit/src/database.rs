@@ -80,6 +80,8 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
         // have every statement compiled.
         ("enable_seqscan", "off".to_owned()),
         ("jit", "off".to_owned()),
+        // What a look-up has found is hardly looked for again in the same statement: to remember it costs more.
+        ("enable_memoize", "off".to_owned()),
         // ROLLBACK without a transaction is not worth a notice, and nothing else of that level is either.
         ("client_min_messages", "error".to_owned()),
     ]);

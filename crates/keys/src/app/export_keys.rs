@@ -1,10 +1,10 @@
 //! Exporting keys with their codes: all keys of a class, a pool, a profile or an organization as the content of one file, in
 //! pieces.
 //!
-//! The rows are read page by page, each page by short statements of their own, so that a slow reader holds no
-//! transaction. The audit trail hears of it twice: before the first code leaves, and when it is over.
+//! The rows are read page by page, each page by a short statement of its own, so that a slow reader holds no
+//! transaction, and one page ahead of what is written. The audit trail hears of it twice: before the first code leaves, and when it is over.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use latchkey_service_kit::database::{answered, begin};
 use latchkey_service_kit::exports::{self, Source};
 use latchkey_service_kit::rows::{RowFormat, RowWriter};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::list_keys::Filter;
@@ -20,11 +22,11 @@ use super::reveal_keys::RevealedCode;
 use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::grant::GrantKind;
-use crate::domain::key::{KeyKind, KeyState, TrainingKey};
-use crate::domain::keyring::{CodePlace, Keyring, SealedCode};
+use crate::domain::key::{KeyKind, KeyState};
+use crate::domain::keyring::Keyring;
 use crate::domain::refusal::Refusal;
-use crate::store::codes::{self, Sealed};
-use crate::store::{StoreError, audit, grants, listing, organizations};
+use crate::store::listing::exported::{self, Exported};
+use crate::store::{audit, grants, organizations};
 
 /// The columns of the file, as the contract states them.
 const COLUMNS: &[&str] = &[
@@ -84,12 +86,12 @@ pub struct Keys {
     /// The class, the pool, the profile or the organization.
     resource_id: Uuid,
     /// Keys that were read and not yet written.
-    ahead: VecDeque<(TrainingKey, SealedCode)>,
+    ahead: VecDeque<Exported>,
     /// The keyring of the moment when they were read: a slow reader's codes open with it even if they were sealed anew
     /// meanwhile, and the key they had been sealed with was taken out of use.
     keyring: Arc<Keyring>,
-    /// The last key that was read; `None` when there are no more.
-    after: Option<Uuid>,
+    /// The page after those, on its way from the database while they are written; `None` when there are no more.
+    coming: Option<JoinHandle<Result<Page, Error>>>,
 }
 
 /// Begins an export of keys with their codes. Its audit row, `training_key.export`, is committed when this returns.
@@ -126,7 +128,7 @@ pub async fn export_keys(app: &App, call: &Call, wanted: ExportKeys) -> Result<E
         resource_id,
         ahead: VecDeque::new(),
         keyring: Arc::clone(&first.keyring),
-        after: None,
+        coming: None,
     };
     let (format, id) = (wanted.format, app.ids.new_id());
     let details = beginning(&keys.filter, format, &wanted.reason, first.keys.len());
@@ -160,9 +162,10 @@ fn beginning(filter: &Filter, format: RowFormat, reason: &str, first: usize) -> 
 }
 
 /// Keys that were read together.
+#[derive(Debug)]
 struct Page {
     /// They, with their sealed codes.
-    keys: Vec<(TrainingKey, SealedCode)>,
+    keys: Vec<Exported>,
     /// What opens those.
     keyring: Arc<Keyring>,
 }
@@ -171,12 +174,8 @@ struct Page {
 async fn page(app: &App, filter: &Filter, after: Option<Uuid>) -> Result<Page, Error> {
     let read = async {
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        let keys = listing::page(&app.pool, filter, after, limit).await?;
-        let places: Vec<CodePlace> = keys.iter().map(place).collect();
-        // Read by a statement of its own: which code a generation of a key has never changes.
-        let codes = codes::sealed_at(&app.pool, &places).await?;
         Ok(Page {
-            keys: with_codes(keys, codes)?,
+            keys: exported::page(&app.pool, filter, after, limit).await?,
             keyring: app.keyring.present(),
         })
     };
@@ -184,37 +183,20 @@ async fn page(app: &App, filter: &Filter, after: Option<Uuid>) -> Result<Page, E
     read.map_err(|silence| Error::DependencyUnavailable(Arc::new(silence)))?
 }
 
-fn place(key: &TrainingKey) -> CodePlace {
-    CodePlace {
-        key_id: key.key_id,
-        generation: key.generation,
-    }
-}
-
-fn with_codes(
-    keys: Vec<TrainingKey>,
-    mut codes: HashMap<Uuid, SealedCode>,
-) -> Result<Vec<(TrainingKey, SealedCode)>, Error> {
-    keys.into_iter()
-        .map(|key| match codes.remove(&key.key_id) {
-            Some(code) => Ok((key, code)),
-            None => Err(StoreError::bad_row("keys.training_keys", "generation", key.key_id).into()),
-        })
-        .collect()
-}
-
 impl Source for Keys {
     const ROWS: &'static str = "keys";
     type Error = Error;
 
     async fn write_next(&mut self, writer: &mut RowWriter) -> Result<bool, Error> {
-        if let Some(after) = self.after.filter(|_| self.ahead.is_empty()) {
-            let next = page(&self.app, &self.filter, Some(after)).await?;
+        if self.ahead.is_empty()
+            && let Some(coming) = self.coming.take()
+        {
+            let next = coming.await.map_err(Error::internal)??;
             self.take_in(next);
         }
         let next = self.ahead.pop_front();
-        if let Some((key, code)) = &next {
-            self.write(writer, key, code)?;
+        if let Some(key) = &next {
+            self.write(writer, key)?;
         }
         Ok(next.is_some())
     }
@@ -226,40 +208,30 @@ impl Source for Keys {
 }
 
 impl Keys {
-    fn take_in(&mut self, page: Page) {
-        let Page { keys, keyring } = page;
-        let full = keys.len() == PAGE;
-        self.after = keys.last().filter(|_| full).map(|(key, _)| key.key_id);
+    /// Takes in a page, and has the next one read, if there may be one: the database works on it meanwhile.
+    fn take_in(&mut self, read: Page) {
+        let Page { keys, keyring } = read;
+        let last = keys.last().filter(|_| keys.len() == PAGE);
+        self.coming = last.map(|last| {
+            let (app, filter, after) = (self.app.clone(), self.filter.clone(), last.place.key_id);
+            tokio::spawn(async move { page(&app, &filter, Some(after)).await }.in_current_span())
+        });
         self.ahead.extend(keys);
         self.keyring = keyring;
     }
 
-    fn write(
-        &self,
-        writer: &mut RowWriter,
-        key: &TrainingKey,
-        code: &SealedCode,
-    ) -> Result<(), Error> {
-        let sealed = Sealed {
-            place: place(key),
-            kind: key.kind,
-            grant_id: key.grant_id,
-            organization_id: key.organization_id,
-            code: code.clone(),
-        };
-        let code = RevealedCode::open(&sealed, &self.keyring)?;
+    fn write(&self, writer: &mut RowWriter, key: &Exported) -> Result<(), Error> {
+        let code = RevealedCode::open(key.place, &key.code, &self.keyring)?;
         let id = key.grant_id.to_string();
         let opens =
             |kind| (key.kind.opens() == kind).then_some((id.as_str(), key.grant_name.as_str()));
         let [class, pool, profile] =
             [GrantKind::Class, GrantKind::Pool, GrantKind::Profile].map(opens);
-        let by = key.key_use.map(|used| used.student_id.to_string());
-        let at = key.key_use.map(|used| {
-            used.redeemed_at
-                .to_rfc3339_opts(SecondsFormat::Micros, true)
-        });
-        let max_uses = key.terms.and_then(|present| present.terms.max_uses);
-        let max_uses = max_uses.map(|most| most.to_string());
+        let by = key.used.map(|(student, _)| student.to_string());
+        let at = key
+            .used
+            .map(|(_, at)| at.to_rfc3339_opts(SecondsFormat::Micros, true));
+        let max_uses = key.max_uses.map(|most| most.to_string());
         writer.write(&[
             Some(code.text.as_str()),
             Some(key.kind.as_text()),
@@ -323,19 +295,5 @@ mod tests {
             many,
             json!({ "reason": "audit", "format": "jsonl", "keys_at_least": PAGE })
         );
-    }
-
-    #[test]
-    fn a_key_without_its_code_fails_the_export() {
-        assert!(with_codes(Vec::new(), HashMap::new()).unwrap().is_empty());
-        let key = crate::domain::key::sample::key();
-        let refused = with_codes(vec![key.clone()], HashMap::new()).unwrap_err();
-        assert!(matches!(refused, Error::Internal(_)), "{refused:?}");
-        let code = SealedCode {
-            bytes: Vec::new(),
-            version: 1,
-        };
-        let codes = HashMap::from([(key.key_id, code)]);
-        assert_eq!(with_codes(vec![key], codes).unwrap().len(), 1);
     }
 }

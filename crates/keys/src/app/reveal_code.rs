@@ -106,7 +106,7 @@ pub enum Of {
 pub async fn reveal_code(app: &App, call: &Call, wish: &CodeWish) -> Result<Shown, Error> {
     let mut transaction = begin(&app.pool).await?;
     let (sealed, of) = find(&mut transaction, call, wish.wanted).await?;
-    let code = RevealedCode::open(&sealed, &app.keyring.present())?;
+    let code = RevealedCode::open(sealed.place, &sealed.code, &app.keyring.present())?;
     let deed = Deed {
         action: wish.wanted.action(),
         organization_id: sealed.organization_id,

@@ -21,7 +21,7 @@ pub async fn reveal_event_key(
 ) -> Result<RevealedCode, Error> {
     let mut transaction = begin(&app.pool).await?;
     let sealed = present(&mut transaction, call, class_id).await?;
-    let revealed = RevealedCode::open(&sealed, &app.keyring.present())?;
+    let revealed = RevealedCode::open(sealed.place, &sealed.code, &app.keyring.present())?;
     let deed = Deed {
         action: Action::RevealEventKey,
         organization_id: sealed.organization_id,

@@ -10,10 +10,12 @@ use zeroize::Zeroizing;
 
 use super::{App, Call, Error};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::keyring::{CodePlace, KeyVersion, Keyring, Lacking, Purpose, Unsealable};
+use crate::domain::keyring::{
+    CodePlace, KeyVersion, Keyring, Lacking, Purpose, SealedCode, Unsealable,
+};
 use crate::domain::refusal::Refusal;
 use crate::store::audit;
-use crate::store::codes::{self, Sealed};
+use crate::store::codes;
 
 /// A code in clear. Wiped when dropped; shows itself redacted.
 #[derive(Clone)]
@@ -43,9 +45,12 @@ struct Unopened {
 
 impl RevealedCode {
     /// Opens what is stored.
-    pub(super) fn open(sealed: &Sealed, keyring: &Keyring) -> Result<Self, Error> {
-        let place = sealed.place;
-        let opened = keyring.unseal(place, &sealed.code);
+    pub(super) fn open(
+        place: CodePlace,
+        sealed: &SealedCode,
+        keyring: &Keyring,
+    ) -> Result<Self, Error> {
+        let opened = keyring.unseal(place, sealed);
         let text = opened.map_err(|source| match source {
             Unsealable::NoSuchVersion(version) => Error::from(Lacking(KeyVersion {
                 purpose: Purpose::Seal,
@@ -71,7 +76,7 @@ pub async fn reveal_keys(
     let mut revealed = HashMap::with_capacity(sealed.len());
     let keyring = app.keyring.present();
     for code in &sealed {
-        let open = RevealedCode::open(code, &keyring)?;
+        let open = RevealedCode::open(code.place, &code.code, &keyring)?;
         revealed.insert(code.place.key_id, open);
     }
     let answer = key_ids

@@ -215,35 +215,6 @@ pub struct TrainingKey {
 }
 
 #[cfg(test)]
-pub(crate) mod sample {
-    use super::*;
-
-    /// An enrollment key that nobody has used.
-    pub(crate) fn key() -> TrainingKey {
-        let at = |text: &str| text.parse().expect("a time");
-        TrainingKey {
-            key_id: Uuid::from_u128(0xe1),
-            kind: KeyKind::Enrollment,
-            organization_id: Uuid::from_u128(0x01),
-            grant_id: Uuid::from_u128(0xc1),
-            grant_name: "Rust in a day".to_owned(),
-            state: KeyState::Available,
-            masked_code: "EK-••••-4M".to_owned(),
-            generation: 1,
-            redeemable_from: None,
-            redeemable_until: Some(at("2030-03-01T16:00:00Z")),
-            key_use: None,
-            use_count: 0,
-            terms: None,
-            batch_id: Uuid::from_u128(0xb1),
-            created_at: at("2030-01-01T08:00:00Z"),
-            created_by: "ada".to_owned(),
-            revocation: None,
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
     use proptest::prelude::*;

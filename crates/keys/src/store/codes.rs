@@ -1,6 +1,4 @@
-//! `keys.codes`: every code ever issued. The only file that reads the sealed text.
-
-use std::collections::HashMap;
+//! `keys.codes`: every code ever issued. Nothing else reads the sealed text, but an export (`listing::exported`).
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::access::Scope;
@@ -252,34 +250,6 @@ pub async fn sealed(
             })
         })
         .collect()
-}
-
-/// The codes of these rows, by their key; keys whose row is not there are missing.
-pub async fn sealed_at(
-    pool: &PgPool,
-    places: &[CodePlace],
-) -> Result<HashMap<Uuid, SealedCode>, StoreError> {
-    let key_ids: Vec<Uuid> = places.iter().map(|place| place.key_id).collect();
-    let generations: Vec<i32> = places.iter().map(|place| place.generation).collect();
-    let rows = sqlx::query!(
-        r#"
-        SELECT c.key_id, c.sealed_code, c.seal_version
-        FROM unnest($1::uuid[], $2::int[]) AS n (key_id, generation)
-        JOIN LATERAL (
-            SELECT s.key_id, s.sealed_code, s.seal_version FROM keys.codes s
-            WHERE s.key_id = n.key_id AND s.generation = n.generation LIMIT 1
-        ) c ON true
-        "#,
-        &key_ids,
-        &generations,
-    )
-    .fetch_all(pool)
-    .await?;
-    let sealed = |bytes, version| SealedCode { bytes, version };
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.key_id, sealed(row.sealed_code, row.seal_version)))
-        .collect())
 }
 
 /// The present code of a class's event key.

@@ -69,14 +69,17 @@ fn stretch(generated: Times, after: Option<Uuid>) -> (Uuid, Uuid) {
     )
 }
 
-/// The rows of one page. `$before` and `$after` stand around the statement that selects the ids, `$from` and `$where` are
-/// its way into the table.
+/// The rows of one page, as `$rows` reads them of the keys of which a subquery selects `$columns`. `$before` and `$after` stand
+/// around that, `$from` and `$where` are its way into the table.
 macro_rules! listed {
-    ($pool:expr, $filter:expr, $ids:expr, $limit:expr, $before:literal, $from:literal, $where:literal, $after:literal) => {
-        key_views!(
+    ($rows:ident, $columns:literal, $pool:expr, $filter:expr, $ids:expr, $limit:expr,
+        $before:literal, $from:literal, $where:literal, $after:literal) => {
+        $rows!(
             [
                 $before
-                "SELECT k.key_id FROM "
+                "SELECT "
+                $columns
+                " FROM "
                 $from
                 r#"
                 JOIN keys.grants g ON g.grant_id = k.grant_id
@@ -130,6 +133,39 @@ macro_rules! listed {
     };
 }
 
+/// The rows of the keys that pass `$filter`, the newest first, older than the key `$after`, at most `$limit`: each filter that
+/// leaves few keys has a way into the table of its own.
+macro_rules! page {
+    ($rows:ident, $columns:literal, $pool:expr, $filter:expr, $after:expr, $limit:expr) => {{
+        let ids = stretch($filter.generated, $after);
+        if $filter.student_id.is_some() {
+            listed!(
+                $rows, $columns, $pool, $filter, ids, $limit,
+                "",
+                "(SELECT DISTINCT n.key_id FROM keys.marks n WHERE n.student_id = $8 AND n.released_at IS NULL) s
+                 JOIN keys.training_keys k ON k.key_id = s.key_id",
+                "true",
+                ""
+            )
+        } else if $filter.batch_id.is_some() {
+            listed!($rows, $columns, $pool, $filter, ids, $limit, "", "keys.training_keys k", "k.batch_id = $7", "")
+        } else if $filter.grant.is_some() {
+            listed!($rows, $columns, $pool, $filter, ids, $limit, "", "keys.training_keys k", "k.grant_id = $6", "")
+        } else {
+            // The newest of each organization, then the newest of those.
+            listed!(
+                $rows, $columns, $pool, $filter, ids, $limit,
+                "SELECT w.* FROM unnest($1::uuid[]) AS r (organization_id) CROSS JOIN LATERAL (",
+                "keys.training_keys k",
+                "k.organization_id = r.organization_id",
+                ") w ORDER BY w.key_id DESC LIMIT $3"
+            )
+        }
+    }};
+}
+
+pub mod exported;
+
 /// Keys that pass `filter`, the newest first, older than the key `after`, at most `limit`.
 pub async fn page(
     pool: &PgPool,
@@ -137,51 +173,7 @@ pub async fn page(
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<TrainingKey>, StoreError> {
-    let ids = stretch(filter.generated, after);
-    let rows: Vec<KeyViewRow> = if filter.student_id.is_some() {
-        listed!(
-            pool, filter, ids, limit,
-            "",
-            "(SELECT DISTINCT n.key_id FROM keys.marks n WHERE n.student_id = $8 AND n.released_at IS NULL) s
-             JOIN keys.training_keys k ON k.key_id = s.key_id",
-            "true",
-            ""
-        )
-    } else if filter.batch_id.is_some() {
-        listed!(
-            pool,
-            filter,
-            ids,
-            limit,
-            "",
-            "keys.training_keys k",
-            "k.batch_id = $7",
-            ""
-        )
-    } else if filter.grant.is_some() {
-        listed!(
-            pool,
-            filter,
-            ids,
-            limit,
-            "",
-            "keys.training_keys k",
-            "k.grant_id = $6",
-            ""
-        )
-    } else {
-        // The newest of each organization, then the newest of those.
-        listed!(
-            pool,
-            filter,
-            ids,
-            limit,
-            "SELECT w.key_id FROM unnest($1::uuid[]) AS r (organization_id) CROSS JOIN LATERAL (",
-            "keys.training_keys k",
-            "k.organization_id = r.organization_id",
-            ") w ORDER BY w.key_id DESC LIMIT $3"
-        )
-    };
+    let rows: Vec<KeyViewRow> = page!(key_views, "k.key_id", pool, filter, after, limit);
     rows.into_iter().map(TrainingKey::try_from).collect()
 }
 

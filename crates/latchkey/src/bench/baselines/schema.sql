@@ -33,57 +33,78 @@ CREATE UNIQUE INDEX keys_hash ON baseline.keys (hash);
 CREATE TABLE baseline.redemptions (
     redemption_id   uuid PRIMARY KEY,
     registration    boolean NOT NULL,
-    outcome         text NOT NULL CHECK (outcome IN ('enrolled', 'already_in', 'refused')),
+    outcome         text NOT NULL CHECK (outcome IN ('enrolled', 'wait_listed', 'assigned', 'already_in', 'refused')),
     reason          text,
     refusal         jsonb,
     fingerprint     bytea NOT NULL,
     organization_id uuid NOT NULL,
     student_id      uuid,
     key_id          uuid,
-    key_kind        text CHECK (key_kind IN ('enrollment', 'event')),
+    key_kind        text CHECK (key_kind IN ('enrollment', 'event', 'pool', 'subscription')),
     generation      integer,
     class_id        uuid,
+    pool_id         uuid,
+    profile_id      uuid,
     enrollment_id   uuid,
+    assignment_id   uuid,
     caller          text NOT NULL,
     peer            text NOT NULL,
     request_id      text NOT NULL,
     decided_at      timestamptz NOT NULL,
     CHECK ((outcome = 'refused') = (reason IS NOT NULL)),
-    CHECK ((outcome = 'refused') = (enrollment_id IS NULL)),
-    CHECK (outcome = 'refused' OR (student_id IS NOT NULL AND key_id IS NOT NULL AND class_id IS NOT NULL))
+    CHECK ((outcome = 'refused') = (enrollment_id IS NULL AND assignment_id IS NULL)),
+    CHECK (enrollment_id IS NULL OR class_id IS NOT NULL),
+    CHECK (assignment_id IS NULL OR pool_id IS NOT NULL OR profile_id IS NOT NULL),
+    CHECK (num_nonnulls(class_id, pool_id, profile_id) <= 1),
+    CHECK (outcome = 'refused' OR (student_id IS NOT NULL AND key_id IS NOT NULL))
 );
 CREATE INDEX redemptions_student ON baseline.redemptions (student_id, decided_at);
 CREATE INDEX redemptions_key ON baseline.redemptions (key_id);
 CREATE INDEX redemptions_organization ON baseline.redemptions (organization_id, decided_at, redemption_id)
     INCLUDE (class_id, outcome);
-CREATE INDEX redemptions_not_for_ever ON baseline.redemptions (decided_at) WHERE outcome <> 'enrolled';
+CREATE INDEX redemptions_assigning ON baseline.redemptions (coalesce(pool_id, profile_id), decided_at, redemption_id)
+    WHERE class_id IS NULL;
+CREATE INDEX redemptions_not_for_ever ON baseline.redemptions (decided_at) WHERE outcome IN ('already_in', 'refused');
 
 CREATE TABLE baseline.enrollments (
     enrollment_id   uuid PRIMARY KEY,
     class_id        uuid NOT NULL,
     organization_id uuid NOT NULL,
     student_id      uuid NOT NULL,
-    status          text NOT NULL CHECK (status IN ('enrolled', 'cancelled')),
+    status          text NOT NULL CHECK (status IN
+        ('requested', 'wait_listed', 'approved', 'denied', 'audit', 'enrolled', 'cancelled')),
+    live            boolean NOT NULL GENERATED ALWAYS AS (status NOT IN ('denied', 'cancelled')) STORED,
+    status_since    timestamptz NOT NULL,
     key_id          uuid,
     key_kind        text CHECK (key_kind IN ('enrollment', 'event')),
     generation      integer,
     slot            integer,
     holds_key       boolean NOT NULL,
+    key_released_at timestamptz,
     enrolled_at     timestamptz NOT NULL,
-    cancelled_at    timestamptz,
-    cancelled_by    text CHECK (cancelled_by IN ('student', 'staff', 'class', 'erasure')),
+    cancelled_by    text CHECK (cancelled_by IN ('student', 'staff', 'class', 'erasure', 'redemption')),
+    late_cancellation boolean NOT NULL DEFAULT false,
+    completion      text NOT NULL DEFAULT 'unknown' CHECK (completion IN
+        ('unknown', 'attending', 'complete', 'incomplete', 'no_show', 'failed')),
+    moved_at        timestamptz,
     blocked         boolean NOT NULL DEFAULT false,
+    version         bigint NOT NULL DEFAULT 1,
     changed_xid     xid8 NOT NULL DEFAULT pg_current_xact_id(),
     CHECK ((key_id IS NULL) = (key_kind IS NULL) AND (key_id IS NULL) = (generation IS NULL)),
-    CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL)),
     CHECK ((status = 'cancelled') = (cancelled_by IS NOT NULL)),
-    CHECK (NOT holds_key OR (key_id IS NOT NULL AND status <> 'cancelled'))
+    CHECK (NOT late_cancellation OR status = 'cancelled'),
+    CHECK (moved_at IS NULL OR NOT holds_key),
+    CHECK (holds_key = (key_id IS NOT NULL AND key_released_at IS NULL)),
+    CHECK (NOT holds_key OR status NOT IN ('denied', 'cancelled'))
 );
 CREATE UNIQUE INDEX enrollments_key_slot ON baseline.enrollments (key_id, slot) WHERE holds_key AND slot IS NOT NULL;
-CREATE UNIQUE INDEX enrollments_live ON baseline.enrollments (class_id, student_id) WHERE status <> 'cancelled';
+CREATE UNIQUE INDEX enrollments_live ON baseline.enrollments (class_id, student_id) WHERE live;
 CREATE INDEX enrollments_student ON baseline.enrollments (student_id);
-CREATE INDEX enrollments_ended ON baseline.enrollments (class_id, student_id) WHERE status = 'cancelled';
+CREATE INDEX enrollments_ended ON baseline.enrollments (class_id, student_id) WHERE NOT live;
+CREATE INDEX enrollments_waiting ON baseline.enrollments (class_id, status, status_since, enrollment_id)
+    WHERE status IN ('requested', 'wait_listed');
 CREATE INDEX enrollments_changed ON baseline.enrollments (changed_xid);
+CREATE INDEX enrollments_organization ON baseline.enrollments (organization_id, status_since, enrollment_id);
 
 CREATE TABLE baseline.marks (
     redemption_id   uuid NOT NULL,
@@ -95,7 +116,7 @@ CREATE TABLE baseline.marks (
     released_at     timestamptz,
     PRIMARY KEY (redemption_id, key_id)
 );
-CREATE INDEX marks_key ON baseline.marks (key_id);
+CREATE INDEX marks_key ON baseline.marks (key_id, redeemed_at) INCLUDE (released_at);
 CREATE INDEX marks_student ON baseline.marks (student_id);
 
 -- Class 0 is the hot one, and key 0 opens it for everybody. Keys 1 … :keys open the classes 1 … :classes in turn.

@@ -22,10 +22,10 @@ WITH wish AS MATERIALIZED (
     SELECT redemption_id, key_id, organization_id, student_id, 1, now FROM wish RETURNING 1
 ), enrolled AS (
     INSERT INTO baseline.enrollments (
-        enrollment_id, class_id, organization_id, student_id, status, key_id, key_kind, generation, slot, holds_key,
-        enrolled_at
+        enrollment_id, class_id, organization_id, student_id, status, status_since, key_id, key_kind, generation, slot,
+        holds_key, enrolled_at
     )
-    SELECT redemption_id, class_id, organization_id, student_id, 'enrolled', key_id, 'enrollment', 1, 0, true, now
+    SELECT redemption_id, class_id, organization_id, student_id, 'enrolled', now, key_id, 'enrollment', 1, 0, true, now
     FROM wish RETURNING class_id
 )
 UPDATE baseline.classes c SET seats_taken = seats_taken + 1
