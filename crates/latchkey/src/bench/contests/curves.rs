@@ -19,8 +19,28 @@ const MOST_CLIENTS: u32 = 128;
 pub struct Curve {
     /// What is redeemed.
     pub title: &'static str,
-    /// How many redeem at once, redemptions a second of ours, and by hand, where that many connections can be.
-    pub points: Vec<(u32, f64, Option<f64>)>,
+    /// The figures, by how many redeem at once.
+    pub points: Vec<Point>,
+}
+
+/// Redemptions a second, of so many who redeem at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// How many.
+    pub at_once: u32,
+    /// Ours.
+    pub ours: f64,
+    /// By hand, where that many connections can be.
+    pub by_hand: Option<ByHandPoint>,
+}
+
+/// Redemptions a second by hand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ByHandPoint {
+    /// Each by one statement: what benchmarks are held to.
+    pub one_statement: f64,
+    /// Each by a transaction of several statements.
+    pub statements: f64,
 }
 
 /// Draws the curves of single-use keys and of one hot class.
@@ -32,18 +52,18 @@ pub(super) async fn draw(arena: &mut Arena<'_>) -> anyhow::Result<Vec<Curve>> {
     let calls = arena.scale.calls;
     let all = arena.scale.all_calls(calls) * AT_ONCE.len();
     let mut curves = Vec::new();
-    for (title, name, script, action, wanted) in [
+    for (title, name, scripts, action, wanted) in [
         (
             "Single-use keys of 100 classes",
             "curve_of_keys",
-            Script::SingleUse,
+            [Script::SingleUse, Script::SingleUseByStatements],
             Action::Enrollment,
             keys(all),
         ),
         (
             "One event key of one class",
             "curve_of_seats",
-            Script::HotClass,
+            [Script::HotClass, Script::HotClassByStatements],
             Action::Event,
             seats(all),
         ),
@@ -61,17 +81,25 @@ pub(super) async fn draw(arena: &mut Arena<'_>) -> anyhow::Result<Vec<Curve>> {
                 driver.warm_up(&plan).await?;
             }
             let ours = driver.rate(&plan).await?.value;
-            let theirs = if at_once <= MOST_CLIENTS {
-                let clients = [at_once];
-                let best = by_hand.best(script, &clients, arena.scale.by_hand);
-                Some(best.await?.value)
+            let hand = if at_once <= MOST_CLIENTS {
+                let duration = arena.scale.by_hand;
+                let [one, several] = scripts;
+                let one = by_hand.best(one, &[at_once], duration).await?;
+                let several = by_hand.best(several, &[at_once], duration).await?;
+                Some(ByHandPoint {
+                    one_statement: one.value,
+                    statements: several.value,
+                })
             } else {
                 None
             };
-            arena.progress.note(format!(
-                "{title}, {at_once} at once: {ours:.0} against {theirs:?}"
-            ));
-            points.push((at_once, ours, theirs));
+            let point = Point {
+                at_once,
+                ours,
+                by_hand: hand,
+            };
+            arena.progress.note(format!("{title}: {point:?}"));
+            points.push(point);
         }
         drop(driver);
         site.stop(arena.ground).await?;
@@ -83,27 +111,36 @@ pub(super) async fn draw(arena: &mut Arena<'_>) -> anyhow::Result<Vec<Curve>> {
 impl Curve {
     /// A chart in Mermaid's language, with the figures in a table below it.
     pub fn for_page(&self) -> String {
-        let list = |figures: &mut dyn Iterator<Item = f64>| {
-            let figures: Vec<String> = figures.map(|figure| format!("{figure:.0}")).collect();
-            figures.join(", ")
+        let line = |figure: fn(&Point) -> Option<f64>| {
+            let figures: Vec<String> = self
+                .points
+                .iter()
+                .filter_map(figure)
+                .map(|figure| format!("{figure:.0}"))
+                .collect();
+            format!("    line [{}]\n", figures.join(", "))
         };
         let at_once: Vec<String> = self
             .points
             .iter()
-            .map(|point| point.0.to_string())
+            .map(|point| point.at_once.to_string())
             .collect();
-        let ours = list(&mut self.points.iter().map(|point| point.1));
-        let theirs = list(&mut self.points.iter().filter_map(|point| point.2));
         let mut text = format!(
-            "```mermaid\nxychart-beta\n    title \"{}: redemptions a second, by how many redeem at once (upper line: ours)\"\n    \
-             x-axis [{}]\n    y-axis \"redemptions a second\"\n    line [{ours}]\n    line [{theirs}]\n```\n\n\
-             | at once | ours | pgbench |\n|---|---|---|\n",
+            "```mermaid\nxychart-beta\n    title \"{}: redemptions a second, by how many redeem at once\"\n    \
+             x-axis [{}]\n    y-axis \"redemptions a second\"\n{}{}{}```\n\n\
+             | at once | ours | by hand, one statement | by hand, a transaction of statements |\n|---|---|---|---|\n",
             self.title,
-            at_once.join(", ")
+            at_once.join(", "),
+            line(|point| Some(point.ours)),
+            line(|point| Some(point.by_hand?.one_statement)),
+            line(|point| Some(point.by_hand?.statements)),
         );
-        for (at_once, ours, theirs) in &self.points {
-            let theirs = theirs.map_or_else(String::new, |theirs| format!("{theirs:.0}"));
-            let _ = writeln!(text, "| {at_once} | {ours:.0} | {theirs} |");
+        for point in &self.points {
+            let [one, several] = point.by_hand.map_or_else(Default::default, |by_hand| {
+                [by_hand.one_statement, by_hand.statements].map(|figure| format!("{figure:.0}"))
+            });
+            let (at_once, ours) = (point.at_once, point.ours);
+            let _ = writeln!(text, "| {at_once} | {ours:.0} | {one} | {several} |");
         }
         text
     }
@@ -115,17 +152,29 @@ mod tests {
 
     #[test]
     fn a_curve_is_a_chart_and_its_figures() {
+        let point = |at_once, ours, by_hand: Option<[f64; 2]>| Point {
+            at_once,
+            ours,
+            by_hand: by_hand.map(|[one_statement, statements]| ByHandPoint {
+                one_statement,
+                statements,
+            }),
+        };
         let curve = Curve {
             title: "Keys",
-            points: vec![(1, 900.4, Some(1_000.0)), (256, 9_000.0, None)],
+            points: vec![
+                point(1, 900.4, Some([1_000.0, 400.0])),
+                point(256, 9_000.0, None),
+            ],
         };
         let page = curve.for_page();
         for part in [
             "x-axis [1, 256]",
             "line [900, 9000]",
             "line [1000]\n",
-            "| 1 | 900 | 1000 |",
-            "| 256 | 9000 |  |",
+            "line [400]\n",
+            "| 1 | 900 | 1000 | 400 |",
+            "| 256 | 9000 |  |  |",
         ] {
             assert!(page.contains(part), "{part} in\n{page}");
         }
