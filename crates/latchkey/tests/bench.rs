@@ -4,11 +4,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use latchkey::bench::baselines::ByHand;
 use latchkey::bench::catalogue::Benchmark;
+use latchkey::bench::ground::Ground;
 use latchkey::bench::scale::Scale;
+use latchkey::bench::site::Site;
 use latchkey::bench::{self, BenchOptions};
 use latchkey::progress::Progress;
 use serde_json::Value;
+use sqlx::postgres::PgConnection;
 
 const TINY: Scale = Scale {
     rounds: 2,
@@ -53,4 +57,40 @@ async fn both_sides_are_measured_in_turns_and_every_answer_is_judged() {
     assert!(usage["enrollment_us"].as_f64() > Some(0.0), "{usage}");
     assert!(usage["batch"].as_f64() >= Some(1.0), "{usage}");
     assert_eq!(json["generate_1m"]["must"], 0.2, "half, for so short a run");
+}
+
+/// The columns and indexes of a table, whatever the schema and the indexes are called.
+async fn shape(connection: &mut PgConnection, table: &str) -> Vec<String> {
+    let shape = "
+        SELECT format('%s %s %s', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull)
+        FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL
+        SELECT regexp_replace(pg_get_indexdef(i.indexrelid), ' INDEX .* USING ', ' INDEX ')
+        FROM pg_index i WHERE i.indrelid = $1::regclass
+        ORDER BY 1";
+    let shape = sqlx::query_scalar(shape).bind(table);
+    shape.fetch_all(connection).await.expect("a shape")
+}
+
+#[tokio::test]
+async fn what_is_written_by_hand_are_the_rows_that_the_services_write() {
+    let executable = PathBuf::from(env!("CARGO_BIN_EXE_latchkey"));
+    let progress = Progress::hidden();
+    let ground = Ground::prepare(executable, &progress).await;
+    let ground = ground.expect("a cluster");
+    let _by_hand = ByHand::prepare(&ground, 8).await.expect("the baseline");
+    let site = Site::start(&ground, "alike", 1).await.expect("services");
+    let mut baseline = ground.connect("baseline").await.expect("a connection");
+    let mut services = site.owner(&ground).await.expect("a connection");
+    for (by_hand, ours) in [
+        ("baseline.redemptions", "enrollment.redemptions"),
+        ("baseline.enrollments", "enrollment.enrollments"),
+        ("baseline.marks", "keys.marks"),
+    ] {
+        let by_hand = shape(&mut baseline, by_hand).await;
+        assert!(by_hand.len() > 8, "{by_hand:?}");
+        assert_eq!(by_hand, shape(&mut services, ours).await, "{ours}");
+    }
+    site.stop(&ground).await.expect("the services stop");
+    ground.stop().await.expect("the cluster stops");
 }
