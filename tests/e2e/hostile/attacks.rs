@@ -63,10 +63,15 @@ fn header(name: &str, value: &str) -> Vec<u8> {
 
 /// The head of a call without a token.
 fn head() -> Vec<u8> {
+    head_of("/latchkey.enrollment.v1.ClassService/GetClass")
+}
+
+/// The same of the method at `path`.
+fn head_of(path: &str) -> Vec<u8> {
     [
         header(":method", "POST"),
         header(":scheme", "http"),
-        header(":path", "/latchkey.enrollment.v1.ClassService/GetClass"),
+        header(":path", path),
         header(":authority", "localhost"),
         header("content-type", "application/grpc"),
         header("te", "trailers"),
@@ -204,10 +209,14 @@ const fn flood(
     }
 }
 
+/// The greeting of who gives answers no room.
+fn without_window() -> Vec<u8> {
+    let zero_window = [&INITIAL_WINDOW.to_be_bytes()[..], &[0; 4]].concat();
+    [PREFACE, &frame(SETTINGS, 0, 0, &zero_window)].concat()
+}
+
 /// Those who open stream after stream.
 fn floods_of_calls() -> Vec<Attack> {
-    let zero_window = [&INITIAL_WINDOW.to_be_bytes()[..], &[0; 4]].concat();
-    let without_window = [PREFACE, &frame(SETTINGS, 0, 0, &zero_window)].concat();
     vec![
         flood(
             "calls that are reset at once",
@@ -222,7 +231,7 @@ fn floods_of_calls() -> Vec<Attack> {
         ),
         flood(
             "calls without a window for their answers",
-            without_window,
+            without_window(),
             |number| frame(HEADERS, END_HEADERS | END_STREAM, stream(number), &head()),
             5_000,
             Demand::Bear,
@@ -232,6 +241,44 @@ fn floods_of_calls() -> Vec<Attack> {
             greeting(),
             |number| frame(HEADERS, END_HEADERS, stream(number), &head()),
             5_000,
+            Demand::Bear,
+        ),
+    ]
+}
+
+/// Two questions of reflection for a file whose description is large.
+fn two_questions() -> Vec<u8> {
+    let name = b"buf/validate/validate.proto";
+    let length = u8::try_from(name.len()).expect("short");
+    // `file_by_filename`
+    let question = [&[0, 0, 0, 0, length + 2, 0x1a, length][..], name].concat();
+    question.repeat(2)
+}
+
+/// Those who need no token for calls that never end.
+fn floods_of_open_calls() -> Vec<Attack> {
+    const WATCH: &str = "/grpc.health.v1.Health/Watch";
+    const REFLECT: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    vec![
+        flood(
+            "watches without end",
+            greeting(),
+            |number| {
+                let begun = frame(HEADERS, END_HEADERS, stream(number), &head_of(WATCH));
+                let all = frame(DATA, END_STREAM, stream(number), &[0; 5]);
+                [begun, all].concat()
+            },
+            5_000,
+            Demand::Bear,
+        ),
+        flood(
+            "reflection whose answers nobody reads",
+            without_window(),
+            |number| {
+                let begun = frame(HEADERS, END_HEADERS, stream(number), &head_of(REFLECT));
+                [begun, frame(DATA, 0, stream(number), &two_questions())].concat()
+            },
+            1_000,
             Demand::Bear,
         ),
     ]
@@ -269,6 +316,7 @@ pub(super) fn all() -> Vec<Attack> {
         sleepers(),
         breakers(),
         floods_of_calls(),
+        floods_of_open_calls(),
         floods_of_frames(),
     ]
     .into_iter()

@@ -44,6 +44,12 @@ pub struct LimitsConfig {
     pub max_connections: usize,
     /// The most calls in progress on one connection.
     pub max_streams_per_connection: u32,
+    /// The most calls that need no token in progress on one connection, of each kind: health checks, health watches,
+    /// reflection. Nobody knows who makes them; who takes too many shuts out only themselves.
+    pub max_open_calls_per_connection: usize,
+    /// The most calls of reflection in progress in this process: their answers are large and anybody gets them. A place is free
+    /// again at its call's deadline at the latest.
+    pub max_reflections: usize,
     /// The largest request message, in bytes.
     pub max_request_bytes: usize,
     /// The largest response message, in bytes.
@@ -89,6 +95,8 @@ impl Default for LimitsConfig {
             max_calls: 4_096,
             max_connections: 4_096,
             max_streams_per_connection: 1_024,
+            max_open_calls_per_connection: 16,
+            max_reflections: 32,
             max_request_bytes: 1024 * 1024,
             max_response_bytes: 4 * 1024 * 1024,
             max_header_bytes: 16 * 1024,
@@ -207,6 +215,12 @@ impl Check for LimitsConfig {
             self.max_streams_per_connection.into(),
             1,
         );
+        at_least(
+            "max_open_calls_per_connection",
+            self.max_open_calls_per_connection as u64,
+            1,
+        );
+        at_least("max_reflections", self.max_reflections as u64, 1);
         at_least("max_request_bytes", self.max_request_bytes as u64, 1_024);
         at_least("max_response_bytes", self.max_response_bytes as u64, 1_024);
         at_least("max_header_bytes", self.max_header_bytes.into(), 1_024);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::Request;
 use http::header::AUTHORIZATION;
 use tokio::time::Instant;
-use tonic::transport::server::TcpConnectInfo;
 
+use super::open::Origin;
 use crate::access::{Access, AccessTable, Scope};
 use crate::context::{CallContext, RequestId};
 use crate::identity::{Caller, TokenError, TokenVerifier};
@@ -89,7 +89,7 @@ impl Admitted {
 
 /// The address a request came from.
 pub(super) fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
-    request.extensions().get::<TcpConnectInfo>()?.remote_addr()
+    request.extensions().get::<Origin>()?.peer
 }
 
 /// The token of the one `authorization` header. Several would leave it open whose call this is.

@@ -24,6 +24,7 @@ use super::call_log::CallLog;
 use super::call_metrics::CallMetrics;
 use super::deadline::Deadlines;
 use super::foreign;
+use super::open::{Kind, OpenPlace, OpenPlaces};
 use super::outlet::Stay;
 use super::shedding::Shedding;
 use crate::access::AccessTable;
@@ -54,6 +55,9 @@ pub(super) struct Shared {
     /// How many permits there are.
     places: usize,
     shedding: Shedding,
+    /// The places of calls without a token, and how those are refused that find none.
+    open: OpenPlaces,
+    open_shedding: Shedding,
     deadlines: Deadlines,
     tasks: TaskTracker,
 }
@@ -75,7 +79,11 @@ impl Shared {
             refusals,
             permits: Arc::new(Semaphore::new(places)),
             places,
-            shedding: Shedding::default(),
+            shedding: Shedding::over("limits.max_calls"),
+            open: OpenPlaces::new(limits),
+            open_shedding: Shedding::over(
+                "limits.max_open_calls_per_connection, limits.max_reflections",
+            ),
             deadlines: Deadlines::new(limits),
             tasks: TaskTracker::new(),
         }
@@ -141,14 +149,17 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let arrival = Instant::now();
-        let place = if admission::is_exempt(request.uri().path()) {
-            Place::Exempt
+        let shared = &self.shared;
+        // Here and not in the future: that of a call which is served takes kilobytes, and a refusal needs none of it.
+        let (place, shedding) = if let Some(kind) = Kind::of(request.uri().path()) {
+            let place = shared.open.enter(kind, &request);
+            (place.map(Place::Open), &shared.open_shedding)
         } else {
-            // Here and not in the future: that of a call which is served takes kilobytes, and a refusal needs none of it.
-            match Arc::clone(&self.shared.permits).try_acquire_owned() {
-                Ok(permit) => Place::Taken(permit),
-                Err(_) => return Box::pin(ready(Ok(self.shed(&request, arrival)))),
-            }
+            let permit = Arc::clone(&shared.permits).try_acquire_owned();
+            (permit.ok().map(Place::Taken), &shared.shedding)
+        };
+        let Some(place) = place else {
+            return Box::pin(ready(Ok(self.shed(&request, arrival, shedding))));
         };
         let this = self.clone();
         Box::pin(async move { Ok(this.serve(request, arrival, place).await) })
@@ -164,8 +175,13 @@ where
     S::Future: Send,
 {
     /// Step 3 for a call that is refused: it has a request id and is counted like any other.
-    fn shed(&self, request: &Request<Body>, arrival: Instant) -> Response<Body> {
-        let refusal = self.shared.shedding.refuse();
+    fn shed(
+        &self,
+        request: &Request<Body>,
+        arrival: Instant,
+        shedding: &Shedding,
+    ) -> Response<Body> {
+        let refusal = shedding.refuse();
         let (id, mut log) = self.begin(request, arrival, true);
         log.end(refusal.status().code(), Some(refusal.status()));
         with_request_id(refusal.response(), &id)
@@ -185,17 +201,35 @@ where
     }
 
     async fn serve(self, request: Request<Body>, arrival: Instant, place: Place) -> Response<Body> {
-        let exempt = matches!(place, Place::Exempt);
-        let (id, mut log) = self.begin(&request, arrival, exempt);
+        let open = matches!(place, Place::Open(_));
+        let (id, mut log) = self.begin(&request, arrival, open);
         let answer = async {
-            let Place::Taken(permit) = place else {
-                return foreign::adopt_unreadable(call(self.inner, request).await);
+            let permit = match place {
+                Place::Taken(permit) => permit,
+                Place::Open(place) => return self.answer_anybody(request, arrival, place).await,
             };
             let answered = self.answer(request, &id, arrival, permit, &mut log).await;
             foreign::adopt(answered.unwrap_or_else(|error| Status::from(error).into_http()))
         };
         let response = id.clone().scope(answer).await;
         log.end_with(with_request_id(response, &id))
+    }
+
+    /// What a call without a token passes instead of the rest: its message, and its answer but for a watch, end with its
+    /// deadline.
+    async fn answer_anybody(
+        self,
+        request: Request<Body>,
+        arrival: Instant,
+        place: OpenPlace,
+    ) -> Response<Body> {
+        let deadline = match self.shared.deadlines.of(&request, arrival) {
+            Ok(deadline) => deadline,
+            Err(error) => return Status::from(error).into_http(),
+        };
+        let request = request.map(|body| DeadlineBody::wrap(body, deadline));
+        let response = foreign::adopt_unreadable(call(self.inner, request).await);
+        place.hold(response, deadline)
     }
 
     /// Steps 4 and 5: identity and access, deadline.
@@ -277,8 +311,8 @@ where
 
 /// Whether a call counts among those in progress.
 enum Place {
-    /// Health and reflection do not.
-    Exempt,
+    /// Health and reflection do not: they have places of their own.
+    Open(OpenPlace),
     Taken(OwnedSemaphorePermit),
 }
 

@@ -13,6 +13,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthRpc, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use super::open::MAX_REQUEST_BYTES;
+
 /// How often readiness is checked.
 const INTERVAL: Duration = Duration::from_secs(2);
 
@@ -64,7 +66,7 @@ impl Health {
     }
 
     pub(super) fn server(&self) -> HealthServer<Self> {
-        HealthServer::new(self.clone())
+        HealthServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST_BYTES)
     }
 
     /// Says that the server is going away, and ends the watchers' streams: they would hold up the shutdown for ever.

@@ -15,8 +15,9 @@ use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+use tonic::transport::server::{Connected, TcpIncoming};
 
+use super::open::Origin;
 use crate::config::LimitsConfig;
 use crate::tls::ServerTls;
 
@@ -40,6 +41,7 @@ pub(super) fn connections(
     let at_most = limits.max_connections.min(Semaphore::MAX_PERMITS);
     let slots = Arc::new(Semaphore::new(at_most));
     let handshake = Duration::from_millis(limits.handshake_timeout_ms);
+    let open_calls = limits.max_open_calls_per_connection;
     let open = gauge!("latchkey_connections_open");
     TcpIncoming::from(listener)
         .with_nodelay(Some(true))
@@ -51,11 +53,11 @@ pub(super) fn connections(
                 match (accepted, slot) {
                     (Ok(io), Ok(slot)) => {
                         let counted = Counted::new(&open);
-                        let info = io.connect_info();
+                        let origin = Origin::new(io.peer_addr().ok(), open_calls);
                         let io = shake_hands(io, tls, handshake, &close).await?;
                         Some(Ok(Connection {
                             io,
-                            info,
+                            origin,
                             handshake: Some(Handshake::within(handshake)),
                             close: Box::pin(close.cancelled_owned()),
                             _slot: slot,
@@ -108,7 +110,7 @@ type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 /// An accepted connection.
 pub(super) struct Connection {
     io: Io,
-    info: TcpConnectInfo,
+    origin: Origin,
     handshake: Option<Handshake>,
     close: Pin<Box<WaitForCancellationFutureOwned>>,
     _slot: OwnedSemaphorePermit,
@@ -147,10 +149,10 @@ impl Handshake {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Origin;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.info.clone()
+    fn connect_info(&self) -> Origin {
+        self.origin.clone()
     }
 }
 

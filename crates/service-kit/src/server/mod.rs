@@ -9,6 +9,8 @@ mod foreign;
 mod gate;
 mod health;
 mod incoming;
+mod open;
+mod open_body;
 mod outlet;
 mod places;
 mod refused;
@@ -218,7 +220,8 @@ impl GrpcServer {
     /// 6. detaching: the handler runs in a task of its own, so that neither a caller who goes away nor the deadline
     ///    stops it half-way, and a panic fails one call only.
     ///
-    /// Health and reflection pass the first two only: they must answer under overload and to callers without a token.
+    /// Health and reflection pass the first two only: they must answer under overload and to callers without a token. They
+    /// have bounds of their own.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -365,6 +368,14 @@ fn with_reflection(
             .fold(builder, |builder, name| builder.with_service_name(*name))
     };
     Ok(dispatch
-        .with(builder().build_v1()?)
-        .with(builder().build_v1alpha()?))
+        .with(
+            builder()
+                .build_v1()?
+                .max_decoding_message_size(open::MAX_REQUEST_BYTES),
+        )
+        .with(
+            builder()
+                .build_v1alpha()?
+                .max_decoding_message_size(open::MAX_REQUEST_BYTES),
+        ))
 }

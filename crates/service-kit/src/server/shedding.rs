@@ -49,37 +49,40 @@ impl Ready {
     }
 }
 
-/// Refuses calls, counts them, and tells of them now and then.
-#[derive(Debug)]
-pub(super) struct Shedding {
-    untold: Mutex<Untold>,
-    ready: Vec<Ready>,
-    turn: AtomicUsize,
-}
-
-impl Default for Shedding {
-    fn default() -> Self {
-        Self {
-            untold: Mutex::default(),
-            ready: (0..READY).map(|_| Ready::new()).collect(),
-            turn: AtomicUsize::new(0),
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Untold {
     calls: u64,
     told: Option<Instant>,
 }
 
+/// Refuses calls, counts them, and tells of them now and then.
+#[derive(Debug)]
+pub(super) struct Shedding {
+    /// The limit that they are over.
+    limit: &'static str,
+    untold: Mutex<Untold>,
+    ready: Vec<Ready>,
+    turn: AtomicUsize,
+}
+
 impl Shedding {
+    /// Refuses what is over the limit of this name.
+    pub(super) fn over(limit: &'static str) -> Self {
+        Self {
+            limit,
+            untold: Mutex::default(),
+            ready: (0..READY).map(|_| Ready::new()).collect(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
     /// Notes one more, and says how it is refused.
     pub(super) fn refuse(&self) -> &Ready {
         if let Some(calls) = self.due(Instant::now()) {
             tracing::warn!(
                 calls,
-                "calls were refused: as many as allowed are in progress (limits.max_calls)"
+                limit = self.limit,
+                "calls were refused: as many as allowed are in progress"
             );
         }
         &self.ready[self.turn.fetch_add(1, Ordering::Relaxed) % READY]
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_first_is_told_at_once_and_a_flood_once_a_second() {
-        let shedding = Shedding::default();
+        let shedding = Shedding::over("limits.max_calls");
         let began = Instant::now();
         assert_eq!(shedding.due(began), Some(1));
         for _ in 0..10_000 {
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_refusal_that_was_kept_ready_says_what_a_new_one_says_and_not_all_ask_for_one_pause() {
-        let shedding = Shedding::default();
+        let shedding = Shedding::over("limits.max_calls");
         let mut pauses = std::collections::HashSet::new();
         for _ in 0..READY {
             let ready = shedding.refuse();

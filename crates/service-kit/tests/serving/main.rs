@@ -7,6 +7,7 @@
 
 mod calls;
 mod connections;
+mod open_calls;
 mod outbound;
 mod shutdown;
 mod tls;
