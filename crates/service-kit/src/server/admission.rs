@@ -7,6 +7,7 @@ use http::Request;
 use http::header::AUTHORIZATION;
 use tokio::time::Instant;
 
+use super::call_log::shown;
 use super::open::Origin;
 use crate::access::{Access, AccessTable, Scope};
 use crate::context::{CallContext, RequestId};
@@ -47,7 +48,7 @@ pub(super) fn admit<B>(
 ) -> Result<Admitted, ApiError> {
     let path = request.uri().path();
     if !access.knows(path) {
-        return Err(ApiError::method_unknown(path));
+        return Err(ApiError::method_unknown(&shown(path)));
     }
     let caller = verifier
         .verify(bearer_token(request)?)
@@ -61,7 +62,7 @@ pub(super) fn admit<B>(
         Access::NotAllowed => Err(ApiError::not_allowed(
             "None of this caller's roles may call this method.",
         )),
-        Access::UnknownMethod => Err(ApiError::method_unknown(path)),
+        Access::UnknownMethod => Err(ApiError::method_unknown(&shown(path))),
     }
 }
 

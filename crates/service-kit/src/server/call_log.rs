@@ -26,6 +26,9 @@ use crate::telemetry::{Chain, traces};
 /// The target of the lines, for filters.
 const TARGET: &str = "latchkey::calls";
 
+/// How much of a path is repeated, in characters. Those of our methods have at most 90.
+const MAX_PATH_CHARS: usize = 128;
+
 /// A call that has not ended yet. Dropped before its end, it says that the caller went away.
 pub(super) struct CallLog {
     method: String,
@@ -75,7 +78,7 @@ impl CallLog {
         counted: CountedCall,
     ) -> Self {
         Self {
-            method: request.uri().path().to_owned(),
+            method: shown(request.uri().path()),
             request_id,
             peer: peer(request),
             caller: None,
@@ -116,6 +119,12 @@ impl CallLog {
             None => response.map(|inner| EndedBody::wrap(inner, self)),
         }
     }
+}
+
+/// `path`, cut where it is longer than any of ours: whoever makes one up, even without a token, shall not fill the disk.
+pub(super) fn shown(path: &str) -> String {
+    let cut = path.char_indices().nth(MAX_PATH_CHARS);
+    cut.map_or_else(|| path.to_owned(), |(end, _)| format!("{}…", &path[..end]))
 }
 
 impl End for CallLog {

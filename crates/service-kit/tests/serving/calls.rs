@@ -45,6 +45,21 @@ async fn a_good_call_is_answered_and_leaves_one_line() {
 }
 
 #[tokio::test]
+async fn a_path_that_somebody_made_up_is_cut_in_the_log() {
+    let (log, _guard) = LogLines::capture();
+    let world = World::plain().await;
+    let path = format!("/test.v1.Test/{}", "x".repeat(8_000));
+    let unknown = refused(world.call_with(&path, &[], empty()).await);
+    let reason = Some(ErrorReason::MethodUnknown);
+    assert_eq!(unknown, (Code::Unimplemented, reason));
+    let lines = log.calls();
+    let shown = lines[0]["rpc.method"].as_str().unwrap();
+    assert!(shown.starts_with("/test.v1.Test/xxx"), "{shown}");
+    assert!(shown.ends_with("xx…") && shown.len() < 140, "{shown}");
+    assert!(lines[0].to_string().len() < 1_000, "{}", lines[0]);
+}
+
+#[tokio::test]
 async fn nobody_gets_past_the_gate_without_a_row_a_token_and_a_role() {
     let world = World::plain().await;
     // The service has these methods, or does not: without a row nobody can call them.
