@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::transport::is_loopback;
 use super::{Check, Problems};
 
 /// How logs look.
@@ -41,7 +42,8 @@ pub struct MetricsConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TracesConfig {
-    /// The collector that gets them by OTLP over gRPC, for example `http://127.0.0.1:4317`. Nothing is traced without it.
+    /// The collector that gets them by OTLP over gRPC without TLS: one on this machine or in this pod, at a loopback address,
+    /// for example `http://127.0.0.1:4317`, which brings them further. Nothing is traced without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
     /// Which part of the traces that begin here is kept: 0 to 1. In a caller's trace the caller decides.
@@ -61,12 +63,13 @@ impl Check for TracesConfig {
     fn check(&self, path: &str, problems: &mut Problems) {
         let is_good = |url: &String| {
             let uri = url.parse::<http::Uri>();
-            uri.is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some())
+            let plain = uri.is_ok_and(|uri| uri.scheme_str() == Some("http"));
+            plain && is_loopback(url)
         };
         problems.check(
             &format!("{path}otlp_endpoint"),
             self.otlp_endpoint.as_ref().is_none_or(is_good),
-            "must be a URL such as http://127.0.0.1:4317",
+            "must be a URL such as http://127.0.0.1:4317, at a loopback address: whoever can listen on the way reads who calls what",
         );
         problems.check(
             &format!("{path}sample_ratio"),

@@ -268,3 +268,26 @@ fn the_keys_of_issuers_come_from_one_place_that_can_be_believed() {
     let lonely = problems("jwks_url = 'https://i'\nservice_jwks_url = 'https://s'");
     assert!(lonely.contains("service_issuer"), "{lonely}");
 }
+
+#[test]
+fn traces_leave_this_machine_by_a_collector_on_it_only() {
+    for (endpoint, good) in [
+        ("http://127.0.0.1:4317", true),
+        ("http://[::1]:4317", true),
+        ("http://localhost:4317", true),
+        ("http://collector.internal:4317", false),
+        ("http://10.0.0.7:4317", false),
+        ("https://127.0.0.1:4317", false),
+        ("127.0.0.1:4317", false),
+        ("", false),
+    ] {
+        let traces = TracesConfig {
+            otlp_endpoint: Some(endpoint.to_owned()),
+            ..TracesConfig::default()
+        };
+        let mut problems = Problems::default();
+        traces.check("traces.", &mut problems);
+        let told = format!("{problems:?}").contains("traces.otlp_endpoint");
+        assert_eq!(told, !good, "{endpoint}");
+    }
+}

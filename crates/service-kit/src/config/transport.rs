@@ -143,7 +143,7 @@ pub fn is_confidential(url: &str) -> bool {
 }
 
 /// Whether `url` leads to this very machine.
-fn is_loopback(url: &str) -> bool {
+pub(super) fn is_loopback(url: &str) -> bool {
     let Some(host) = url.parse::<http::Uri>().ok().and_then(|uri| {
         let host = uri.host()?;
         Some(host.trim_matches(['[', ']']).to_owned())
