@@ -150,9 +150,11 @@ mod tests {
                 jwks_file = "{}"
                 issuer = "people"
                 service_issuer = "services"
+                service_jwks_file = "{}"
                 audience = "latchkey"
                 "#,
                 self.path("keyring.toml").display(),
+                self.path("jwks.json").display(),
                 self.path("jwks.json").display(),
             )
         }
@@ -212,6 +214,21 @@ mod tests {
         files.write("config.toml", &text);
         let error = files.load(&[]).unwrap_err();
         assert!(error.contains("identity.service_issuer"), "{error}");
+    }
+
+    #[test]
+    fn the_enrollment_service_has_keys_of_its_own() {
+        let files = Files::make();
+        let text = files.text("").replace("service_jwks_file", "# ");
+        files.write("config.toml", &text);
+        let error = files.load(&[]).unwrap_err();
+        assert!(error.contains("identity.service_jwks_file"), "{error}");
+        files
+            .load(&[(
+                "LATCHKEY_KEYS__IDENTITY__SERVICE_JWKS_URL",
+                "https://enrollment.example.com/jwks",
+            )])
+            .unwrap();
     }
 
     #[test]

@@ -23,8 +23,7 @@ pub struct IdentityConfig {
     /// and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_issuer: Option<String>,
-    /// A JSON Web Key Set with those services' public keys. With it, neither issuer's keys can speak for the other;
-    /// without it, they are looked for among the issuer's.
+    /// A JSON Web Key Set with those services' public keys. Neither issuer's keys can speak for the other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_jwks_file: Option<PathBuf>,
     /// The same behind a URL.
@@ -38,16 +37,51 @@ pub struct IdentityConfig {
     /// How often the URLs are fetched, in seconds: so long a key that was taken away is still believed.
     #[serde(default = "five_minutes")]
     pub jwks_refresh_s: u64,
+    /// How long keys are believed that could not be read or fetched anew, in seconds: so long outlives an issuer's outage, and
+    /// so long a key that was taken away is believed by who keeps us from hearing of it. Then nobody is believed, and the
+    /// service is not ready.
+    #[serde(default = "twelve_hours")]
+    pub jwks_max_age_s: u64,
 }
 
 fn five_minutes() -> u64 {
     300
 }
 
+fn twelve_hours() -> u64 {
+    12 * 60 * 60
+}
+
 impl IdentityConfig {
+    /// How long keys are believed that could not be read or fetched anew.
+    pub fn jwks_max_age(&self) -> Duration {
+        Duration::from_secs(self.jwks_max_age_s)
+    }
+
     /// How often the URLs are fetched.
     pub fn jwks_refresh(&self) -> Duration {
         Duration::from_secs(self.jwks_refresh_s)
+    }
+
+    /// Whether services that sign their own tokens have an issuer and keys of their own.
+    fn check_services(&self, path: &str, problems: &mut Problems) {
+        let separate = self.service_jwks_file.is_some() || self.service_jwks_url.is_some();
+        problems.check(
+            &format!("{path}service_issuer"),
+            self.service_issuer.is_some() || !separate,
+            "must be set: its keys are",
+        );
+        problems.check(
+            &format!("{path}service_jwks_file"),
+            separate || self.service_issuer.is_none(),
+            "must be set (or `service_jwks_url`): services sign with keys of their own, not with those of people's issuer",
+        );
+        let confused = self.service_issuer.as_ref() == Some(&self.issuer);
+        problems.check(
+            &format!("{path}service_issuer"),
+            !confused,
+            "must not be the same as `issuer`",
+        );
     }
 }
 
@@ -85,12 +119,7 @@ impl Check for IdentityConfig {
             some,
             "must be set (or `jwks_url`)",
         );
-        let separate = self.service_jwks_file.is_some() || self.service_jwks_url.is_some();
-        problems.check(
-            &format!("{path}service_issuer"),
-            self.service_issuer.is_some() || !separate,
-            "must be set: its keys are",
-        );
+        self.check_services(path, problems);
         problems.check(
             &format!("{path}issuer"),
             !self.issuer.is_empty(),
@@ -101,16 +130,15 @@ impl Check for IdentityConfig {
             !self.audience.is_empty(),
             "must be set",
         );
-        let confused = self.service_issuer.as_ref() == Some(&self.issuer);
-        problems.check(
-            &format!("{path}service_issuer"),
-            !confused,
-            "must not be the same as `issuer`",
-        );
         problems.check(
             &format!("{path}jwks_refresh_s"),
             (1..=86_400).contains(&self.jwks_refresh_s),
             "must be 1 to 86400",
+        );
+        problems.check(
+            &format!("{path}jwks_max_age_s"),
+            (self.jwks_refresh_s..=604_800).contains(&self.jwks_max_age_s),
+            "must be `jwks_refresh_s` to 604800",
         );
     }
 }

@@ -291,3 +291,7 @@ fn traces_leave_this_machine_by_a_collector_on_it_only() {
         assert_eq!(told, !good, "{endpoint}");
     }
 }
+    let shared = problems("jwks_url = 'https://i'\nservice_issuer = 's'");
+    assert!(shared.contains("service_jwks_file"), "{shared}");
+    let hasty = problems("jwks_url = 'https://i'\njwks_max_age_s = 200");
+    assert!(hasty.contains("jwks_max_age_s"), "{hasty}");

@@ -116,4 +116,6 @@ impl Caller {
 #[cfg(test)]
 mod fresh_tests;
 #[cfg(test)]
+mod rsa_tests;
+#[cfg(test)]
 mod tests;

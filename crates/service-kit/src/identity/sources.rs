@@ -1,5 +1,6 @@
 //! Where the issuers publish their keys: files or URLs, looked at again and again.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::config::IdentityConfig;
 use crate::reload::Account;
 
 /// How soon after a fetch a token with an unknown key may cause the next one: whoever makes tokens up shall not make us a
-/// nuisance to the issuer.
+/// nuisance to the issuer. While fetches fail it causes none: they have pauses of their own.
 const MISSED_AGAIN: Duration = Duration::from_secs(10);
 
 /// The pauses after fetches that failed.
@@ -62,7 +63,20 @@ pub(super) struct KeySources {
     services: Option<Source>,
     /// Whether something was found that is not believed yet.
     changed: bool,
+    /// Whether what was believed is so old that nobody is believed any more.
+    too_old: bool,
     account: Account,
+}
+
+/// What a look at the sources has brought.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Whom to believe from now on.
+    New(Trusts),
+    /// What is believed could not be read anew for too long: nobody is to be believed.
+    TooOld,
+    /// Nothing new.
+    Nothing,
 }
 
 /// One key set.
@@ -74,6 +88,10 @@ struct Source {
     due: Instant,
     fetched: Option<Instant>,
     failures: u32,
+    /// When the document was last read or fetched.
+    read: Instant,
+    /// When that was done with the one that is believed.
+    confirmed: Instant,
 }
 
 #[derive(Debug, Clone)]
@@ -90,12 +108,15 @@ impl Source {
     }
 
     fn at(place: Place) -> Self {
+        let now = Instant::now();
         Self {
             place,
             document: None,
-            due: Instant::now(),
+            due: now,
             fetched: None,
             failures: 0,
+            read: now,
+            confirmed: now,
         }
     }
 
@@ -105,7 +126,8 @@ impl Source {
             Place::File(path) => read(path)?,
             Place::Url(url) => {
                 let now = Instant::now();
-                let asked = missed && self.fetched.is_none_or(|at| now >= at + MISSED_AGAIN);
+                let rested = self.fetched.is_none_or(|at| now >= at + MISSED_AGAIN);
+                let asked = missed && self.failures == 0 && rested;
                 if now < self.due && !asked {
                     return Ok(false);
                 }
@@ -127,6 +149,7 @@ impl Source {
                 }
             }
         };
+        self.read = Instant::now();
         let changed = self.document.as_ref() != Some(&found);
         self.document = Some(found);
         Ok(changed)
@@ -161,6 +184,7 @@ impl KeySources {
             people: people.unwrap_or_else(|| Source::at(Place::File(PathBuf::new()))),
             services,
             changed: false,
+            too_old: false,
             account: Account::of("identity"),
         }
     }
@@ -175,32 +199,61 @@ impl KeySources {
     }
 
     /// Looks at what is due; whom to believe from now on, if that has changed. `missed`: a token named an unknown key.
-    pub(super) async fn look(&mut self, missed: bool) -> Option<Trusts> {
-        match self.try_look(missed).await {
-            // Often nothing was due: that does not end a failure.
-            Ok(None) => None,
-            Ok(Some(trusts)) => {
-                self.account.read(true);
-                Some(trusts)
-            }
-            Err(error) => {
-                self.account.failed(&error);
-                None
+    pub(super) async fn look(&mut self, missed: bool) -> Found {
+        let mut failure = None;
+        // Each for itself: that one issuer is away keeps no news of the other from us.
+        for source in iter::once(&mut self.people).chain(&mut self.services) {
+            match source.look(missed, &self.config).await {
+                Ok(changed) => self.changed |= changed,
+                Err(error) => failure = failure.or(Some(error)),
             }
         }
+        let news = self.news().unwrap_or_else(|error| {
+            failure.get_or_insert(error);
+            None
+        });
+        let found = self.found(news);
+        if matches!(found, Found::New(_)) {
+            self.account.read(true);
+        }
+        // Often nothing was due: that does not end a failure.
+        if let Some(error) = failure {
+            self.account.failed(&error);
+        }
+        found
     }
 
-    async fn try_look(&mut self, missed: bool) -> Result<Option<Trusts>, IdentityError> {
-        self.changed |= self.people.look(missed, &self.config).await?;
-        if let Some(services) = &mut self.services {
-            self.changed |= services.look(missed, &self.config).await?;
+    /// Whom to believe, if that may be another than before. Documents that cannot be used confirm nothing.
+    fn news(&mut self) -> Result<Option<Trusts>, IdentityError> {
+        let trusts = if self.changed || self.too_old {
+            self.trusts()?
+        } else {
+            None
+        };
+        for source in iter::once(&mut self.people).chain(&mut self.services) {
+            source.confirmed = source.read;
         }
-        if !self.changed {
-            return Ok(None);
-        }
-        let trusts = self.trusts()?;
-        self.changed = false;
         Ok(trusts)
+    }
+
+    fn found(&mut self, news: Option<Trusts>) -> Found {
+        let longest = self.config.jwks_max_age();
+        let mut sources = iter::once(&self.people).chain(&self.services);
+        if sources.any(|source| source.confirmed.elapsed() > longest) {
+            if std::mem::replace(&mut self.too_old, true) {
+                return Found::Nothing;
+            }
+            tracing::error!(
+                max_age_s = self.config.jwks_max_age_s,
+                "the issuers' keys could not be read anew for too long: nobody is believed"
+            );
+            return Found::TooOld;
+        }
+        let Some(trusts) = news else {
+            return Found::Nothing;
+        };
+        (self.changed, self.too_old) = (false, false);
+        Found::New(trusts)
     }
 
     /// Whom to believe by the documents at hand; nobody while one is missing.
@@ -216,13 +269,13 @@ impl KeySources {
         let trusts =
             Trusts::new(people, vec![config.issuer.clone()]).map_err(unusable(&self.people))?;
         match (&config.service_issuer, &self.services) {
-            (None, _) => Ok(Some(trusts)),
-            (Some(issuer), None) => Ok(Some(trusts.with_service_issuer(issuer))),
+            // A configuration with the one and without the other does not pass its check.
+            (None, _) | (_, None) => Ok(Some(trusts)),
             (Some(issuer), Some(source)) => {
                 let Some(services) = &source.document else {
                     return Ok(None);
                 };
-                let both = trusts.with_separate_service_issuer(issuer, services);
+                let both = trusts.with_service_issuer(issuer, services);
                 both.map(Some).map_err(unusable(source))
             }
         }
@@ -234,4 +287,28 @@ fn read(path: &Path) -> Result<String, IdentityError> {
         path: path.to_path_buf(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::reload::LOOK_INTERVAL;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_issuer_that_fails_is_asked_after_growing_pauses_whatever_tokens_say() {
+        let text = "issuer = 'i'\naudience = 'a'\njwks_url = 'http://127.0.0.1:1/jwks'";
+        let config: IdentityConfig = toml::from_str(text).unwrap();
+        let mut source = Source::of(None, config.jwks_url.as_ref()).unwrap();
+        let mut fetches = 0;
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_mins(20) {
+            // Nobody listens there: a look that fails has asked. Each time there was a token with an unknown key.
+            fetches += u32::from(source.look(true, &config).await.is_err());
+            advance(LOOK_INTERVAL).await;
+        }
+        // A pause is half a minute on average once it has grown.
+        assert!((20..=80).contains(&fetches), "{fetches} in 20 minutes");
+    }
 }

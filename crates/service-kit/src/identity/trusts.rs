@@ -9,8 +9,6 @@ use super::keyset::{JwksError, KeySet, VerifyingKey};
 /// What is believed of an issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Belief {
-    /// Every role.
-    All,
     /// Every role but that of a service: services have an issuer and keys of their own.
     People,
     /// Only the role of a service.
@@ -20,7 +18,6 @@ pub(super) enum Belief {
 impl Belief {
     pub(super) fn accepts(self, role: Role) -> bool {
         match self {
-            Self::All => true,
             Self::People => role != Role::EnrollmentService,
             Self::Services => role == Role::EnrollmentService,
         }
@@ -55,7 +52,8 @@ impl std::fmt::Debug for Trusts {
 }
 
 impl Trusts {
-    /// Believes `issuers`, by the keys of the JSON Web Key Set in `jwks`.
+    /// Believes `issuers`, by the keys of the JSON Web Key Set in `jwks`, whatever they say of people; nobody of them makes
+    /// a service.
     ///
     /// Keys for other uses than signatures and of other kinds are skipped; a symmetric key is refused, because then whoever
     /// can verify could also forge.
@@ -64,7 +62,7 @@ impl Trusts {
         let trust = |issuer| Trust {
             issuer,
             keys: Arc::clone(&keys),
-            belief: Belief::All,
+            belief: Belief::People,
         };
         Ok(Self {
             all: issuers.into_iter().map(trust).collect(),
@@ -72,37 +70,16 @@ impl Trusts {
         })
     }
 
-    /// Also accepts services that sign their own tokens, with `issuer` for their `iss` and a key of the same set. They
-    /// are believed to be services and nothing else.
-    #[must_use]
-    pub fn with_service_issuer(mut self, issuer: &str) -> Self {
-        if let Some(first) = self.all.first() {
-            let keys = Arc::clone(&first.keys);
-            self.all.push(Trust {
-                issuer: issuer.to_owned(),
-                keys,
-                belief: Belief::Services,
-            });
-        }
-        self
-    }
-
-    /// Like [`Self::with_service_issuer`], with keys of their own in `jwks`: then neither can a service sign for the
-    /// issuer of people's tokens, nor that issuer for a service.
-    pub fn with_separate_service_issuer(
-        mut self,
-        issuer: &str,
-        jwks: &str,
-    ) -> Result<Self, JwksError> {
+    /// Also accepts services that sign their own tokens, with `issuer` for their `iss` and a key of the set in `jwks`. They
+    /// are believed to be services and nothing else: neither can a service sign for the issuer of people's tokens, nor that
+    /// issuer for a service.
+    pub fn with_service_issuer(mut self, issuer: &str, jwks: &str) -> Result<Self, JwksError> {
         let keys = KeySet::parse(jwks)?;
         if let Some(kid) = keys.kids().find(|kid| self.key(kid).is_some()) {
             return Err(JwksError::Key {
                 key: kid.to_owned(),
                 fault: "is also a key of the other issuer",
             });
-        }
-        for trust in &mut self.all {
-            trust.belief = Belief::People;
         }
         let keys = Arc::new(keys);
         self.all.push(Trust {

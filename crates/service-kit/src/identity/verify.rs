@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::sources::{IdentityError, KeySources};
+use super::sources::{Found, IdentityError, KeySources};
 use super::{Caller, Claims, Trusts, cache};
 use crate::clock::Clock;
 use crate::config::IdentityConfig;
@@ -35,9 +35,9 @@ pub enum TokenError {
     /// The signature does not fit, or the claims cannot be read.
     #[error("the token's signature or claims do not hold")]
     Invalid(#[source] jsonwebtoken::errors::Error),
-    /// The issuers' keys were not fetched yet: nothing can be said of any token.
-    #[error("the issuers' keys are not there yet")]
-    NoKeysYet,
+    /// The issuers' keys were not fetched yet, or for too long: nothing can be said of any token.
+    #[error("there are no keys of the issuers that can be believed now")]
+    NoKeys,
     /// A claim does not hold here, for example `aud`.
     #[error("the token's claim {0:?} does not hold here")]
     Claim(&'static str),
@@ -46,7 +46,7 @@ pub enum TokenError {
 /// Verifies tokens: signature by the key that the token's `kid` names and with that key's own algorithm (EdDSA, ES256
 /// or RS256), issuer, audience, and time with a small leeway.
 pub struct TokenVerifier {
-    /// None until the issuers' keys were fetched for the first time.
+    /// None until the issuers' keys were fetched for the first time, and once they are too old.
     trusts: RwLock<Option<Arc<Trusts>>>,
     /// A token named a key that is not known here: the issuer may have a new one.
     missed: AtomicBool,
@@ -102,7 +102,7 @@ impl TokenVerifier {
     }
 
     /// Follows the files and URLs that the keys are published at, until `shutdown`. What cannot be read or used is told and
-    /// counted (`latchkey_reloads_total`), and what was believed before stays.
+    /// counted (`latchkey_reloads_total`), and what was believed before stays, but not longer than `identity.jwks_max_age_s`.
     pub async fn keep_fresh(self: Arc<Self>, shutdown: CancellationToken) {
         let Some(mut sources) = self.sources.clone() else {
             return;
@@ -110,9 +110,10 @@ impl TokenVerifier {
         let follow = async {
             loop {
                 let missed = self.missed.swap(false, Ordering::Relaxed);
-                if let Some(trusts) = sources.look(missed).await {
-                    let mut place = self.trusts.write().unwrap_or_else(PoisonError::into_inner);
-                    *place = Some(Arc::new(trusts));
+                match sources.look(missed).await {
+                    Found::New(trusts) => self.believe(Some(Arc::new(trusts))),
+                    Found::TooOld => self.believe(None),
+                    Found::Nothing => {}
                 }
                 sleep(LOOK_INTERVAL).await;
             }
@@ -120,9 +121,13 @@ impl TokenVerifier {
         shutdown.run_until_cancelled(follow).await;
     }
 
+    fn believe(&self, trusts: Option<Arc<Trusts>>) {
+        *self.trusts.write().unwrap_or_else(PoisonError::into_inner) = trusts;
+    }
+
     fn trusts(&self) -> Result<Arc<Trusts>, TokenError> {
         let trusts = self.trusts.read().unwrap_or_else(PoisonError::into_inner);
-        trusts.clone().ok_or(TokenError::NoKeysYet)
+        trusts.clone().ok_or(TokenError::NoKeys)
     }
 
     /// The caller that `token` proves.

@@ -53,7 +53,7 @@ pub(super) fn admit<B>(
     let caller = verifier
         .verify(bearer_token(request)?)
         .map_err(|error| match error {
-            TokenError::NoKeysYet => ApiError::unavailable(error),
+            TokenError::NoKeys => ApiError::unavailable(error),
             _ => ApiError::token_invalid(error),
         })?;
     seen(&caller);
