@@ -1,9 +1,12 @@
 //! Bounds on connections, and what can be asked without a token.
 
+use std::time::Duration;
+
 use latchkey_service_kit::config::LimitsConfig;
 use latchkey_service_kit::server::{ServeError, bind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -45,6 +48,55 @@ async fn connections_past_the_limit_are_closed_and_make_room_again() {
     world.call("Echo").await.unwrap();
     assert!(is_closed(TcpStream::connect(world.address).await.unwrap()).await);
     world.call("Echo").await.unwrap();
+}
+
+#[tokio::test]
+async fn calls_past_the_limit_of_a_connection_wait_for_those_before_them() {
+    let mut world = World::with_limits(LimitsConfig {
+        max_streams_per_connection: 2,
+        ..LimitsConfig::default()
+    })
+    .await;
+    // The first answer on a connection comes after its settings.
+    world.call("Echo").await.unwrap();
+    soon(world.entered.recv()).await.unwrap();
+    let calls: Vec<_> = (0..3).map(|_| tokio::spawn(world.call("Wait"))).collect();
+    for _ in 0..2 {
+        soon(world.entered.recv()).await.unwrap();
+    }
+    let third = timeout(Duration::from_millis(500), world.entered.recv()).await;
+    assert!(third.is_err(), "it waits");
+    world.switchboard.release.add_permits(1);
+    soon(world.entered.recv()).await.unwrap();
+    world.switchboard.release.add_permits(2);
+    for call in calls {
+        soon(call).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn headers_past_the_limit_are_refused_before_anything_is_looked_at() {
+    // Not the library's own 16 KiB: less, and more.
+    for (limit, short, long) in [(4 * 1024, 1_000, 6_000), (48 * 1024, 30_000, 60_000)] {
+        let mut world = World::with_limits(LimitsConfig {
+            max_header_bytes: limit,
+            ..LimitsConfig::default()
+        })
+        .await;
+        let token = format!("Bearer {}", world.signer.token().unwrap());
+        let (short, long) = ("x".repeat(short), "x".repeat(long));
+        let mut call = async |text: &str| {
+            let headers = [("authorization", token.as_str()), ("x-long", text)];
+            let message = HealthCheckRequest::default();
+            let call = world.call_with("/test.v1.Test/Echo", &headers, message);
+            let answer = soon(call).await;
+            let entered = world.entered.try_recv().is_ok();
+            (answer.is_ok(), entered)
+        };
+        assert_eq!(call(&short).await, (true, true), "limit {limit}");
+        assert_eq!(call(&long).await, (false, false), "limit {limit}");
+        assert_eq!(call(&short).await, (true, true), "limit {limit}");
+    }
 }
 
 #[tokio::test]

@@ -83,8 +83,13 @@ async fn world(config: &ServerTlsConfig) -> World {
 
 /// Whether a client that goes by `config` is served.
 async fn is_served(world: &World, config: &ClientTlsConfig) -> bool {
+    serves(world, &ClientTls::load(config).unwrap()).await
+}
+
+/// The same of a client that has been there for a while, by a new connection.
+async fn serves(world: &World, client: &ClientTls) -> bool {
     let endpoint = Endpoint::from_shared(format!("https://{}", world.address)).unwrap();
-    let channel = ClientTls::load(config).unwrap().channel(&endpoint);
+    let channel = client.channel(&endpoint);
     let answer = soon(world.call_on(channel, "Echo")).await;
     match answer {
         Ok(_) => true,
@@ -162,6 +167,51 @@ async fn a_new_certificate_needs_no_restart_and_a_bad_one_changes_nothing() {
     };
     soon(renewed).await;
     assert!(!is_served(&world, &papers.client(None)).await);
+}
+
+/// Repeats until the client is served.
+async fn soon_serves(world: &World, client: &ClientTls) {
+    let served = async {
+        while !serves(world, client).await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon(served).await;
+}
+
+#[tokio::test]
+async fn a_client_believes_a_new_authority_without_a_restart() {
+    let (papers, successor) = (Papers::new(), Papers::new());
+    successor.issue("server", "127.0.0.1");
+    let world = world(&successor.server(None, ClientCertificates::Required)).await;
+    let client = ClientTls::load(&papers.client(None)).unwrap();
+    assert!(!serves(&world, &client).await);
+    let both = [&papers, &successor]
+        .map(|papers| std::fs::read_to_string(papers.path("ca.pem")).unwrap())
+        .concat();
+    papers.write("ca.pem", &both);
+    soon_serves(&world, &client).await;
+    // What is no certificate changes nothing.
+    papers.write("ca.pem", "");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(serves(&world, &client).await);
+}
+
+#[tokio::test]
+async fn a_client_shows_a_new_certificate_of_its_own_without_a_restart() {
+    let (papers, strangers) = (Papers::new(), Papers::new());
+    papers.issue("server", "127.0.0.1");
+    papers.issue("client", "client");
+    strangers.issue("client", "client");
+    let ca = papers.path("ca.pem");
+    let world = world(&papers.server(Some(&ca), ClientCertificates::Required)).await;
+    let client = ClientTls::load(&papers.client(Some(&strangers))).unwrap();
+    assert!(!serves(&world, &client).await);
+    for name in ["client.key", "client.pem"] {
+        let text = std::fs::read_to_string(papers.path(name)).unwrap();
+        strangers.write(name, &text);
+    }
+    soon_serves(&world, &client).await;
 }
 
 #[tokio::test]
