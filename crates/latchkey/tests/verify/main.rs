@@ -11,6 +11,7 @@ use latchkey::postgres::{Account, Cluster};
 use latchkey::progress::Progress;
 use latchkey::stack::data_dir::DataDir;
 use latchkey::stack::databases::{Passwords, Provisioned, Provisioning};
+use latchkey::stack::secrets::replace_private;
 use latchkey::stack::{Place, private_cluster};
 use latchkey::verify::{Databases, Drain, Finding, Report, verify};
 use secrecy::{ExposeSecret, SecretString};
@@ -263,7 +264,7 @@ async fn commands(world: &World, broken: &mut Broken) {
 
 fn file(directory: &Path, name: &str, text: &SecretString) -> PathBuf {
     let path = directory.join(name);
-    std::fs::write(&path, text.expose_secret()).expect("written");
+    replace_private(&path, text.expose_secret()).expect("written");
     path
 }
 

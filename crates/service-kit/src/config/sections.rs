@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::redact::without_password;
 use super::{Check, Problems, SecretFile};
+use crate::telemetry::Chain;
 
 /// The database and how it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +152,7 @@ impl Check for DatabaseConfig {
         match (&self.url_file, &self.url) {
             (Some(file), None) => {
                 if let Err(error) = file.read() {
-                    problems.add(&format!("{path}url_file"), error);
+                    problems.add(&format!("{path}url_file"), Chain(&error));
                 }
             }
             (None, Some(url)) => {

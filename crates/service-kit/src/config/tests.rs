@@ -1,10 +1,12 @@
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
+use super::private::PrivateFileError;
 use super::*;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,7 @@ impl Files {
     fn put(&self, name: &str, text: &str) -> PathBuf {
         let path = self.dir.path().join(name);
         fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         path
     }
 }
@@ -130,7 +133,7 @@ fn a_missing_file_is_an_error_and_no_file_is_fine() {
     let environment = HashMap::from(
         [
             ("P__LISTEN__ADDRESS", "127.0.0.1:1"),
-            ("P__DATABASE__URL", "postgres://u@h/d"),
+            ("P__DATABASE__URL", "postgres://u@localhost/d"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
@@ -150,6 +153,24 @@ fn a_database_needs_exactly_one_url() {
 }
 
 #[test]
+fn a_database_url_that_others_can_read_is_refused() {
+    let files = Files::new();
+    let file = files.put("database.url", "postgres://u:hunter2@localhost/d\n");
+    let toml = format!("url_file = '{}'", file.display());
+    let problems = || {
+        let database: DatabaseConfig = toml::from_str(&toml).unwrap();
+        let mut problems = Problems::default();
+        database.check("database.", &mut problems);
+        format!("{problems:?}")
+    };
+    assert!(!problems().contains("database."), "{}", problems());
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let open = problems();
+    assert!(open.contains("database.url_file") && open.contains("chmod 600"));
+    assert!(!open.contains("hunter2"), "{open}");
+}
+
+#[test]
 fn secrets_come_from_their_files_without_the_line_break() {
     let files = Files::new();
     let secret = SecretFile::new(files.put("secret", "hunter2\r\n"));
@@ -162,8 +183,17 @@ fn secrets_come_from_their_files_without_the_line_break() {
     ));
     assert!(matches!(
         SecretFile::new("/nowhere").read(),
-        Err(SecretFileError::Unreadable { .. })
+        Err(SecretFileError::File(PrivateFileError::Unreadable { .. }))
     ));
+    for mode in [0o640, 0o604, 0o444] {
+        fs::set_permissions(secret.path(), Permissions::from_mode(mode)).unwrap();
+        let refused = secret.read();
+        let open = matches!(
+            refused,
+            Err(SecretFileError::File(PrivateFileError::Open { .. }))
+        );
+        assert!(open, "{mode:o}: {refused:?}");
+    }
 }
 
 #[test]
@@ -267,6 +297,10 @@ fn the_keys_of_issuers_come_from_one_place_that_can_be_believed() {
     );
     let lonely = problems("jwks_url = 'https://i'\nservice_jwks_url = 'https://s'");
     assert!(lonely.contains("service_issuer"), "{lonely}");
+    let shared = problems("jwks_url = 'https://i'\nservice_issuer = 's'");
+    assert!(shared.contains("service_jwks_file"), "{shared}");
+    let hasty = problems("jwks_url = 'https://i'\njwks_max_age_s = 200");
+    assert!(hasty.contains("jwks_max_age_s"), "{hasty}");
 }
 
 #[test]
@@ -291,7 +325,3 @@ fn traces_leave_this_machine_by_a_collector_on_it_only() {
         assert_eq!(told, !good, "{endpoint}");
     }
 }
-    let shared = problems("jwks_url = 'https://i'\nservice_issuer = 's'");
-    assert!(shared.contains("service_jwks_file"), "{shared}");
-    let hasty = problems("jwks_url = 'https://i'\njwks_max_age_s = 200");
-    assert!(hasty.contains("jwks_max_age_s"), "{hasty}");
