@@ -4,6 +4,7 @@ mod fault;
 mod silence;
 mod standing;
 mod transaction;
+mod trust;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use fault::{Fault, api_error, classify, constraint};
 pub use silence::{Silence, answered};
 pub use standing::{Lent, Standing};
 pub use transaction::{Transaction, begin};
+pub use trust::{ServerTrust, is_verified};
 
 use crate::config::{DatabaseConfig, SecretFileError};
 use crate::faults::planted;
@@ -41,6 +43,12 @@ pub enum DatabaseError {
     /// The configuration names no URL.
     #[error("the configuration names no database")]
     NoUrl,
+    /// The server that the URL leads to could be anybody.
+    #[error(
+        "the database's server is on another machine and is not verified: name the authority of its certificate, or have \
+         `sslmode=verify-full` in the URL"
+    )]
+    Unverified,
     /// The URL makes no sense. The text of the URL is not repeated: it has a password in it.
     #[error("the database URL cannot be read")]
     Url,
@@ -55,6 +63,11 @@ pub fn url(config: &DatabaseConfig) -> Result<SecretString, DatabaseError> {
     }
 }
 
+/// Where the URL of `config` leads, if it can be read.
+pub(crate) fn options(config: &DatabaseConfig) -> Option<PgConnectOptions> {
+    PgConnectOptions::from_str(url(config).ok()?.expose_secret()).ok()
+}
+
 /// A pool that connects when it is first used. `application` is shown by the server beside each connection.
 ///
 /// Every connection has, set on the server's side: a time-out for statements, for locks and for standing idle inside a
@@ -62,7 +75,14 @@ pub fn url(config: &DatabaseConfig) -> Result<SecretString, DatabaseError> {
 /// that depend neither on parameter values nor on how small a table was when they were made. When a connection comes
 /// back to the pool an open transaction is rolled back, whoever left it.
 pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, DatabaseError> {
-    let options = connect_options(&url(config)?, application)?.options([
+    let options = connect_options(&url(config)?, application)?;
+    let options = config.trust().apply(options)?;
+    if !is_verified(&options) {
+        tracing::warn!(
+            "THE DATABASE COULD BE ANYBODY: whoever is on the way to it gets its password and all data (database.unverified_server)"
+        );
+    }
+    let options = options.options([
         (
             "statement_timeout",
             format!("{}ms", config.statement_timeout_ms),
@@ -123,10 +143,12 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
 /// Waits up to a minute for another process that does the same.
 pub async fn migrate(
     url: &SecretString,
+    trust: &ServerTrust,
     application: &str,
     migrator: &Migrator,
 ) -> Result<(), MigrateFailure> {
     let options = connect_options(url, application)
+        .and_then(|options| trust.apply(options))
         .map_err(MigrateFailure::Url)?
         .options([
             ("lock_timeout", MIGRATION_LOCK_TIMEOUT),

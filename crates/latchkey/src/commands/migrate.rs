@@ -10,12 +10,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
+use super::server_trust::ServerOptions;
+
 /// The database, and the passwords of the services' roles.
 #[derive(Debug, clap::Args)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "named like the options, each of which takes a file"
-)]
 pub(crate) struct Migrate {
     /// A file with the URL of the database, as a role that may create roles and schemas.
     #[arg(long, value_name = "FILE")]
@@ -26,6 +24,8 @@ pub(crate) struct Migrate {
     /// A file with the password that the role of the enrollment service shall have: letters and digits.
     #[arg(long, value_name = "FILE")]
     enrollment_password_file: PathBuf,
+    #[command(flatten)]
+    server: ServerOptions,
 }
 
 /// Makes what is missing: the database, a role for each service, schemas, tables, rights. Prints what it made.
@@ -36,6 +36,7 @@ pub(crate) async fn run(migrate: &Migrate) -> anyhow::Result<ExitCode> {
         .parse()
         // The parser's error may repeat a part of the URL, which has a password in it.
         .map_err(|_| anyhow::anyhow!("the administrator's address is not a URL of Postgres"))?;
+    let admin = migrate.server.trust().apply(admin)?;
     let database = admin
         .get_database()
         .context("the administrator's URL names no database")?

@@ -11,6 +11,7 @@ mod load;
 mod migrate;
 mod secrets;
 mod serve;
+mod server_trust;
 mod session;
 mod token;
 mod verify;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use latchkey::stack::certificates;
 use latchkey::stack::config_files::SharedFiles;
 use latchkey::stack::databases::Provisioned;
 use latchkey::stack::secrets::Secrets as Directory;
@@ -63,6 +64,9 @@ pub(crate) fn run(secrets: &Secrets) -> anyhow::Result<ExitCode> {
         made: Vec::new(),
     };
     SharedFiles::make(&directory, &provisioned, &secrets.names)?;
+    let host = secrets.postgres.rsplit_once(':');
+    let host = host.map_or(secrets.postgres.as_str(), |(host, _)| host);
+    certificates::of_database(&directory, host.trim_matches(['[', ']']))?;
     println!("the secrets are in {}", secrets.directory.display());
     Ok(ExitCode::SUCCESS)
 }

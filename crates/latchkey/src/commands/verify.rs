@@ -10,6 +10,9 @@ use latchkey::stack::description::Description;
 use latchkey::verify::{Databases, Drain, repair, verify};
 use latchkey_enrollment::Config;
 use latchkey_service_kit::config::SecretFile;
+use latchkey_service_kit::database::ServerTrust;
+
+use super::server_trust::ServerOptions;
 
 /// What to verify.
 #[derive(Debug, clap::Args)]
@@ -38,6 +41,8 @@ pub(crate) struct Verify {
     /// The configuration of the enrollment service, with which it is repaired [default: that of the development stack].
     #[arg(long, value_name = "FILE")]
     enrollment_config: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerOptions,
 }
 
 /// Prints what is broken. The exit status is 1 if anything is, or if it cannot be told.
@@ -97,21 +102,23 @@ async fn databases(options: &Verify) -> anyhow::Result<Databases> {
         &options.enrollment_database_url_file,
     );
     if let (Some(keys), Some(enrollment)) = files {
-        return connect(keys, enrollment).await;
+        return connect(keys, enrollment, &options.server.trust()).await;
     }
     let description = description(options)?;
     connect(
         &description.keys.database_url_file,
         &description.enrollment.database_url_file,
+        // The stack made it.
+        &ServerTrust::in_anybody(),
     )
     .await
 }
 
-async fn connect(keys: &Path, enrollment: &Path) -> anyhow::Result<Databases> {
+async fn connect(keys: &Path, enrollment: &Path, trust: &ServerTrust) -> anyhow::Result<Databases> {
     let read = |file: &Path| {
         SecretFile::new(file)
             .read()
             .context("no database to verify")
     };
-    Databases::connect(&read(keys)?, &read(enrollment)?).await
+    Databases::connect_trusting(&read(keys)?, &read(enrollment)?, trust).await
 }

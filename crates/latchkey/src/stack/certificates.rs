@@ -82,6 +82,18 @@ impl Certificates {
     }
 }
 
+/// What a database shows the services at `host`, among the secrets: `postgres-tls.pem` and `postgres-tls.key`, of the same
+/// authority.
+///
+/// # Errors
+/// When a file can be neither read nor written, or the name makes no sense.
+pub fn of_database(secrets: &Secrets, host: &str) -> anyhow::Result<CertificateFiles> {
+    let now = SystemClock.now();
+    let authority = Authority::get_or_make(secrets, now)?;
+    let usage = ExtendedKeyUsagePurpose::ServerAuth;
+    authority.sign(secrets, "postgres", "tls", &[host.to_owned()], usage, now)
+}
+
 /// Who signs the certificates.
 struct Authority(Issuer<'static, KeyPair>);
 

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use latchkey_keys::Keyring;
+use latchkey_service_kit::database::is_verified;
 use latchkey_service_kit::identity::jwks_document;
 use latchkey_service_kit::ids::os_random;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
 
 use super::Service;
 use super::certificates::{CertificateFiles, Certificates};
@@ -42,6 +44,8 @@ pub struct SharedFiles {
     fingerprint_key: PathBuf,
     keys_url: PathBuf,
     enrollment_url: PathBuf,
+    /// Whether the database is on another machine and nothing says that it is the right one.
+    unverified_server: bool,
 }
 
 impl SharedFiles {
@@ -72,6 +76,7 @@ impl SharedFiles {
             service_key: secrets.path(SERVICE_KEY),
             keyring: secrets.path(KEYRING),
             fingerprint_key: secrets.path(FINGERPRINT_KEY),
+            unverified_server: is_unverified(&database.keys_url)?,
             keys_url: secrets.put("keys-database.url", &database.keys_url)?,
             enrollment_url: secrets.put("enrollment-database.url", &database.enrollment_url)?,
         })
@@ -112,6 +117,15 @@ impl SharedFiles {
         )
     }
 
+    fn database(&self, url: &Path) -> Value {
+        let mut database = json!({ "url_file": url });
+        if self.unverified_server {
+            // Whoever names such a server for a development stack has it so.
+            database["unverified_server"] = json!(true);
+        }
+        database
+    }
+
     fn keys_config(&self, listen: SocketAddr) -> Value {
         let mut tls = server_tls(&self.certificates.keys);
         // Everybody who calls keys proves who they are by a token; enrollment shows a certificate as well.
@@ -119,7 +133,7 @@ impl SharedFiles {
         tls["client_certificates"] = json!("optional");
         json!({
             "listen": { "address": listen, "tls": tls },
-            "database": { "url_file": self.keys_url },
+            "database": self.database(&self.keys_url),
             "identity": {
                 "jwks_file": self.issuer_jwks,
                 "issuer": ISSUER,
@@ -136,7 +150,7 @@ impl SharedFiles {
         let tls = server_tls(&certificates.enrollment);
         let mut config = json!({
             "listen": { "address": listen, "tls": tls },
-            "database": { "url_file": self.enrollment_url },
+            "database": self.database(&self.enrollment_url),
             "identity": { "jwks_file": self.issuer_jwks, "issuer": ISSUER, "audience": AUDIENCE },
             "keys": {
                 "endpoint": format!("https://{keys}"),
@@ -165,6 +179,15 @@ impl SharedFiles {
         }
         config
     }
+}
+
+fn is_unverified(url: &SecretString) -> anyhow::Result<bool> {
+    let options: PgConnectOptions = url
+        .expose_secret()
+        .parse()
+        // The parser's error may repeat a part of the URL, which has a password in it.
+        .map_err(|_| anyhow::anyhow!("the database's address is not a URL of Postgres"))?;
+    Ok(!is_verified(&options))
 }
 
 fn server_tls(files: &CertificateFiles) -> Value {

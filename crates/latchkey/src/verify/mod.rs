@@ -21,6 +21,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Context;
+use latchkey_service_kit::database::ServerTrust;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
@@ -47,16 +48,28 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// Connects to both. Each URL needs no more rights than its service has.
+    /// Connects to both, of a stack that made them itself. Each URL needs no more rights than its service has.
     ///
     /// # Errors
     /// When a URL makes no sense, or nobody answers there.
     pub async fn connect(keys: &SecretString, enrollment: &SecretString) -> anyhow::Result<Self> {
+        Self::connect_trusting(keys, enrollment, &ServerTrust::in_anybody()).await
+    }
+
+    /// The same with servers that are known by `trust`.
+    ///
+    /// # Errors
+    /// When a URL makes no sense, a server could be anybody, or nobody answers there.
+    pub async fn connect_trusting(
+        keys: &SecretString,
+        enrollment: &SecretString,
+        trust: &ServerTrust,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
-            keys: pool(keys)
+            keys: pool(keys, trust)
                 .await
                 .context("the database of the keys service")?,
-            enrollment: pool(enrollment)
+            enrollment: pool(enrollment, trust)
                 .await
                 .context("the database of the enrollment service")?,
         })
@@ -69,13 +82,14 @@ impl Databases {
     }
 }
 
-async fn pool(url: &SecretString) -> anyhow::Result<PgPool> {
+async fn pool(url: &SecretString, trust: &ServerTrust) -> anyhow::Result<PgPool> {
     let options: PgConnectOptions = url
         .expose_secret()
         .parse()
         // The parser's error may repeat a part of the URL, which has a password in it.
         .map_err(|_| anyhow::anyhow!("its address is not a URL of Postgres"))?;
-    let options = options
+    let options = trust
+        .apply(options)?
         .application_name(APPLICATION)
         .disable_statement_logging()
         .options([("timezone", "UTC")]);

@@ -1,11 +1,14 @@
 //! Sections that the services share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::redact::without_password;
+use super::transport::readable;
 use super::{Check, Problems, SecretFile};
+use crate::database::{self, ServerTrust};
 use crate::telemetry::Chain;
 
 /// The database and how it is used.
@@ -17,6 +20,14 @@ pub struct DatabaseConfig {
     /// The URL itself, when it has no password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The authorities whose certificates the server may show: PEM, read for each connection. With it the server is verified,
+    /// by TLS and its name; a server on another machine must be, by this or by `sslmode=verify-full` in the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Takes a server on another machine although it could be anybody: whoever is on the way to it gets the password and all
+    /// data.
+    #[serde(default)]
+    pub unverified_server: bool,
     /// The most connections held at once. One process works well with few: batches share them.
     #[serde(default = "ten")]
     pub max_connections: u32,
@@ -123,6 +134,34 @@ impl Default for ShutdownConfig {
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 impl DatabaseConfig {
+    /// By what the server is known.
+    pub fn trust(&self) -> ServerTrust {
+        ServerTrust {
+            ca_file: self.ca_file.clone(),
+            unverified: self.unverified_server,
+        }
+    }
+
+    /// Whether the server could be anybody, though that is not good enough. What is wrong with the URL is told elsewhere.
+    fn check_server(&self, path: &str, problems: &mut Problems) {
+        if let Some(file) = &self.ca_file {
+            readable(path, "ca_file", file, problems);
+        }
+        let verified =
+            database::options(self).is_none_or(|options| self.trust().apply(options).is_ok());
+        problems.check(
+            &format!("{path}ca_file"),
+            verified,
+            "must be set (or `sslmode=verify-full` in the URL): the server is on another machine, and whoever is on the way \
+             to one that is not verified gets the password and all data (`unverified_server = true` takes that)",
+        );
+        problems.check(
+            &format!("{path}unverified_server"),
+            !(self.unverified_server && self.ca_file.is_some()),
+            "must not be set together with `ca_file`",
+        );
+    }
+
     /// How long work waits for a connection.
     pub fn acquire_timeout(&self) -> Duration {
         Duration::from_millis(self.acquire_timeout_ms)
@@ -172,6 +211,7 @@ impl Check for DatabaseConfig {
                 "must not be set together with `url_file`",
             ),
         }
+        self.check_server(path, problems);
         problems.check(
             &format!("{path}max_connections"),
             self.max_connections > 0,

@@ -171,6 +171,31 @@ fn a_database_url_that_others_can_read_is_refused() {
 }
 
 #[test]
+fn a_database_that_could_be_anybody_is_refused_unless_told_so() {
+    let files = Files::new();
+    let authority = files.put("ca.pem", "");
+    let problems = |url: &str, more: &str| {
+        let text = format!("url = '{url}'\n{more}");
+        let database: DatabaseConfig = toml::from_str(&text).unwrap();
+        let mut problems = Problems::default();
+        database.check("database.", &mut problems);
+        format!("{problems:?}")
+    };
+    let far = "postgres://u@db.internal/d";
+    assert!(problems(far, "").contains("database.ca_file"));
+    let fine = |url: &str, more: &str| {
+        let text = problems(url, more);
+        assert!(!text.contains("database."), "{text}");
+    };
+    fine("postgres://u@127.0.0.1/d", "");
+    fine(&format!("{far}?sslmode=verify-full"), "");
+    fine(far, &format!("ca_file = '{}'", authority.display()));
+    fine(far, "unverified_server = true");
+    let nowhere = problems(far, "ca_file = '/nowhere'\nunverified_server = true");
+    assert!(nowhere.contains("/nowhere") && nowhere.contains("together"));
+}
+
+#[test]
 fn secrets_come_from_their_files_without_the_line_break() {
     let files = Files::new();
     let secret = SecretFile::new(files.put("secret", "hunter2\r\n"));

@@ -3,6 +3,8 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use sqlx::error::{DatabaseError as SqlxDatabaseError, ErrorKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::status::ErrorReason;
@@ -90,6 +92,34 @@ fn a_database_error_as_a_failure_of_a_call_shows_nothing_of_itself() {
             Some(code.to_owned())
         );
     }
+}
+
+/// Somebody on the way: offers no TLS and asks for the password, as servers may. What was said after that.
+async fn somebody_on_the_way(listener: TcpListener) -> Vec<u8> {
+    let (mut client, _) = listener.accept().await.unwrap();
+    let mut wish = [0; 8];
+    client.read_exact(&mut wish).await.unwrap();
+    assert_eq!(wish[4..], 80_877_103_u32.to_be_bytes(), "TLS is asked for");
+    client.write_all(b"N").await.unwrap();
+    let mut said = vec![0; 1024];
+    let length = client.read(&mut said).await.unwrap_or(0);
+    said.truncate(length);
+    said
+}
+
+#[tokio::test]
+async fn a_server_that_does_without_tls_is_told_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let authority = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "url = 'postgres://u@127.0.0.1:{port}/d'\nca_file = '{}'",
+        authority.path().display()
+    );
+    let pool = pool(&toml::from_str(&text).unwrap(), "test").unwrap();
+    let (refused, said) = tokio::join!(pool.acquire(), somebody_on_the_way(listener));
+    assert!(matches!(refused, Err(sqlx::Error::Tls(_))), "{refused:?}");
+    assert_eq!(said, b"", "not even who asks");
 }
 
 #[test]

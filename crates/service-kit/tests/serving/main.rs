@@ -7,6 +7,7 @@
 
 mod calls;
 mod connections;
+mod loud;
 mod open_calls;
 mod outbound;
 mod shutdown;

@@ -301,12 +301,16 @@ impl LogLines {
         (lines, tracing::subscriber::set_default(subscriber))
     }
 
-    pub(crate) fn calls(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn lines(&self) -> Vec<serde_json::Value> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        lines
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    pub(crate) fn calls(&self) -> Vec<serde_json::Value> {
+        self.lines()
+            .into_iter()
             .filter(|line| line["target"] == "latchkey::calls")
             .collect()
     }
