@@ -1,7 +1,7 @@
 //! The sessions that people are shown work when pasted: the one in the README, and the one that `latchkey dev` prints.
 //!
 //! They are written for grpcurl. Here `buf curl` stands in for it, which npx can fetch; without npx there is nothing to
-//! run them with, and the tests say so and pass. In the README the session is the first fenced block after the comment
+//! run them with, and the tests say so and pass, unless `LATCHKEY_SESSIONS=required`, as `.ci/run` has it where npx is. In the README the session is the first fenced block after the comment
 //! `<!-- session -->`. It may use `grpcurl`, `latchkey` and `cargo run … -- …` against the stack of `latchkey dev`.
 
 use std::os::unix::fs::PermissionsExt;
@@ -67,6 +67,11 @@ impl Sitting {
     /// `None` where there is no npx, or it cannot fetch anything.
     async fn begin() -> Option<Self> {
         let Some(buf) = find_buf().await else {
+            let required = std::env::var_os("LATCHKEY_SESSIONS").is_some_and(|it| it == "required");
+            assert!(
+                !required,
+                "npx cannot fetch `buf`, and sessions are required"
+            );
             eprintln!("skipped: without npx there is no `buf curl` to run the session with");
             return None;
         };

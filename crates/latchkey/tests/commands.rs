@@ -12,12 +12,15 @@ use latchkey::stack::process::channel;
 use latchkey::stack::sample::authorized;
 use latchkey_proto::enrollment::v1::GetOrganizationRequest;
 use latchkey_proto::enrollment::v1::organization_service_client::OrganizationServiceClient;
+use latchkey_proto::keys::v1::ListTrainingKeysRequest;
+use latchkey_proto::keys::v1::training_key_service_client::TrainingKeyServiceClient;
+use latchkey_service_kit::status::{ErrorReason, reason_of};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 /// More than anything here takes on a busy machine; a Postgres may have to be fetched.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -146,6 +149,7 @@ async fn a_development_stack_survives_a_restart_and_leaves_nothing_running() {
     let first = Dev::start(data_dir).await;
     let sample = first.description.sample.expect("a sample");
     others_are_refused(&first, data_dir).await;
+    nobody_is_served_in_the_open_or_unknown(&first).await;
     tokens_are_believed(&first, data_dir).await;
     let verified = run(&["verify", "--data-dir", data_dir]).await;
     assert_eq!(
@@ -207,6 +211,40 @@ async fn others_are_refused(dev: &Dev, data_dir: &str) {
         for part in [&format!("{address} is taken"), option] {
             assert!(complaint.contains(part), "{part} in {complaint}");
         }
+    }
+}
+
+/// Both services speak TLS only, and want a token.
+async fn nobody_is_served_in_the_open_or_unknown(dev: &Dev) {
+    let description = &dev.description;
+    let asked = async |keys: Channel, enrollment: Channel| {
+        let no_class = ListTrainingKeysRequest::default();
+        let no_organization = GetOrganizationRequest::default();
+        let mut keys = TrainingKeyServiceClient::new(keys);
+        let mut enrollment = OrganizationServiceClient::new(enrollment);
+        [
+            keys.list_training_keys(no_class).await.map(drop),
+            enrollment.get_organization(no_organization).await.map(drop),
+        ]
+        .map(|answer| answer.expect_err("refused"))
+    };
+    let endpoint = |url: &str| Endpoint::from_shared(url.to_owned()).expect("a URL");
+    let urls = [&description.keys.url, &description.enrollment.url];
+    let [keys, enrollment] = urls.map(|url| {
+        assert!(url.starts_with("https://"), "{url}");
+        channel(&endpoint(url), &description.ca_file).expect("a channel")
+    });
+    for refusal in asked(keys, enrollment).await {
+        let reason = reason_of(&refusal);
+        assert_eq!(reason, Some(ErrorReason::TokenMissing), "{refusal:?}");
+    }
+    let [keys, enrollment] = urls.map(|url| {
+        let plain = url.replace("https://", "http://");
+        endpoint(&plain).connect_lazy()
+    });
+    for refusal in asked(keys, enrollment).await {
+        let reason = reason_of(&refusal);
+        assert_eq!(reason, None, "no service has said a word: {refusal:?}");
     }
 }
 

@@ -155,6 +155,7 @@ impl Target {
             }
             _ => {}
         }
+        attempt.leaves |= template.path == WATCH;
         attempt
     }
 
@@ -191,7 +192,10 @@ fn belongs(method: &MethodDescriptor, service: Service, which: Methods) -> bool 
     home.is_none_or(|home| home == service) && internal == (which == Methods::Internal)
 }
 
-/// Requests to what stands around the contract. `Watch` is not among them: its answer has no end.
+/// The method whose answer has no end: whoever calls it leaves.
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
+
+/// Requests to what stands around the contract.
 fn around(token: &str) -> Vec<Template> {
     let template = |path: &str, bytes: &[u8]| Template {
         path: path.to_owned(),
@@ -201,6 +205,7 @@ fn around(token: &str) -> Vec<Template> {
     };
     vec![
         template("/grpc.health.v1.Health/Check", &[]),
+        template(WATCH, &[]),
         // `list_services: "*"`
         template(
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
