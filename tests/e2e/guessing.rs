@@ -1,5 +1,6 @@
 //! Wrong codes and wrong passwords: who has tried too many is asked to wait, whatever they try next; nobody else is.
 
+mod own_codes;
 mod replicas;
 mod staff;
 

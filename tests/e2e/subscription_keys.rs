@@ -274,6 +274,7 @@ async fn codes_of_ones_own_are_added_all_or_the_good_ones_and_bad_lines_are_name
     let lines = [&*second, "a", &*upper, &*first];
     let refused = add(&organization, &new_id(), &profile_id, &lines, false).await;
     assert!(refused.added.is_empty(), "all or none");
+    // None is looked up: whether others have the fourth is not told.
     let named: Vec<(i32, OwnCodeFault, i32)> = refused
         .problems
         .iter()
@@ -282,7 +283,6 @@ async fn codes_of_ones_own_are_added_all_or_the_good_ones_and_bad_lines_are_name
     let expected = [
         (2, OwnCodeFault::Unusable, 0),
         (3, OwnCodeFault::Repeated, 1),
-        (4, OwnCodeFault::Taken, 0),
     ];
     assert_eq!(named, expected);
     let id = new_id();
@@ -290,17 +290,18 @@ async fn codes_of_ones_own_are_added_all_or_the_good_ones_and_bad_lines_are_name
         &organization,
         &id,
         &profile_id,
-        &[&second, "a", &third],
+        &[&second, "a", &third, &first],
         true,
     )
     .await;
     let added: Vec<i32> = good.added.iter().map(|one| one.line).collect();
-    assert_eq!((added, good.problems.len()), (vec![1, 3], 1));
+    assert_eq!((added, good.problems.len()), (vec![1, 3], 2));
+    assert_eq!(good.problems[1].fault(), OwnCodeFault::Taken);
     let again = add(
         &organization,
         &id,
         &profile_id,
-        &[&second, "a", &third],
+        &[&second, "a", &third, &first],
         true,
     )
     .await;

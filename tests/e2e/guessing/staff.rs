@@ -16,7 +16,7 @@ use crate::harness::{
     Caller, ClassDraft, Options, Organization, PoolDraft, Stack, new_id, refused,
 };
 
-async fn stack_with(keys: &'static str) -> Stack {
+pub(super) async fn stack_with(keys: &'static str) -> Stack {
     let options = Options {
         keys,
         ..Options::default()
@@ -24,7 +24,7 @@ async fn stack_with(keys: &'static str) -> Stack {
     Stack::with(options).await
 }
 
-async fn look_up(
+pub(super) async fn look_up(
     caller: &Caller,
     code: &str,
 ) -> Result<Response<LookUpTrainingKeyResponse>, Status> {

@@ -13,7 +13,7 @@ use super::guesses::{ADD_OWN_POOL_KEYS, ADD_OWN_SUBSCRIPTION_KEYS};
 use super::held_keyring::Issuing;
 use super::{App, Call, Error, Once, settled};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::generation::{Batch, ascending};
+use crate::domain::generation::{Batch, Summary, ascending};
 use crate::domain::grant::Grant;
 use crate::domain::key::{KeyKind, TrainingKey};
 use crate::domain::keyring::CodePlace;
@@ -25,8 +25,9 @@ use crate::store::grants::{self, Admission};
 use crate::store::training_keys::{self, NewKeys};
 use crate::store::{audit, batches};
 
-/// The most codes that may be taken before no more is looked at: so many wrong guesses a caller has.
-const MOST_TAKEN: usize = 100;
+/// The most codes of one call that may be taken before it is refused as a whole, and the most wrong guesses that one call
+/// counts for: as many as a caller has at once by default, so that who corrects one bad list may send it again.
+const MOST_GUESSES: usize = 100;
 
 /// Asks for keys with one's own codes.
 #[derive(Debug)]
@@ -55,6 +56,28 @@ pub struct AddedKeys {
     pub guessable: Vec<usize>,
 }
 
+/// How a request ended that was not refused.
+#[derive(Debug)]
+enum Ending {
+    /// Nothing was looked up: it was answered before, or the list itself is bad.
+    Unlooked(AddedKeys),
+    /// Keys were added.
+    Added(AddedKeys),
+    /// Codes were looked up and none was added.
+    Nothing(Looked),
+}
+
+/// What was looked up in vain.
+#[derive(Debug)]
+struct Looked {
+    /// The organization whose pool or profile it was for.
+    organization_id: Uuid,
+    /// How many codes.
+    number: usize,
+    /// What is wrong with the lines.
+    problems: Vec<Problem>,
+}
+
 /// What is recorded of a request that added keys.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Added {
@@ -71,29 +94,43 @@ impl AddOwnKeys {
             Target::Profile(..) => ADD_OWN_SUBSCRIPTION_KEYS,
         }
     }
+
+    /// Whether nothing is added of a list that has these good and bad lines.
+    fn adds_nothing(&self, candidates: &[Candidate<'_>], problems: &[Problem]) -> bool {
+        candidates.is_empty() || (!problems.is_empty() && !self.only_good)
+    }
 }
 
 /// Adds keys with these codes to a pool or a profile. The same request again, if it added some, gives the same keys and adds
 /// none.
 ///
 /// Refused with `PoolNotFound`, `ProfileNotFound`, `PoolExpired` or `RequestIdReused`, and when the time of a key's terms is
-/// over; and with none of them after too many wrong guesses: each code that another key has is one.
+/// over; and with none of them after too many wrong guesses. Each code that another key has is one; where none is added, so is
+/// each code that was looked up: that nobody has it was told for nothing.
 pub async fn add_own_keys(
     app: &App,
     call: &Call,
     command: &AddOwnKeys,
 ) -> Result<AddedKeys, Error> {
-    let added = settled(|| attempt(app, call, command)).await?;
-    let taken = |problem: &&Problem| problem.fault == Fault::Taken;
-    app.count_guesses(
-        call,
-        command.method(),
-        added.problems.iter().filter(taken).count(),
-    );
-    Ok(added)
+    let method = command.method();
+    match settled(|| attempt(app, call, command)).await? {
+        Ending::Unlooked(answer) => Ok(answer),
+        Ending::Added(answer) => {
+            app.count_guesses(call, method, number_taken(&answer.problems));
+            Ok(answer)
+        }
+        Ending::Nothing(looked) => {
+            app.count_guesses(call, method, looked.number.min(MOST_GUESSES));
+            record_in_vain(app, call, command, &looked).await?;
+            if number_taken(&looked.problems) > MOST_GUESSES {
+                return Err(Refusal::CodeTaken.into());
+            }
+            Ok(none_added(looked.problems))
+        }
+    }
 }
 
-async fn attempt(app: &App, call: &Call, command: &AddOwnKeys) -> Result<AddedKeys, Error> {
+async fn attempt(app: &App, call: &Call, command: &AddOwnKeys) -> Result<Ending, Error> {
     let method = command.method();
     let (kind, id) = (command.target.kind(), command.target.id());
     let terms = command.target.described_terms().to_string();
@@ -115,29 +152,17 @@ async fn attempt(app: &App, call: &Call, command: &AddOwnKeys) -> Result<AddedKe
     if let Some(added) = once.earlier(&mut transaction, issuing.keyring()).await? {
         let answer = answer(&mut transaction, call, added).await?;
         transaction.commit().await?;
-        return Ok(answer);
+        return Ok(Ending::Unlooked(answer));
+    }
+    let (mut candidates, mut problems) = sift(&command.lines);
+    if command.adds_nothing(&candidates, &problems) {
+        transaction.rollback().await?;
+        return Ok(Ending::Unlooked(none_added(problems)));
     }
     app.may_guess(call, method)?;
     issuing.hold(&mut transaction).await?;
     let now = batches::clock(&mut transaction).await?;
     check_terms(command.target, now)?;
-    let (mut candidates, mut problems) = sift(&command.lines);
-    let taken = taken(&mut transaction, &issuing, &candidates, now).await?;
-    candidates.retain(|one| !taken.contains(&one.line));
-    problems.extend(taken.iter().map(|line| Problem {
-        line: *line,
-        fault: Fault::Taken,
-    }));
-    problems.sort_unstable_by_key(|problem| problem.line);
-    let nothing = candidates.is_empty() || (!problems.is_empty() && !command.only_good);
-    if nothing {
-        transaction.rollback().await?;
-        return Ok(AddedKeys {
-            keys: Vec::new(),
-            problems,
-            guessable: Vec::new(),
-        });
-    }
     let scene = Scene {
         app,
         call,
@@ -146,36 +171,64 @@ async fn attempt(app: &App, call: &Call, command: &AddOwnKeys) -> Result<AddedKe
         grant: &grant,
         now,
     };
-    let added = scene.add(&mut transaction, &candidates, problems).await?;
+    // Before a code is looked up: a refusal afterwards would tell for nothing that nobody has them.
+    let summary = scene.admit(&mut transaction, candidates.len()).await?;
+    let number = candidates.len();
+    scene
+        .look(&mut transaction, &mut candidates, &mut problems)
+        .await?;
+    let too_many = number_taken(&problems) > MOST_GUESSES;
+    if too_many || command.adds_nothing(&candidates, &problems) {
+        transaction.rollback().await?;
+        return Ok(Ending::Nothing(Looked {
+            organization_id: grant.organization_id,
+            number,
+            problems,
+        }));
+    }
+    let added = scene
+        .add(&mut transaction, &candidates, problems, summary)
+        .await?;
     once.record(&mut transaction, issuing.keys()?, &grant, now, &added)
         .await?;
     let answer = answer(&mut transaction, call, added).await?;
     transaction.commit().await?;
-    Ok(answer)
+    Ok(Ending::Added(answer))
 }
 
-/// The lines among `candidates` whose code another key has. Codes that open nothing any more are retired first.
-async fn taken(
-    transaction: &mut Transaction,
-    issuing: &Issuing,
-    candidates: &[Candidate<'_>],
-    now: DateTime<Utc>,
-) -> Result<Vec<usize>, Error> {
-    let of_line = |one: &Candidate<'_>| {
-        let line = one.line;
-        let hashes = issuing.keyring().hashes(one.code.canonical());
-        let wanted = hashes.map(|hashed| Wanted {
-            line,
-            hash: hashed.hash,
-        });
-        wanted.collect::<Vec<_>>()
+/// Leaves in the trail that codes were looked up, how many and how many of them others have; none was added, so nothing else
+/// tells of it.
+async fn record_in_vain(
+    app: &App,
+    call: &Call,
+    command: &AddOwnKeys,
+    looked: &Looked,
+) -> Result<(), Error> {
+    let deed = Deed {
+        action: Action::TryOwnCodes(command.target.kind()),
+        organization_id: looked.organization_id,
+        resource_id: command.target.id(),
+        details: json!({ "looked_up": looked.number, "taken": number_taken(&looked.problems) }),
     };
-    let wanted: Vec<Wanted> = candidates.iter().flat_map(of_line).collect();
-    let taken = codes::make_room_for_many(transaction, &wanted, now).await?;
-    if taken.len() > MOST_TAKEN {
-        return Err(Refusal::CodeTaken.into());
+    let mut transaction = begin(&app.pool).await?;
+    audit::insert(&mut transaction, call.author(), &app.numbered([deed])).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+fn none_added(problems: Vec<Problem>) -> AddedKeys {
+    AddedKeys {
+        keys: Vec::new(),
+        problems,
+        guessable: Vec::new(),
     }
-    Ok(taken)
+}
+
+fn number_taken(problems: &[Problem]) -> usize {
+    let taken = problems
+        .iter()
+        .filter(|problem| problem.fault == Fault::Taken);
+    taken.count()
 }
 
 /// The keys that were added, as they are now.
@@ -210,15 +263,50 @@ struct Scene<'s> {
 }
 
 impl Scene<'_> {
+    /// Whether so many keys may be made; refused else.
+    async fn admit(&self, transaction: &mut Transaction, count: usize) -> Result<Summary, Error> {
+        let count = i32::try_from(count).map_err(Error::internal)?;
+        let batch_id = self.command.request_id;
+        Ok(admit(transaction, self.grant, batch_id, count, self.now).await??)
+    }
+
+    /// Moves the lines whose code another key has from the candidates to the problems. Codes that open nothing any more are
+    /// retired first.
+    async fn look(
+        &self,
+        transaction: &mut Transaction,
+        candidates: &mut Vec<Candidate<'_>>,
+        problems: &mut Vec<Problem>,
+    ) -> Result<(), Error> {
+        let of_line = |one: &Candidate<'_>| {
+            let line = one.line;
+            let hashes = self.issuing.keyring().hashes(one.code.canonical());
+            let wanted = hashes.map(|hashed| Wanted {
+                line,
+                hash: hashed.hash,
+            });
+            wanted.collect::<Vec<_>>()
+        };
+        let wanted: Vec<Wanted> = candidates.iter().flat_map(of_line).collect();
+        let taken = codes::make_room_for_many(transaction, &wanted, self.now).await?;
+        candidates.retain(|one| !taken.contains(&one.line));
+        problems.extend(taken.into_iter().map(|line| Problem {
+            line,
+            fault: Fault::Taken,
+        }));
+        problems.sort_unstable_by_key(|problem| problem.line);
+        Ok(())
+    }
+
     async fn add(
         &self,
         transaction: &mut Transaction,
         candidates: &[Candidate<'_>],
         problems: Vec<Problem>,
+        summary: Summary,
     ) -> Result<Added, Error> {
         let count = i32::try_from(candidates.len()).map_err(Error::internal)?;
         let batch_id = self.command.request_id;
-        let summary = admit(transaction, self.grant, batch_id, count, self.now).await??;
         let ids = candidates.iter().map(|_| self.app.ids.new_id()).collect();
         let key_ids = ascending(ids, None);
         self.store(transaction, candidates, &key_ids).await?;
@@ -228,6 +316,10 @@ impl Scene<'_> {
         let mut details = json!({ "batch_id": batch_id, "count": count, "own_codes": true });
         if self.command.target.terms().is_some() {
             details["terms"] = self.command.target.described_terms();
+        }
+        let taken = number_taken(&problems);
+        if taken > 0 {
+            details["taken"] = json!(taken);
         }
         let deed = Deed {
             action: Action::Generate(self.grant.kind),

@@ -26,6 +26,9 @@ pub struct Actor {
 pub enum Action {
     /// Keys were admitted for generation: one event per request, when its first keys are made; the resource is what they open.
     Generate(GrantKind),
+    /// Codes of one's own were looked up for new keys, and none was added: one event per call. It was told which of them other
+    /// keys have. The resource is what the keys would open.
+    TryOwnCodes(GrantKind),
     /// The code of a key that is no event key was shown: one event per key.
     Reveal,
     /// An export of the keys of a class, a pool, a profile or (`None`) an organization began: one event per call, before the
@@ -59,10 +62,12 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Generate(GrantKind::Class),
         Self::Generate(GrantKind::Pool),
         Self::Generate(GrantKind::Profile),
+        Self::TryOwnCodes(GrantKind::Pool),
+        Self::TryOwnCodes(GrantKind::Profile),
         Self::Reveal,
         Self::Export(None),
         Self::Export(Some(GrantKind::Class)),
@@ -89,6 +94,7 @@ impl Action {
     pub fn name(self) -> &'static str {
         match self {
             Self::Generate(_) => "training_key.generate",
+            Self::TryOwnCodes(_) => "training_key.try_own_codes",
             Self::Reveal => "training_key.reveal",
             Self::Export(_) => "training_key.export",
             Self::ExportEnd(_) => "training_key.export_end",
@@ -109,9 +115,10 @@ impl Action {
     /// The type of what it is done to.
     pub fn resource_type(self) -> &'static str {
         match self {
-            Self::Generate(kind) | Self::Export(Some(kind)) | Self::ExportEnd(Some(kind)) => {
-                kind.resource_type()
-            }
+            Self::Generate(kind)
+            | Self::TryOwnCodes(kind)
+            | Self::Export(Some(kind))
+            | Self::ExportEnd(Some(kind)) => kind.resource_type(),
             Self::Export(None) | Self::ExportEnd(None) => "organization",
             Self::CreatePool | Self::UpdatePool => GrantKind::Pool.resource_type(),
             Self::UpdateSubscriptionKey => "subscription_key",
@@ -170,8 +177,8 @@ pub struct Deed {
     pub action: Action,
     /// The organization that owns the resource; the nil id for the keyring, which is the deployment's.
     pub organization_id: Uuid,
-    /// The resource: the nil id for the keyring, what the keys open for [`Action::Generate`], that or the organization for an
-    /// export, a pool for what is done to it, else a key.
+    /// The resource: the nil id for the keyring, what the keys open for [`Action::Generate`] and [`Action::TryOwnCodes`], that or
+    /// the organization for an export, a pool for what is done to it, else a key.
     pub resource_id: Uuid,
     /// What changed, as a JSON object; never a code.
     pub details: Value,
@@ -249,7 +256,10 @@ mod tests {
             let (kind, _) = action.name().split_once('.').unwrap();
             let of_many = matches!(
                 action,
-                Action::Generate(_) | Action::Export(_) | Action::ExportEnd(_)
+                Action::Generate(_)
+                    | Action::TryOwnCodes(_)
+                    | Action::Export(_)
+                    | Action::ExportEnd(_)
             );
             assert!(kind == action.resource_type() || of_many, "{action}");
         }
