@@ -13,6 +13,7 @@ mod cancellation;
 mod cancelling;
 mod chaos;
 mod classes;
+mod client_certificates;
 mod comparisons;
 mod completion;
 mod connections;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use latchkey::stack::Service;
+use latchkey::stack::certificates::CertificateFiles;
 use latchkey::stack::config_files::{ISSUER_KEY, SERVICE_KEY, SharedFiles};
-use latchkey::stack::process::{ANY_PORT, Process, ProcessOptions, channel, claim};
+use latchkey::stack::process::{ANY_PORT, Process, ProcessOptions, claim};
 use latchkey::stack::secrets::{Secrets, replace_private};
 use latchkey::stack::tokens::{AUDIENCE, Issuer, SERVICE_ISSUER};
 use latchkey_service_kit::clock::SystemClock;
@@ -43,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) keys: &'static str,
     /// Settings of every enrollment process, as TOML.
     pub(crate) enrollment: &'static str,
+    /// Whether whoever calls keys shows a certificate, that of the enrollment service; else nobody but that does.
+    pub(crate) certificates_shown: bool,
     /// Whether all connections go through links that can be cut.
     pub(crate) links: bool,
     /// Another cluster than that of the run.
@@ -56,6 +59,7 @@ impl Default for Options {
             keys_shared: false,
             keys: "",
             enrollment: "",
+            certificates_shown: false,
             links: false,
             cluster: None,
         }
@@ -80,7 +84,7 @@ pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
     pub(crate) log: PathBuf,
     pub(crate) config: PathBuf,
-    ca_file: PathBuf,
+    tls: ClientTlsConfig,
     environment: Vec<(String, String)>,
     /// The ways to and from it, if they can be cut.
     pub(crate) links: Option<Links>,
@@ -188,8 +192,17 @@ impl Site {
         let mut keys = Vec::new();
         for number in 0..options.replicas {
             let settings = (options.keys, options.links);
-            let start =
-                Replica::start(Service::Keys, number, &database, &files, ANY_PORT, settings);
+            let shown = options
+                .certificates_shown
+                .then_some(&files.certificates.enrollment_client);
+            let start = Replica::start(
+                Service::Keys,
+                number,
+                &database,
+                (&files, shown),
+                ANY_PORT,
+                settings,
+            );
             keys.push(start.await);
         }
         let mut enrollment = Vec::new();
@@ -205,7 +218,8 @@ impl Site {
                 (options.enrollment, options.links)
             };
             let service = Service::Enrollment;
-            let start = Replica::start(service, number, &database, &files, its_keys, settings);
+            let files = (&files, None);
+            let start = Replica::start(service, number, &database, files, its_keys, settings);
             enrollment.push(start.await);
         }
         Self {
@@ -260,7 +274,7 @@ impl Replica {
         service: Service,
         number: usize,
         database: &TestDatabase,
-        files: &SharedFiles,
+        (files, shown): (&SharedFiles, Option<&CertificateFiles>),
         keys_address: SocketAddr,
         (settings, linked): (&str, bool),
     ) -> Self {
@@ -293,7 +307,11 @@ impl Replica {
                 address,
                 log: log.clone(),
                 config: config.clone(),
-                ca_file: files.certificates.authority.clone(),
+                tls: ClientTlsConfig {
+                    certificate_file: shown.map(|files| files.certificate.clone()),
+                    private_key_file: shown.map(|files| files.private_key.clone()),
+                    ..ClientTlsConfig::of_authorities(&files.certificates.authority)
+                },
                 environment: vec![(
                     "LATCHKEY_FAULTS_FILE".to_owned(),
                     config.with_extension("faults").display().to_string(),
@@ -316,7 +334,7 @@ impl Replica {
             service: self.service,
             config_file: &self.config,
             address: self.address,
-            ca_file: &self.ca_file,
+            tls: self.tls.clone(),
             log: &self.log,
             environment: &self.environment,
         };
@@ -377,24 +395,31 @@ impl Replica {
 
     /// The authority whose certificate it shows.
     pub(crate) fn ca_file(&self) -> &Path {
-        &self.ca_file
+        &self.tls.ca_file
     }
 
     /// A connection of a caller's, made when it is used.
     pub(crate) fn channel(&self) -> Channel {
-        let door = format!("https://{}", self.door());
+        self.channel_by(self.door())
+    }
+
+    /// A connection by this address, which leads to it.
+    pub(crate) fn channel_by(&self, door: SocketAddr) -> Channel {
+        let door = format!("https://{door}");
         let endpoint = Endpoint::from_shared(door).expect("an address");
-        channel(&endpoint.tcp_nodelay(true), &self.ca_file).expect("a channel")
+        self.client_tls().channel(&endpoint.tcp_nodelay(true))
     }
 
     /// The way to it for whoever speaks HTTP/2 by themselves.
     pub(crate) fn entrance(&self) -> Entrance {
-        let config = ClientTlsConfig::of_authorities(&self.ca_file);
-        let tls = ClientTls::load(&config).expect("the authority's certificate");
         Entrance {
             door: self.door(),
-            tls,
+            tls: self.client_tls(),
         }
+    }
+
+    fn client_tls(&self) -> ClientTls {
+        ClientTls::load(&self.tls).expect("certificates")
     }
 
     /// Whether it runs no more, whoever ended it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::TimeDelta;
+use latchkey_service_kit::config::ClientTlsConfig;
 use latchkey_service_kit::identity::Role;
 use sqlx::postgres::PgConnection;
 use toml::{Table, Value};
@@ -230,7 +231,7 @@ async fn start(
         service,
         config_file: &config_file,
         address: ANY_PORT,
-        ca_file: &files.certificates.authority,
+        tls: ClientTlsConfig::of_authorities(&files.certificates.authority),
         log: &log,
         environment: &[],
     };

@@ -54,8 +54,8 @@ pub struct ProcessOptions<'a> {
     pub config_file: &'a Path,
     /// Where the configuration says it listens.
     pub address: SocketAddr,
-    /// The authority whose certificate it shows.
-    pub ca_file: &'a Path,
+    /// Whom to believe, and what to show, when it is asked whether it serves.
+    pub tls: ClientTlsConfig,
     /// Where its log goes.
     pub log: &'a Path,
     /// What its environment has besides that of this process: names and values.
@@ -147,7 +147,7 @@ impl Process {
         };
         let served = tokio::select! {
             status = process.child.wait() => Err(anyhow!("it ended ({})", status?)),
-            served = timeout(SERVING_WITHIN, serving(options.address, options.ca_file)) => {
+            served = timeout(SERVING_WITHIN, serving(options.address, &options.tls)) => {
                 served.unwrap_or_else(|_| Err(anyhow!("it does not serve after {} s", SERVING_WITHIN.as_secs())))
             }
         };
@@ -228,9 +228,9 @@ impl Process {
 }
 
 /// Returns when the service at `address` says that it serves.
-async fn serving(address: SocketAddr, ca_file: &Path) -> anyhow::Result<()> {
+async fn serving(address: SocketAddr, tls: &ClientTlsConfig) -> anyhow::Result<()> {
     let endpoint = Endpoint::from_shared(format!("https://{address}"))?;
-    let channel = channel(&endpoint.connect_timeout(HEALTH_WITHIN), ca_file)?;
+    let channel = ClientTls::load(tls)?.channel(&endpoint.connect_timeout(HEALTH_WITHIN));
     let mut health = HealthClient::new(channel);
     loop {
         let asked = Instant::now();

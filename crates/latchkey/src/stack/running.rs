@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use chrono::TimeDelta;
 use futures::FutureExt;
+use latchkey_service_kit::config::ClientTlsConfig;
 use latchkey_service_kit::identity::Role;
 use tonic::transport::{Channel, Endpoint as GrpcEndpoint};
 
@@ -329,7 +330,7 @@ async fn start_service(
         service,
         config_file: &config_file,
         address: wanted,
-        ca_file: &files.certificates.authority,
+        tls: ClientTlsConfig::of_authorities(&files.certificates.authority),
         log: &log,
         environment: &[],
     };
