@@ -1,7 +1,7 @@
 //! What a creation of a class that was given up half-way leaves behind: it opens nothing, and is retired once it is old; and whoever
 //! asks again gets what the first try was to make.
 
-use latchkey_proto::audit::v1::Actor;
+use latchkey_proto::audit::v1::{Actor, ListAuditEventsRequest};
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::key_usage_service_client::KeyUsageServiceClient;
 use latchkey_proto::keys::v1::{
@@ -21,6 +21,19 @@ async fn is_there(stack: &Stack, class_id: &str) -> bool {
         .fetch_one(&mut connection)
         .await;
     counted.expect("a count").get::<i64, _>(0) == 1
+}
+
+/// What the trail of keys has of an event key, the newest first.
+async fn trail(organization: &Organization<'_>, key_id: &str) -> Vec<String> {
+    let request = ListAuditEventsRequest {
+        resource_id: key_id.to_owned(),
+        resource_type: "event_key".to_owned(),
+        ..ListAuditEventsRequest::default()
+    };
+    let mut audit = organization.admin().keys_audit();
+    let listed = audit.list_audit_events(request).await.expect("events");
+    let events = listed.into_inner().events.into_iter();
+    events.map(|event| event.action).collect()
 }
 
 #[tokio::test]
@@ -57,8 +70,10 @@ async fn it_opens_nothing_and_goes_only_once_it_is_old() {
             issuer: "https://id.example.com".to_owned(),
             ..Actor::default()
         }),
+        ..PutEventKeyRequest::default()
     };
-    keys.put_event_key(request).await.expect("put");
+    let put = keys.put_event_key(request).await.expect("put").into_inner();
+    let key_id = put.event_key.expect("an event key").key_id;
     let answer = redeem(&stack, &student, &code).await;
     refused(answer, ErrorReason::KeyNotFound);
 
@@ -67,6 +82,7 @@ async fn it_opens_nothing_and_goes_only_once_it_is_old() {
     };
     keys.retire_grants(retire()).await.expect("too young");
     assert!(is_there(&stack, &class_id).await);
+    assert_eq!(trail(&organization, &key_id).await, ["event_key.set"]);
     let mut connection = stack.database().await;
     sqlx::query(
         "UPDATE keys.grants SET put_at = put_at - interval '11 minutes' WHERE status = 'creating'",
@@ -74,8 +90,12 @@ async fn it_opens_nothing_and_goes_only_once_it_is_old() {
     .execute(&mut connection)
     .await
     .expect("aged");
-    keys.retire_grants(retire()).await.expect("retired");
+    for _ in 0..2 {
+        keys.retire_grants(retire()).await.expect("retired");
+    }
     assert!(!is_there(&stack, &class_id).await);
+    let actions = trail(&organization, &key_id).await;
+    assert_eq!(actions, ["event_key.retire", "event_key.set"]);
     let answer = redeem(&stack, &student, &code).await;
     refused(answer, ErrorReason::KeyNotFound);
     stack.finish().await;

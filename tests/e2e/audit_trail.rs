@@ -1,6 +1,7 @@
 //! Each state change and each reveal leaves exactly one row that says who, what, for whom, when, from where; and so do
 //! refusals of access, folded.
 
+mod from_where;
 mod plans;
 mod refusals;
 mod trails;

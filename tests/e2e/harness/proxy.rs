@@ -1,13 +1,13 @@
 //! A TCP proxy on loopback that behaves as networks do: late, cut, half-open; or that loses just the answer to a commit.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -32,6 +32,8 @@ pub(crate) enum Weather {
 #[derive(Debug, Clone, Copy)]
 struct State {
     target: SocketAddr,
+    /// The address of this machine that its connections come from, if it is not the usual one.
+    source: Option<IpAddr>,
     weather: Weather,
     /// How many changes there were.
     age: u64,
@@ -49,10 +51,20 @@ pub(crate) struct Link {
 impl Link {
     /// A link to `target`. Lives on the present runtime.
     pub(crate) async fn to(target: SocketAddr) -> Self {
+        Self::between(None, target).await
+    }
+
+    /// Likewise, for a target that is to see the connections come from `source`, an address of this machine.
+    pub(crate) async fn from(source: IpAddr, target: SocketAddr) -> Self {
+        Self::between(Some(source), target).await
+    }
+
+    async fn between(source: Option<IpAddr>, target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (state, changes) = watch::channel(State {
             target,
+            source,
             weather: Weather::Fair,
             age: 0,
             abandoned: 0,
@@ -105,12 +117,21 @@ async fn accept(listener: TcpListener, mut changes: watch::Receiver<State>) {
     }
 }
 
+async fn connect(state: State) -> std::io::Result<TcpStream> {
+    let Some(source) = state.source else {
+        return TcpStream::connect(state.target).await;
+    };
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(state.target).await
+}
+
 async fn serve(client: TcpStream, mut changes: watch::Receiver<State>) {
     let state = *changes.borrow_and_update();
     if state.weather == Weather::Cut {
         return;
     }
-    let Ok(server) = TcpStream::connect(state.target).await else {
+    let Ok(server) = connect(state).await else {
         return;
     };
     let delay = (client.set_nodelay(true), server.set_nodelay(true));

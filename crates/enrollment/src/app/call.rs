@@ -6,6 +6,7 @@ use latchkey_service_kit::access::{ResourceScope, Scope};
 use latchkey_service_kit::identity::Caller;
 use tokio::time::Instant;
 
+use crate::clients::keys::Asker;
 use crate::store::audit::Author;
 
 /// Who calls, how far they reach, and what audit rows keep of the call.
@@ -30,6 +31,14 @@ impl Call {
             caller: &self.caller,
             peer: &self.peer,
             request_id: &self.request_id,
+        }
+    }
+
+    /// For whom keys is asked.
+    pub fn asker(&self) -> Asker<'_> {
+        Asker {
+            caller: &self.caller,
+            peer: &self.peer,
         }
     }
 

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Error, Services};
+use crate::clients::keys::Asker;
 use crate::clients::keys::KeysError;
 use crate::clients::smtp::Outgoing;
 use crate::domain::notification::fields::{ClassTopic, Facts, Topic};
@@ -208,10 +209,13 @@ async fn event_key(
 ) -> Result<SecretString, Unwritten> {
     let purpose = format!("notification_plan/{}", letter.plan_id);
     let recipient = letter.recipient.to_text();
-    let revealed =
-        services
-            .keys
-            .reveal_code(class_id, None, &recipient, &purpose, &services.itself);
+    let itself = Asker {
+        caller: &services.itself,
+        peer: "",
+    };
+    let revealed = services
+        .keys
+        .reveal_code(class_id, None, &recipient, &purpose, itself);
     revealed.await.map_err(|error| match error {
         KeysError::KeyNotFound | KeysError::KeyRevoked => Unwritten::Never("NO_EVENT_KEY"),
         _ => Unwritten::NotNow("KEYS_UNAVAILABLE"),

@@ -232,7 +232,7 @@ async fn event_key(
             wish.event_key_request(),
             wish.class_id(),
             change,
-            &call.caller,
+            call.asker(),
         )
         .await;
     match made {

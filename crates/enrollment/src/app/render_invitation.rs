@@ -99,7 +99,7 @@ async fn to_class(
     let recipient = recipient(student_id);
     let revealed = services
         .keys
-        .reveal_code(class_id, key_id, &recipient, PURPOSE, &call.caller);
+        .reveal_code(class_id, key_id, &recipient, PURPOSE, call.asker());
     let code = revealed.await.map_err(|error| refused(error, key_id))?;
     let invited = Invited {
         to: Offer::Class(&class, kind),
@@ -127,7 +127,7 @@ async fn to_course(
     let (key, recipient) = ((pool_id, key_id), recipient(student_id));
     let revealed = services
         .keys
-        .reveal_pool_code(key, within, &recipient, PURPOSE, &call.caller);
+        .reveal_pool_code(key, within, &recipient, PURPOSE, call.asker());
     let revealed = revealed.await.map_err(|error| match error {
         KeysError::KeyPoolNotFound => Refusal::KeyPoolNotFound { pool_id }.into(),
         KeysError::WindowClosed { closed_at } => Refusal::WindowClosed {
@@ -166,7 +166,7 @@ async fn to_subscription(
     let (key, recipient) = ((profile_id, key_id), recipient(student_id));
     let revealed = services
         .keys
-        .reveal_subscription_code(key, &recipient, PURPOSE, &call.caller);
+        .reveal_subscription_code(key, &recipient, PURPOSE, call.asker());
     let (code, terms) = revealed.await.map_err(|error| match error {
         KeysError::WindowClosed { closed_at } => Refusal::WindowClosed {
             of: Closed::SubscriptionKey(key_id),

@@ -40,6 +40,15 @@ pub struct Keys {
     retries: Arc<Retries>,
 }
 
+/// For whom this service asks, for the trail of keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Who asked this service; or this service itself.
+    pub caller: &'a Caller,
+    /// The address they called from; empty if it is not known, and of this service itself.
+    pub peer: &'a str,
+}
+
 /// What telling of uses came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
@@ -261,20 +270,21 @@ impl Keys {
         })
     }
 
-    /// Changes a class's event key for `caller`, whom this service has admitted. The same `request_id` again gives the
+    /// Changes a class's event key for `asker`, whom this service has admitted. The same `request_id` again gives the
     /// same answer. The class's grant must have been put before.
     pub async fn put_event_key(
         &self,
         request_id: Uuid,
         class_id: Uuid,
         change: &EventKeyChange,
-        caller: &Caller,
+        asker: Asker<'_>,
     ) -> Result<(EventKey, Vec<Warning>), KeysError> {
         let request = proto::PutEventKeyRequest {
             request_id: request_id.to_string(),
             class_id: class_id.to_string(),
             change: Some(convert::event_key_change(change)),
-            actor: Some(actor(caller)),
+            actor: Some(actor(asker.caller)),
+            peer: asker.peer.to_owned(),
         };
         let answer = self
             .call(request, |mut client, request| async move {
@@ -294,7 +304,7 @@ impl Keys {
         ))
     }
 
-    /// The present code of a key of the class `class_id`: of the enrollment key `key_id`, or of the event key. `caller`, whom
+    /// The present code of a key of the class `class_id`: of the enrollment key `key_id`, or of the event key. `asker`, whom
     /// this service has admitted, or this service itself, writes it to `recipient` for `purpose`; both are audited, so
     /// neither holds a name or an address. The code is kept nowhere.
     pub async fn reveal_code(
@@ -303,14 +313,15 @@ impl Keys {
         key_id: Option<Uuid>,
         recipient: &str,
         purpose: &str,
-        caller: &Caller,
+        asker: Asker<'_>,
     ) -> Result<SecretString, KeysError> {
         let request = proto::RevealCodeRequest {
             class_id: class_id.to_string(),
             key_id: key_id.map(|id| id.to_string()).unwrap_or_default(),
             recipient: recipient.to_owned(),
             purpose: purpose.to_owned(),
-            actor: Some(actor(caller)),
+            actor: Some(actor(asker.caller)),
+            peer: asker.peer.to_owned(),
             ..proto::RevealCodeRequest::default()
         };
         let (code, _) = self.reveal(request).await?;
@@ -325,7 +336,7 @@ impl Keys {
         within: Uuid,
         recipient: &str,
         purpose: &str,
-        caller: &Caller,
+        asker: Asker<'_>,
     ) -> Result<PoolCode, KeysError> {
         let request = proto::RevealCodeRequest {
             pool_id: pool_id.to_string(),
@@ -333,7 +344,8 @@ impl Keys {
             within_organization_id: within.to_string(),
             recipient: recipient.to_owned(),
             purpose: purpose.to_owned(),
-            actor: Some(actor(caller)),
+            actor: Some(actor(asker.caller)),
+            peer: asker.peer.to_owned(),
             ..proto::RevealCodeRequest::default()
         };
         let (code, answer) = self.reveal(request).await?;
@@ -350,14 +362,15 @@ impl Keys {
         (profile_id, key_id): (Uuid, Uuid),
         recipient: &str,
         purpose: &str,
-        caller: &Caller,
+        asker: Asker<'_>,
     ) -> Result<(SecretString, SubscriptionTerms), KeysError> {
         let request = proto::RevealCodeRequest {
             profile_id: profile_id.to_string(),
             key_id: key_id.to_string(),
             recipient: recipient.to_owned(),
             purpose: purpose.to_owned(),
-            actor: Some(actor(caller)),
+            actor: Some(actor(asker.caller)),
+            peer: asker.peer.to_owned(),
             ..proto::RevealCodeRequest::default()
         };
         let (code, answer) = self.reveal(request).await?;

@@ -13,6 +13,7 @@ use super::call_of;
 use super::convert::warnings;
 use super::event_key::{change, event_key};
 use super::training_keys::revealed;
+use crate::app::App;
 use crate::app::count_keys::count_keys;
 use crate::app::list_marks::{After, list_marks};
 use crate::app::put_grants::{put_grants, put_profiles};
@@ -22,7 +23,6 @@ use crate::app::resolve_codes::resolve_codes;
 use crate::app::retire_grants::retire_grants;
 use crate::app::reveal_code::{CodeWish, Wanted, reveal_code};
 use crate::app::set_event_key::{Seen, SetEventKey, put_event_key};
-use crate::app::{App, Call};
 
 /// Serves what the enrollment service asks before it decides, and what it tells after.
 #[derive(Debug, Clone)]
@@ -187,11 +187,7 @@ impl KeyUsageService for KeyUsage {
             change: change(request.change, &mut violations),
             seen: Seen::Anything,
         };
-        let actor = violations.required("actor", request.actor);
-        let call = Call {
-            actor: messages::actor(actor, &mut violations),
-            ..call
-        };
+        let call = messages::on_behalf(call, request.actor, request.peer, &mut violations);
         violations.finish()?;
         let changed = put_event_key(&self.app, &call, &command).await?;
         Ok(Response::new(proto::PutEventKeyResponse {
@@ -227,11 +223,7 @@ impl KeyUsageService for KeyUsage {
             recipient: violations.line("recipient", &request.recipient).to_owned(),
             purpose: violations.line("purpose", &request.purpose).to_owned(),
         };
-        let actor = violations.required("actor", request.actor);
-        let call = Call {
-            actor: messages::actor(actor, &mut violations),
-            ..call
-        };
+        let call = messages::on_behalf(call, request.actor, request.peer, &mut violations);
         violations.finish()?;
         let shown = reveal_code(&self.app, &call, &wish).await?;
         Ok(Response::new(proto::RevealCodeResponse {

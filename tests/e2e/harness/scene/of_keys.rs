@@ -204,6 +204,7 @@ impl Scene<'_> {
                 class_id,
                 change: Some(own_code(&self.event_code)),
                 actor: Some(actor("ada-admin")),
+                peer: String::new(),
             }
             .encode_to_vec(),
             "RetireGrants" => keys::RetireGrantsRequest {

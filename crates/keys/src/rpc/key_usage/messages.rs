@@ -6,6 +6,7 @@ use latchkey_proto::keys::v1 as proto;
 use latchkey_service_kit::validation::Violations;
 use uuid::Uuid;
 
+use crate::app::Call;
 use crate::app::count_keys::KeyCount;
 use crate::app::list_marks::Mark;
 use crate::app::resolve_codes::{Resolved, SubscriptionFacts};
@@ -253,8 +254,23 @@ fn read_zone(field: &str, name: &str, violations: &mut Violations) -> Tz {
     })
 }
 
-/// Who asked the enrollment service.
-pub(super) fn actor(message: audit::Actor, violations: &mut Violations) -> Actor {
+/// The call as that of whoever asked the enrollment service, from where they did.
+pub(super) fn on_behalf(
+    call: Call,
+    asker: Option<audit::Actor>,
+    peer: String,
+    violations: &mut Violations,
+) -> Call {
+    let asker = violations.required("actor", asker);
+    violations.line("peer", &peer);
+    Call {
+        actor: actor(asker, violations),
+        peer: if peer.is_empty() { call.peer } else { peer },
+        ..call
+    }
+}
+
+fn actor(message: audit::Actor, violations: &mut Violations) -> Actor {
     violations.line("actor.subject", &message.subject);
     violations.line("actor.issuer", &message.issuer);
     for (place, role) in message.roles.iter().enumerate() {
