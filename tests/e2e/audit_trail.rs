@@ -2,6 +2,7 @@
 //! refusals of access, folded.
 
 mod from_where;
+mod notifications;
 mod plans;
 mod refusals;
 mod trails;
