@@ -37,6 +37,8 @@ type Part = Result<ExportTrainingKeysResponse, Status>;
 #[derive(Clone)]
 struct Fake {
     parts: Arc<Vec<Part>>,
+    /// How long each part lets wait for it.
+    pause: Duration,
     open: bool,
     /// Hears of each request once all is sent.
     sent: mpsc::Sender<ExportTrainingKeysRequest>,
@@ -74,6 +76,7 @@ impl ServerStreamingService<ExportTrainingKeysRequest> for Fake {
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
             for part in this.parts.iter() {
+                sleep(this.pause).await;
                 let _ = sender.send(part.clone()).await;
             }
             let _ = this.sent.send(request.into_inner()).await;
@@ -92,9 +95,21 @@ async fn serve(
     parts: Vec<Part>,
     open: bool,
 ) -> (SocketAddr, mpsc::Receiver<ExportTrainingKeysRequest>) {
+    serve_slowly(parts, open, Duration::ZERO).await
+}
+
+async fn serve_slowly(
+    parts: Vec<Part>,
+    open: bool,
+    pause: Duration,
+) -> (SocketAddr, mpsc::Receiver<ExportTrainingKeysRequest>) {
     let (sent, asked) = mpsc::channel(8);
-    let parts = Arc::new(parts);
-    let fake = Fake { parts, open, sent };
+    let fake = Fake {
+        parts: Arc::new(parts),
+        pause,
+        open,
+        sent,
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let server = tonic::transport::Server::builder()
@@ -143,7 +158,7 @@ fn command(address: SocketAddr, output: &Path, format: &str) -> Child {
             &url,
         ])
         .args(["--class", "0190a0b0-c0d0-7000-8000-000000000001"])
-        .args(["--format", format, "--output"])
+        .args(["--reason", "printing", "--format", format, "--output"])
         .arg(output)
         .env("LATCHKEY_TOKEN", "token")
         .stdin(Stdio::null())
@@ -180,7 +195,7 @@ async fn what_was_sent_is_what_is_written() {
     assert_eq!(text, format!("{line}\n").repeat(3));
     let request = asked.recv().await.expect("it was asked");
     assert_eq!(request.format(), ExportFormat::JsonLines);
-    assert!(!request.reason.is_empty());
+    assert_eq!(request.reason, "printing");
 
     // Nothing is a file too: of a CSV, the names of the columns.
     let (address, _asked) = serve(vec![summary(&[])], false).await;
@@ -191,6 +206,23 @@ async fn what_was_sent_is_what_is_written() {
     assert_eq!(text.lines().count(), 1);
     assert!(text.starts_with("\"code\",") && text.ends_with("\"family_name\"\r\n"));
     assert_eq!(files(directory.path()), 2);
+}
+
+#[tokio::test]
+async fn who_waits_is_told_how_far_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let parts = vec![rows(&[ROW]), rows(&[ROW, ROW]), summary(&[ROW, ROW, ROW])];
+    // A little more than passes between two words of it.
+    let (address, _asked) = serve_slowly(parts, false, Duration::from_millis(1_100)).await;
+    let output = directory.path().join("keys.csv");
+    let (status, said) = ended(command(address, &output, "csv")).await;
+    assert_eq!(status, Some(0), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines.contains(&"3 keys …"), "{said}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("3 keys are in")),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -14,8 +14,10 @@ use crate::harness::{ClassDraft, Organization, PoolDraft, Stack, eventually};
 
 use super::trail;
 
+const REASON: [&str; 2] = ["--reason", "printing"];
+
 /// Runs the command for a manager of `organization`.
-async fn run(organization: &Organization<'_>, arguments: &[&str]) -> Output {
+pub(crate) async fn run(organization: &Organization<'_>, arguments: &[&str]) -> Output {
     let stack = organization.stack;
     let token = stack.token(
         Role::OperationsManager,
@@ -71,7 +73,7 @@ async fn the_command_joins_names_and_writes_for_its_owner_alone() {
         output,
     ];
     let rows = eventually("the use is told", async || {
-        let forced = [&wish[..], &["--force", "--reason", "printing"]].concat();
+        let forced = [&wish[..], &["--force"], &REASON].concat();
         let done = run(&organization, &forced).await;
         assert!(done.status.success(), "{}", said(&done));
         assert!(said(&done).contains("2 keys are in"), "{}", said(&done));
@@ -131,6 +133,7 @@ async fn the_keys_of_a_pool_and_of_a_profile_are_written_like_those_of_a_class()
     let path = directory.path().join("keys.csv");
     let output = path.to_str().expect("text");
     let wish = ["--format", "csv", "--force", "--output", output];
+    let wish = [&wish[..], &REASON].concat();
     let written = async |of: &str, id: &str| {
         let done = run(&organization, &[&[of, id][..], &wish[..]].concat()).await;
         assert!(done.status.success(), "{}", said(&done));
@@ -168,7 +171,13 @@ async fn what_fails_leaves_what_was_there(
     directory: &Path,
 ) {
     let path = |name: &str| directory.join(name).to_str().expect("text").to_owned();
-    let wish = ["--class", class_id, "--format", "jsonl", "--output"];
+    let wish = ["--class", class_id, "--format", "jsonl"];
+    let output = ["--output", &path("keys.csv"), "--force"];
+    let unreasoned = run(organization, &[&wish[..], &output].concat()).await;
+    assert_eq!(unreasoned.status.code(), Some(2));
+    let complaint = said(&unreasoned);
+    assert!(complaint.contains("--reason"), "{complaint}");
+    let wish = [&wish[..], &REASON, &["--output"]].concat();
     let again = run(organization, &[&wish[..], &[&path("keys.csv")]].concat()).await;
     assert_eq!(again.status.code(), Some(1));
     assert!(said(&again).contains("--force"), "{}", said(&again));

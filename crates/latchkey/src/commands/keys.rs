@@ -17,9 +17,6 @@ use latchkey_service_kit::rows::RowFormat;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-/// What is put into the audit trail when no reason is given.
-const USUAL_REASON: &str = "exported by `latchkey keys export`";
-
 /// Exit status of a command that Ctrl-C ended: 128 + SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
 
@@ -57,8 +54,8 @@ struct Export {
     /// The file.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Why, for the audit trail.
-    #[arg(long, value_name = "TEXT", default_value = USUAL_REASON)]
+    /// Why, for the audit trail: what only you know.
+    #[arg(long, value_name = "TEXT")]
     reason: String,
     /// Let the file take the place of another one.
     #[arg(long)]
