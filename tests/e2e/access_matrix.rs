@@ -1,6 +1,7 @@
 //! Every role against every method, on what is its own, what is another's, what lies below and what is foreign.
 
 mod beyond;
+mod held;
 mod matrix;
 mod places;
 
@@ -69,7 +70,8 @@ impl Shows {
             "ListTrainingKeys" => Self::Id(scene.key.key_id.clone()),
             "ListNotifications" | "ListNotificationPlans" => Self::Id(scene.plan.plan_id.clone()),
             "ListRedemptions" => Self::Id(scene.enrollment.enrollment_id.clone()),
-            "ListOrganizations" | "ListAuditEvents" => Self::Something,
+            "ListOrganizations" => Self::Id(scene.child_id.clone()),
+            "ListAuditEvents" => Self::Something,
             other => panic!("what {other} lists is not known"),
         }
     }
@@ -136,6 +138,26 @@ async fn request(scene: &Scene<'_>, method: &MethodDescriptor, fresh: bool) -> D
         request.set_field(&size, Value::I32(1000));
     }
     request
+}
+
+/// The calls of a method that act on what their callers do not reach, by a role in a place.
+fn unreached<'w, 's>(
+    world: &'w World<'s>,
+    method: &MethodDescriptor,
+) -> Vec<(Role, Place, &'w Scene<'s>)> {
+    let row = row(method);
+    let mut unreached = Vec::new();
+    for (role, cell) in Role::ALL.into_iter().zip(&row.cells) {
+        if row.beyond == Never || matches!(cell, Cell::No | Cell::Anything) {
+            continue;
+        }
+        for (place, scene) in &world.scenes {
+            if !place.is_reached(role, *cell, method) {
+                unreached.push((role, *place, scene));
+            }
+        }
+    }
+    unreached
 }
 
 /// Tries a method's cells; how many there were, and what was wrong.

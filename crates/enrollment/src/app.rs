@@ -8,6 +8,7 @@ mod made_before;
 mod passwords;
 mod planted;
 mod promote;
+mod reached;
 mod services;
 mod under_lock;
 mod wake;

@@ -14,6 +14,8 @@ pub(super) enum Near {
     Own,
     /// It lies below theirs.
     Below,
+    /// Theirs lies below it.
+    Above,
     /// It is none of theirs.
     Foreign,
 }
@@ -39,12 +41,14 @@ pub(super) struct Place {
 }
 
 /// Every combination that there can be: a student belongs to one organization, and a classmate is in a class of theirs.
-pub(super) const PLACES: [Place; 7] = [
+pub(super) const PLACES: [Place; 9] = [
     place(Near::Own, true, Whose::Myself),
     place(Near::Own, true, Whose::Classmate),
     place(Near::Own, false, Whose::Stranger),
     place(Near::Below, true, Whose::Stranger),
     place(Near::Below, false, Whose::Stranger),
+    place(Near::Above, true, Whose::Stranger),
+    place(Near::Above, false, Whose::Stranger),
     // Someone may teach for several organizations: classes name them, wherever they are.
     place(Near::Foreign, true, Whose::Stranger),
     place(Near::Foreign, false, Whose::Stranger),
@@ -70,12 +74,23 @@ const OF_CLASSES: [&str; 7] = [
 ];
 
 impl Place {
+    /// Whether the organization is none of the callers'.
+    pub(super) fn is_foreign(self) -> bool {
+        self.near == Near::Foreign
+    }
+
+    /// Whether nothing of the organization is within reach of those who reach what their own organization, or their classes,
+    /// are: then a list of what is there is as empty as one of what nobody made.
+    pub(super) fn is_apart(self) -> bool {
+        self.near != Near::Own
+    }
+
     /// Whether `role` reaches what stands here with `method`, whose cell is `cell`.
     pub(super) fn is_reached(self, role: Role, cell: Cell, method: &MethodDescriptor) -> bool {
         match cell {
             Cell::No => false,
             Cell::Anything => true,
-            Cell::Organization => self.near != Near::Foreign,
+            Cell::Organization => matches!(self.near, Near::Own | Near::Below),
             Cell::Own if role == Role::Instructor => self.taught,
             Cell::Own if OF_CLASSES.contains(&method.name()) => self.student != Whose::Stranger,
             Cell::Own => self.student == Whose::Myself,
@@ -91,7 +106,11 @@ pub(super) struct World<'s> {
 
 impl<'s> World<'s> {
     pub(super) async fn new(stack: &'s Stack) -> Self {
-        let own = Organization::new(stack).await;
+        // Each place has an organization of its own, but for those in the callers'; and what is right above that stands below
+        // both that are above, so that a list of what these have is empty.
+        let top = Organization::new(stack).await;
+        let above = top.child().await;
+        let own = above.child().await.child().await;
         let mut scenes: Vec<(Place, Scene<'s>)> = Vec::new();
         for place in PLACES {
             let instructor = if place.taught {
@@ -100,10 +119,9 @@ impl<'s> World<'s> {
                 "bert-instructor"
             };
             let organization = match place.near {
-                Near::Own => Organization {
-                    stack,
-                    id: own.id.clone(),
-                },
+                Near::Own => own.clone(),
+                Near::Above if place.taught => above.clone(),
+                Near::Above => top.clone(),
                 Near::Below => own.child().await,
                 Near::Foreign => Organization::new(stack).await,
             };
@@ -123,13 +141,6 @@ impl<'s> World<'s> {
 
     pub(super) fn own(&self) -> &Scene<'s> {
         &self.scenes[0].1
-    }
-
-    /// The last place: foreign in every way.
-    pub(super) fn foreign(&self) -> &Scene<'s> {
-        let (place, scene) = self.scenes.last().expect("places");
-        assert!(place.near == Near::Foreign && !place.taught);
-        scene
     }
 
     pub(super) fn caller(&self, role: Role) -> Caller {

@@ -30,6 +30,8 @@ pub(crate) const NO_KEYS_CODE: &str = "opens-nothing-here";
 /// a pool, by a key of which the student has its course; and a subscription profile with a key for three students.
 pub(crate) struct Scene<'s> {
     pub(crate) organization: Organization<'s>,
+    /// The one below it.
+    pub(crate) child_id: String,
     pub(crate) class: TrainingClass,
     /// The text of the event key.
     pub(crate) event_code: String,
@@ -56,7 +58,7 @@ impl<'s> Scene<'s> {
     /// A new scene in `organization`.
     pub(crate) async fn within(organization: Organization<'s>, instructor: &str) -> Self {
         organization.let_register(true).await;
-        organization.child().await;
+        let child_id = organization.child().await.id;
         let event_code = format!("scene-{}", new_id().replace('-', ""));
         let draft = ClassDraft::new().maximum(1000).change(|request| {
             request.instructors = vec![instructor.to_owned()];
@@ -98,6 +100,7 @@ impl<'s> Scene<'s> {
         let subscription_key_id = subscription_keys.await.remove(0).key_id;
         Self {
             organization,
+            child_id,
             class,
             event_code,
             key,
@@ -131,6 +134,7 @@ impl<'s> Scene<'s> {
                 stack: self.organization.stack,
                 id: new_id(),
             },
+            child_id: new_id(),
             class,
             event_code: NO_KEYS_CODE.to_owned(),
             spare: key.clone(),

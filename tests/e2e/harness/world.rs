@@ -24,6 +24,7 @@ use tonic::{Response, Status};
 use super::{Caller, Stack, at, insist, new_id, now};
 
 /// An organization and those who act in it.
+#[derive(Clone)]
 pub(crate) struct Organization<'s> {
     pub(crate) stack: &'s Stack,
     pub(crate) id: String,

@@ -5,11 +5,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::etags::check_etag;
+use super::reached::lock_class;
 use super::{Call, Error, Services, push};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::class::{Class, ClassStatus};
 use crate::domain::enrollment::CancelledBy;
-use crate::domain::refusal::Refusal;
 use crate::store;
 use crate::store::classes::EndedEnrollment;
 
@@ -32,11 +32,7 @@ pub async fn cancel_class(
     reason: &str,
 ) -> Result<CancelledClass, Error> {
     let mut transaction = begin(&services.pool).await?;
-    store::classes::lock(&mut transaction, id).await?;
-    let found = store::classes::find_placed(&mut *transaction, id, call.scope.student)
-        .await?
-        .filter(|class| call.reaches(&class.scope()))
-        .ok_or(Refusal::ClassNotFound { class_id: id })?;
+    let found = lock_class(&mut transaction, call, id).await?;
     let (mut class, now) = (found.class, found.now);
     if class.status == ClassStatus::Cancelled {
         // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.

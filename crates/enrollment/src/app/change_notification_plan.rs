@@ -75,14 +75,13 @@ pub async fn delete_notification_plan(
 
 /// The plan, deleted or not, locked.
 async fn locked(transaction: &mut Transaction, call: &Call, id: Uuid) -> Result<Plan, Error> {
-    store::notifications::lock(transaction, id).await?;
+    let missing = Refusal::NotificationPlanNotFound { plan_id: id };
+    if !store::notifications::lock_within(transaction, id, &call.scope).await? {
+        return Err(missing.into());
+    }
     let found = store::notifications::find_placed(transaction, id)
         .await?
-        .filter(|placed| {
-            let owner = placed.plan.organization_id;
-            call.scope.covers_organization(owner, &placed.ancestors)
-        })
-        .ok_or(Refusal::NotificationPlanNotFound { plan_id: id })?;
+        .ok_or(missing)?;
     Ok(found.plan)
 }
 

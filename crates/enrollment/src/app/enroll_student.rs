@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::reached::{lock_class, lock_student};
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::class::Class;
@@ -55,13 +56,7 @@ pub async fn enroll_student(
     wish: DirectEnrollment,
 ) -> Result<Enrolled, Error> {
     let mut transaction = begin(&services.pool).await?;
-    store::classes::lock(&mut transaction, wish.class_id).await?;
-    let class = store::classes::find_placed(&mut *transaction, wish.class_id, call.scope.student)
-        .await?
-        .filter(|class| call.reaches(&class.scope()))
-        .ok_or(Refusal::ClassNotFound {
-            class_id: wish.class_id,
-        })?;
+    let class = lock_class(&mut transaction, call, wish.class_id).await?;
     let (enrolled, deeds) = enroll_one(&mut transaction, services, call, &wish, &class).await?;
     finish(transaction, call, &deeds).await?;
     services.wake.ring();
@@ -161,15 +156,8 @@ async fn decide(
     placed: &PlacedClass,
 ) -> Result<(Enrolled, Vec<(Uuid, Deed)>), Error> {
     let class = &placed.class;
-    let instructor = call.scope.instructor.as_deref();
     // After the class, like everybody: an account that is being erased comes in either before that or not at all.
-    store::students::lock(&mut *connection, wish.student_id).await?;
-    let student = store::students::find_placed(connection, wish.student_id, instructor)
-        .await?
-        .filter(|student| call.reaches(&student.scope()))
-        .ok_or(Refusal::StudentNotFound {
-            student_id: wish.student_id,
-        })?;
+    let student = lock_student(connection, call, wish.student_id).await?;
     let live = store::enrollments::find_live(&mut *connection, class.id, wish.student_id).await?;
     if live.is_none() {
         let (student, ancestors) = (&student.student, &student.ancestors);

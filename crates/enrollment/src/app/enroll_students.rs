@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::enroll_student::{DirectEnrollment, Enrolled, enroll_one, finish};
+use super::reached::lock_class;
 use super::{Call, Error, Services};
 use crate::domain::enrollment::Status;
 use crate::domain::refusal::Refusal;
@@ -91,15 +92,10 @@ async fn transact(
     fingerprint: &[u8],
     students: &[Uuid],
 ) -> Result<Vec<Outcome>, Error> {
-    let class_id = wish.class_id;
     let mut transaction = begin(&services.pool).await?;
-    store::classes::lock(&mut transaction, class_id).await?;
-    let mut class = store::classes::find_placed(&mut *transaction, class_id, call.scope.student)
-        .await?
-        .filter(|class| call.reaches(&class.scope()))
-        .ok_or(Refusal::ClassNotFound { class_id })?;
+    let mut class = lock_class(&mut transaction, call, wish.class_id).await?;
     claim(&mut transaction, wish, fingerprint).await?;
-    store::students::lock_all(&mut transaction, students).await?;
+    store::students::lock_all_within(&mut transaction, students, &call.scope).await?;
     let (mut outcomes, mut deeds) = (Vec::with_capacity(students.len()), Vec::new());
     for student_id in students.iter().copied() {
         let one = wish.one(student_id);

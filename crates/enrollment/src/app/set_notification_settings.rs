@@ -6,11 +6,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::etags::check_etag;
+use super::reached::lock_class;
 use super::read_organizations::get_organization;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::notification::{Letterhead, OrganizationNotifications};
-use crate::domain::refusal::Refusal;
 use crate::store;
 use crate::store::notifications::settings;
 
@@ -80,11 +80,7 @@ pub async fn set_class_notifications(
     wanted: Option<bool>,
 ) -> Result<bool, Error> {
     let mut transaction = begin(&services.pool).await?;
-    store::classes::lock(&mut transaction, class).await?;
-    let placed = store::classes::find_placed(&mut *transaction, class, call.scope.student)
-        .await?
-        .filter(|placed| call.reaches(&placed.scope()))
-        .ok_or(Refusal::ClassNotFound { class_id: class })?;
+    let placed = lock_class(&mut transaction, call, class).await?;
     let owner = placed.class.organization_id;
     let of_owner = settings::find(&mut *transaction, owner)
         .await?

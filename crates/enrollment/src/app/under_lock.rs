@@ -36,7 +36,8 @@ pub(super) async fn lock(
     lock_classes(connection, call, id, None).await
 }
 
-/// The same, with the class `other` locked too: the classes in order of their ids, like everybody.
+/// The same, with the class `other` locked too, if the caller reaches its organization: the classes in order of their ids, like
+/// everybody.
 pub(super) async fn lock_with(
     connection: &mut PgConnection,
     call: &Call,
@@ -60,7 +61,11 @@ async fn lock_classes(
     let class_id = seen.enrollment.class_id;
     let classes: BTreeSet<Uuid> = std::iter::once(class_id).chain(other).collect();
     for class in classes {
-        store::classes::lock(connection, class).await?;
+        if class == class_id {
+            store::classes::lock(connection, class).await?;
+        } else {
+            store::classes::lock_within(connection, class, &call.scope).await?;
+        }
     }
     let class = store::classes::find_placed(&mut *connection, class_id, None)
         .await?

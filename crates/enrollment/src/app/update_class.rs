@@ -5,6 +5,7 @@ use latchkey_service_kit::telemetry::Chain;
 use uuid::Uuid;
 
 use super::etags::check_etag;
+use super::reached::lock_class;
 use super::read_classes::placed_class;
 use super::{Call, Error, FieldProblem, Services, push};
 use crate::clients::keys::KeysError;
@@ -72,12 +73,7 @@ async fn commit(
     etag: Option<&str>,
 ) -> Result<Class, Error> {
     let mut transaction = begin(&services.pool).await?;
-    store::classes::lock(&mut transaction, id).await?;
-    let class = store::classes::find_placed(&mut *transaction, id, call.scope.student)
-        .await?
-        .filter(|class| call.reaches(&class.scope()))
-        .ok_or(Refusal::ClassNotFound { class_id: id })?
-        .class;
+    let class = lock_class(&mut transaction, call, id).await?.class;
     check_etag(etag, "class", id, class.version)?;
     if class.status == ClassStatus::Cancelled {
         return Err(Refusal::ClassCancelled { class_id: id }.into());

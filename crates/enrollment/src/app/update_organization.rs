@@ -74,10 +74,11 @@ pub async fn update_organization(
         organization_id: id,
     };
     let mut transaction = begin(&services.pool).await?;
-    store::organizations::lock(&mut transaction, id).await?;
+    if !store::organizations::lock_within(&mut transaction, id, &call.scope).await? {
+        return Err(missing.into());
+    }
     let found = store::organizations::find(&mut *transaction, id)
         .await?
-        .filter(|one| call.scope.covers_organization(one.id, &one.ancestor_ids))
         .ok_or(missing)?;
     check_etag(etag, "organization", id, found.version)?;
     let switched = change.self_registration.is_some();

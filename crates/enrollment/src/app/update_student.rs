@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::etags::check_etag;
+use super::reached::lock_student;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::email::EmailAddress;
@@ -53,13 +54,7 @@ pub async fn update_student(
     etag: Option<&str>,
 ) -> Result<Student, Error> {
     let mut transaction = begin(&services.pool).await?;
-    store::students::lock(&mut transaction, id).await?;
-    let instructor = call.scope.instructor.as_deref();
-    let student = store::students::find_placed(&mut transaction, id, instructor)
-        .await?
-        .filter(|student| call.reaches(&student.scope()))
-        .ok_or(Refusal::StudentNotFound { student_id: id })?
-        .student;
+    let student = lock_student(&mut transaction, call, id).await?.student;
     check_etag(etag, "student", id, student.version)?;
     let mut changed = change.apply(&student);
     if changed == student {

@@ -4,7 +4,7 @@ pub mod listing;
 pub mod locks;
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::access::ResourceScope;
+use latchkey_service_kit::access::{ResourceScope, Scope};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -184,6 +184,29 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
     let locked = sqlx::query_scalar!(
         "SELECT class_id FROM enrollment.classes WHERE class_id = $1 FOR NO KEY UPDATE",
         id
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(locked.is_some())
+}
+
+/// Locks the class `id`, if it stands in an organization within `scope`; false if not, or if there is none: who may not know of
+/// it does not wait for it either. Read it by the next statement: this one's snapshot is older than the lock.
+pub async fn lock_within(
+    connection: &mut PgConnection,
+    id: Uuid,
+    scope: &Scope,
+) -> sqlx::Result<bool> {
+    let locked = sqlx::query_scalar!(
+        r#"
+        SELECT c.class_id FROM enrollment.classes c
+        JOIN enrollment.organizations o ON o.organization_id = c.organization_id
+        WHERE c.class_id = $1 AND ($2 OR o.organization_id = $3 OR o.ancestor_ids @> ARRAY[$3]::uuid[])
+        FOR NO KEY UPDATE OF c
+        "#,
+        id,
+        scope.everything,
+        scope.organization as _,
     )
     .fetch_optional(connection)
     .await?;

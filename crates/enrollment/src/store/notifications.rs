@@ -97,11 +97,23 @@ pub async fn find_placed(
     Ok(Some(PlacedPlan { plan, ancestors }))
 }
 
-/// Locks the plan `id`; false if there is none. Read it by the next statement: this one's snapshot is older than the lock.
-pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
+/// Locks the plan `id`, if it stands in an organization within `scope`; false if not, or if there is none: who may not know of
+/// it does not wait for it either. Read it by the next statement: this one's snapshot is older than the lock.
+pub async fn lock_within(
+    connection: &mut PgConnection,
+    id: Uuid,
+    scope: &Scope,
+) -> sqlx::Result<bool> {
     let locked = sqlx::query_scalar!(
-        "SELECT plan_id FROM enrollment.notification_plans WHERE plan_id = $1 FOR NO KEY UPDATE",
-        id
+        r#"
+        SELECT p.plan_id FROM enrollment.notification_plans p
+        JOIN enrollment.organizations o ON o.organization_id = p.organization_id
+        WHERE p.plan_id = $1 AND ($2 OR o.organization_id = $3 OR o.ancestor_ids @> ARRAY[$3]::uuid[])
+        FOR NO KEY UPDATE OF p
+        "#,
+        id,
+        scope.everything,
+        scope.organization as _,
     )
     .fetch_optional(connection)
     .await?;

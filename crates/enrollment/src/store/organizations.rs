@@ -106,6 +106,28 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
     Ok(locked.is_some())
 }
 
+/// Locks the organization `id`, if it stands within `scope`; false if not, or if there is none: who may not know of it does not
+/// wait for it either. Read it by the next statement: this one's snapshot is older than the lock.
+pub async fn lock_within(
+    connection: &mut PgConnection,
+    id: Uuid,
+    scope: &Scope,
+) -> sqlx::Result<bool> {
+    let locked = sqlx::query_scalar!(
+        r#"
+        SELECT o.organization_id FROM enrollment.organizations o
+        WHERE o.organization_id = $1 AND ($2 OR o.organization_id = $3 OR o.ancestor_ids @> ARRAY[$3]::uuid[])
+        FOR NO KEY UPDATE
+        "#,
+        id,
+        scope.everything,
+        scope.organization as _,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(locked.is_some())
+}
+
 /// The organization that the request `request_id` created, and the fingerprint of that request.
 pub async fn find_by_request(
     connection: &mut PgConnection,

@@ -5,7 +5,7 @@ pub mod listing;
 pub mod registered;
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::access::ResourceScope;
+use latchkey_service_kit::access::{ResourceScope, Scope};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -150,11 +150,46 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
     Ok(locked.is_some())
 }
 
-/// Locks those of the students `ids` that exist, in order of their ids.
-pub async fn lock_all(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<()> {
+/// Locks the student `id`, if it stands in an organization within `scope`; false if not, or if there is none: who may not know of
+/// it does not wait for it either. Read it by the next statement: this one's snapshot is older than the lock.
+pub async fn lock_within(
+    connection: &mut PgConnection,
+    id: Uuid,
+    scope: &Scope,
+) -> sqlx::Result<bool> {
+    let locked = sqlx::query_scalar!(
+        r#"
+        SELECT s.student_id FROM enrollment.students s
+        JOIN enrollment.organizations o ON o.organization_id = s.organization_id
+        WHERE s.student_id = $1 AND ($2 OR o.organization_id = $3 OR o.ancestor_ids @> ARRAY[$3]::uuid[])
+        FOR NO KEY UPDATE OF s
+        "#,
+        id,
+        scope.everything,
+        scope.organization as _,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(locked.is_some())
+}
+
+/// Locks those of the students `ids` that stand in organizations within `scope`, in order of their ids.
+pub async fn lock_all_within(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    scope: &Scope,
+) -> sqlx::Result<()> {
     sqlx::query!(
-        "SELECT student_id FROM enrollment.students WHERE student_id = ANY ($1) ORDER BY student_id FOR NO KEY UPDATE",
-        ids
+        r#"
+        SELECT s.student_id FROM enrollment.students s
+        JOIN enrollment.organizations o ON o.organization_id = s.organization_id
+        WHERE s.student_id = ANY ($1) AND ($2 OR o.organization_id = $3 OR o.ancestor_ids @> ARRAY[$3]::uuid[])
+        ORDER BY s.student_id
+        FOR NO KEY UPDATE OF s
+        "#,
+        ids,
+        scope.everything,
+        scope.organization as _,
     )
     .fetch_all(connection)
     .await?;

@@ -1,0 +1,39 @@
+//! What a call changes, under its lock. Who may not know of a thing does not wait for it, and keeps nobody waiting who may.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{Call, Error};
+use crate::domain::refusal::Refusal;
+use crate::store;
+use crate::store::classes::PlacedClass;
+use crate::store::students::PlacedStudent;
+
+/// The class `id` under its lock, for a caller who reaches its organization.
+pub(super) async fn lock_class(
+    connection: &mut PgConnection,
+    call: &Call,
+    id: Uuid,
+) -> Result<PlacedClass, Error> {
+    let missing = Refusal::ClassNotFound { class_id: id };
+    if !store::classes::lock_within(connection, id, &call.scope).await? {
+        return Err(missing.into());
+    }
+    let class = store::classes::find_placed(connection, id, call.scope.student).await?;
+    Ok(class.ok_or(missing)?)
+}
+
+/// The student `id` under the account's lock, for a caller who reaches its organization.
+pub(super) async fn lock_student(
+    connection: &mut PgConnection,
+    call: &Call,
+    id: Uuid,
+) -> Result<PlacedStudent, Error> {
+    let missing = Refusal::StudentNotFound { student_id: id };
+    if !store::students::lock_within(connection, id, &call.scope).await? {
+        return Err(missing.into());
+    }
+    let instructor = call.scope.instructor.as_deref();
+    let student = store::students::find_placed(connection, id, instructor).await?;
+    Ok(student.ok_or(missing)?)
+}
