@@ -1,6 +1,14 @@
 //! Compiles the contract with protox, so that no `protoc` has to be installed.
 
+use std::fmt::Write as _;
 use std::{env, error::Error, fs, path::PathBuf};
+
+use prost_types::field_descriptor_proto::Type;
+use prost_types::{DescriptorProto, FileDescriptorSet};
+
+/// The names of fields whose texts nobody may see but who is to have them: codes, passwords, letters and files with codes. A
+/// message that has such a field has no derived `Debug`.
+const SECRET: [&str; 5] = ["code", "codes", "password", "text", "rows"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
@@ -20,30 +28,58 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = out.join("descriptors.bin");
     fs::write(&descriptors, compiler.encode_file_descriptor_set())?;
 
+    let files = compiler.file_descriptor_set();
+    let secret = secret_messages(&files)?;
+    fs::write(out.join("redacted.rs"), redacted(&secret)?)?;
     tonic_prost_build::configure()
         .bytes(".")
-        .skip_debug([
-            ".latchkey.enrollment.v1.RedeemKeyRequest",
-            ".latchkey.enrollment.v1.CheckKeyRequest",
-            ".latchkey.enrollment.v1.RegisterWithKeyRequest",
-            ".latchkey.enrollment.v1.AuthenticateRequest",
-            ".latchkey.enrollment.v1.Password",
-            ".latchkey.enrollment.v1.RenderInvitationResponse",
-            ".latchkey.keys.v1.ResolveCodesRequest",
-            ".latchkey.keys.v1.LookUpTrainingKeyRequest",
-            ".latchkey.keys.v1.RevealedCode",
-            ".latchkey.keys.v1.ExportTrainingKeysResponse",
-            ".latchkey.keys.v1.EventKeyOwnCode",
-            ".latchkey.keys.v1.AddOwnPoolKeysRequest",
-            ".latchkey.keys.v1.AddOwnSubscriptionKeysRequest",
-        ])
-        .compile_fds(compiler.file_descriptor_set())?;
+        .skip_debug(secret.iter().map(|name| format!(".{name}")))
+        .compile_fds(files)?;
 
     prost_protovalidate_build::Builder::new()
         .file_descriptor_set_path(&descriptors)?
         .fail_on_runtime_only(true)
         .compile()?;
     Ok(())
+}
+
+/// The messages of the contract that have a field by a name of [`SECRET`].
+fn secret_messages(files: &FileDescriptorSet) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut secret = Vec::new();
+    for file in &files.file {
+        let package = file.package();
+        if !package.starts_with("latchkey.") {
+            continue;
+        }
+        for message in &file.message_type {
+            // Their types are found by the name of the package: see `redacted`.
+            if message.nested_type.iter().any(is_secret) {
+                return Err(format!("a secret in a message within {}", message.name()).into());
+            }
+            if is_secret(message) {
+                secret.push(format!("{package}.{}", message.name()));
+            }
+        }
+    }
+    Ok(secret)
+}
+
+fn is_secret(message: &DescriptorProto) -> bool {
+    let mut fields = message.field.iter();
+    fields.any(|field| {
+        SECRET.contains(&field.name()) && matches!(field.r#type(), Type::String | Type::Bytes)
+    })
+}
+
+/// What keeps the `Debug` of these messages from telling anything.
+fn redacted(messages: &[String]) -> Result<String, std::fmt::Error> {
+    let mut text = String::from("redacted! {\n");
+    for message in messages {
+        let path = message.replace('.', "::").replacen("latchkey", "crate", 1);
+        writeln!(text, "    {message:?} => {path},")?;
+    }
+    text.push_str("}\n");
+    Ok(text)
 }
 
 fn proto_files(dir: &PathBuf) -> Result<Vec<PathBuf>, Box<dyn Error>> {
