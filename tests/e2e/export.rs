@@ -2,7 +2,7 @@
 //! are whole or fail, however long they are and however they are read.
 
 mod bulk;
-mod command;
+pub(crate) mod command;
 
 use std::collections::BTreeSet;
 

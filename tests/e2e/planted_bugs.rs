@@ -105,6 +105,18 @@ caught! {
     a_code_is_logged_where_nobody_looks: "bug::code_logged=return"
         by "secrets_stay_secret::nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away"
         saying "stands in a log";
+    a_code_is_in_a_span: "bug::code_traced=return"
+        by "secrets_stay_secret::nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away"
+        saying "stands in a span";
+    a_code_is_in_a_metric: "bug::code_measured=return"
+        by "secrets_stay_secret::nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away"
+        saying "stands in the metrics";
+    a_code_is_in_a_refusal: "bug::code_answered=return"
+        by "secrets_stay_secret::nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away"
+        saying "stands in a refusal";
+    a_code_is_in_the_log_of_changes: "bug::code_written_ahead=return"
+        by "secrets_stay_secret::nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away"
+        saying "/pg_wal/";
     a_code_is_stored_in_an_audit_row: "bug::code_stored=return"
         by "secrets_stay_secret::nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secret_away"
         saying "stands in the table keys.audit_events";

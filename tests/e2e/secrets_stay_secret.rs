@@ -2,6 +2,7 @@
 //! in no other answer than the one that reveals them. Everything is done that is done with them, well and badly, while all
 //! is logged that can be; then each is looked for wherever something could be found.
 
+mod accounts;
 mod places;
 mod secrets;
 
@@ -12,8 +13,7 @@ use latchkey::stack::Service;
 use latchkey::stack::process::{ANY_PORT, claim};
 use latchkey_proto::audit::v1::ListAuditEventsRequest;
 use latchkey_proto::enrollment::v1::{
-    AuthenticateRequest, CheckKeyRequest, Credential, ListNotificationsRequest,
-    ListRedemptionsRequest, NotificationPlanSettings, Password, RegisterWithKeyRequest,
+    CheckKeyRequest, ListNotificationsRequest, ListRedemptionsRequest, NotificationPlanSettings,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
@@ -27,6 +27,7 @@ use sqlx::postgres::PgConnectOptions;
 use tonic::Status;
 
 use self::secrets::Secrets;
+use crate::export;
 use crate::harness::cluster::TestCluster;
 use crate::harness::collector::Collector;
 use crate::harness::mail::{mail_server, mail_settings};
@@ -41,6 +42,7 @@ use crate::keyring::command::Keyring;
 use crate::metrics::scrape;
 
 const PASSWORD: &str = "canary-Pa55word-4711";
+const GIVEN_PASSWORD: &str = "canary-g1ven-Pa55word";
 const WRONG_PASSWORD: &str = "canary-wr0ng-Pa55word";
 const OWN_CODE: &str = "canary-own-code-77";
 const POOL_CODES: [&str; 2] = ["canary-pool-code-81", "canary-pool-code-82"];
@@ -65,6 +67,8 @@ struct Play<'s> {
     secrets: Secrets,
     /// Every refusal, with all that it carries, and answers about codes of one's own.
     refusals: Vec<u8>,
+    /// What commands said.
+    commands: Vec<u8>,
 }
 
 impl<'s> Play<'s> {
@@ -74,9 +78,10 @@ impl<'s> Play<'s> {
             organization: Organization::new(stack).await,
             secrets: Secrets::default(),
             refusals: Vec::new(),
+            commands: Vec::new(),
         };
         play.organization.let_register(true).await;
-        for password in [PASSWORD, WRONG_PASSWORD] {
+        for password in [PASSWORD, GIVEN_PASSWORD, WRONG_PASSWORD] {
             play.secrets.text("a password", password);
         }
         let of_others = POOL_CODES.into_iter().chain(PROFILE_CODES);
@@ -138,6 +143,8 @@ impl<'s> Play<'s> {
         come_in(stack, &students[2], &OWN_CODE.to_uppercase()).await;
         self.look_at(&students[1], &codes[1]).await;
         self.export(&class_id, &codes).await;
+        self.export_by_command(&class_id, &codes).await;
+        self.create_with_password().await;
         self.fail_with_codes(&students[1], &codes[2]).await;
         self.organization
             .set_event_key(&class_id, generated())
@@ -284,6 +291,20 @@ impl<'s> Play<'s> {
         assert!(codes.iter().all(|code| text.contains(code)));
     }
 
+    /// Has the command write the class, in which these codes are, into a file, and keeps what it said.
+    async fn export_by_command(&mut self, class_id: &str, codes: &[String]) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("keys.csv");
+        let output = file.to_str().expect("text");
+        let wish = ["--class", class_id, "--format", "csv", "--output", output];
+        let wish = [&wish[..], &["--reason", "hand-out"]].concat();
+        let done = export::command::run(&self.organization, &wish).await;
+        assert!(done.status.success(), "{done:?}");
+        let text = std::fs::read_to_string(&file).expect("the file");
+        assert!(codes.iter().all(|code| text.contains(code)));
+        self.commands.extend([done.stdout, done.stderr].concat());
+    }
+
     /// Codes that are unknown, mistyped, taken, or come with a bad token or from far away.
     async fn fail_with_codes(&mut self, student_id: &str, good: &str) {
         let stack = self.stack;
@@ -322,54 +343,6 @@ impl<'s> Play<'s> {
         let mut keys = self.organization.manager().training_keys();
         let unknown = keys.look_up_training_key(look_up).await;
         self.refused(unknown, ErrorReason::KeyNotFound);
-    }
-
-    /// Registers a student, who then signs in, well and badly.
-    async fn register(&mut self, event_code: &str) {
-        let email = format!("{}@example.com", new_id());
-        let password = Some(Password {
-            text: PASSWORD.to_owned(),
-        });
-        let request = RegisterWithKeyRequest {
-            redemption_id: new_id(),
-            code: event_code.to_owned(),
-            organization_id: self.organization.id.clone(),
-            email: email.clone(),
-            given_name: "Nora".to_owned(),
-            family_name: "New".to_owned(),
-            credential: Some(Credential {
-                password,
-                ..Credential::default()
-            }),
-        };
-        let platform = self.stack.platform();
-        let mut redemptions = platform.redemptions();
-        redemptions
-            .register_with_key(request.clone())
-            .await
-            .expect("registered");
-        let other = RegisterWithKeyRequest {
-            redemption_id: new_id(),
-            ..request
-        };
-        let taken = redemptions.register_with_key(other).await;
-        self.refused(taken, ErrorReason::EmailTaken);
-        let right = AuthenticateRequest {
-            organization_id: self.organization.id.clone(),
-            email,
-            password: PASSWORD.to_owned(),
-        };
-        let mut students = platform.students();
-        students
-            .authenticate(right.clone())
-            .await
-            .expect("signed in");
-        let wrong = AuthenticateRequest {
-            password: WRONG_PASSWORD.to_owned(),
-            ..right
-        };
-        let refused = students.authenticate(wrong).await;
-        self.refused(refused, ErrorReason::CredentialsInvalid);
     }
 
     /// Everything that staff see of keys without revealing their codes.
@@ -429,8 +402,8 @@ async fn nothing_that_is_stored_logged_traced_measured_or_answered_gives_a_secre
         ("a refusal".to_owned(), play.refusals.clone()),
         ("a list".to_owned(), play.shown().await),
         (
-            "what the command says".to_owned(),
-            rotated.text().into_bytes(),
+            "what the commands say".to_owned(),
+            [&play.commands[..], rotated.text().as_bytes()].concat(),
         ),
         ("a log".to_owned(), logs::all(stack.site()).into_bytes()),
     ]);
@@ -469,13 +442,17 @@ fn sings(found: &[places::Place]) {
         ("pg_waldump", "INSERT"),
         ("a log", "RedeemKey"),
         ("a log", "DEBUG"),
+        // Of each service, at its lowest level.
+        ("a log", "resolving codes"),
+        ("a log", "deciding redemptions"),
         ("a span", "RedeemKey"),
         ("the metrics", "RedeemKey"),
         ("the metrics", "latchkey_letters_total"),
         ("a span", "RevealCode"),
         ("a refusal", "KEY_NOT_FOUND"),
         ("a list", "event_key.set"),
-        ("what the command says", "made anew"),
+        ("what the commands say", "made anew"),
+        ("what the commands say", "keys are in"),
     ] {
         assert!(contains(place, text), "{text} is not in {place}");
     }

@@ -92,6 +92,7 @@ pub(super) async fn step(
     batch: &Batch<Item>,
     locking: Locking,
 ) -> Result<Vec<Decided>, BatchError<Error>> {
+    tracing::trace!(number = batch.len(), "deciding redemptions");
     let mut attempt = 1;
     loop {
         match transact(services, batch, locking).await {

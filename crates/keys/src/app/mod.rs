@@ -7,6 +7,7 @@ mod error;
 mod etags;
 mod held_keyring;
 mod once;
+mod planted;
 
 pub mod add_own_keys;
 pub mod count_keys;

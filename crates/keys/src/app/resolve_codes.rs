@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use latchkey_service_kit::faults::planted;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::held_keyring::nothing_was_overlooked;
-use super::{App, Error};
+use super::{App, Error, planted};
 use crate::domain::grant::GrantKind;
 use crate::domain::keyring::{HASH_LENGTH, Keyring};
 use crate::domain::pool::KeyPool;
@@ -19,9 +18,8 @@ pub use crate::store::subscription_keys::Facts as SubscriptionFacts;
 /// What `codes` are, in their order; `None` for a text that is no code or that no key has or had. Writes nothing.
 pub async fn resolve_codes(app: &App, codes: &[String]) -> Result<Vec<Option<Resolved>>, Error> {
     let mut resolved: Vec<Option<Resolved>> = vec![None; codes.len()];
-    if planted("bug::code_logged") {
-        tracing::trace!(?codes, "resolving");
-    }
+    tracing::trace!(number = codes.len(), "resolving codes");
+    planted::give_away(app, codes).await?;
     let keyring = app.keyring.present();
     let hashed = Hashed::of(&keyring, codes);
     if hashed.hashes.is_empty() {

@@ -1,9 +1,12 @@
 //! `latchkey.keys.v1.TrainingKeyService`.
 
+use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1 as proto;
 use latchkey_proto::keys::v1::training_key_service_server::TrainingKeyService;
+use latchkey_service_kit::faults::planted;
 use latchkey_service_kit::paging::{Page, PageRequest};
 use latchkey_service_kit::server::{Places, Streamed, streamed};
+use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -162,7 +165,12 @@ impl TrainingKeyService for TrainingKeys {
         let call = call_of(&request)?;
         let request = request.into_inner();
         Violations::of(&request).finish()?;
-        let found = look_up_key(&self.app, &call, &request.code).await?;
+        let found = look_up_key(&self.app, &call, &request.code).await;
+        if found.is_err() && planted("bug::code_answered") {
+            let (reason, code) = (ErrorReason::KeyNotFound, &request.code);
+            return Err(ApiError::not_found(reason, "training_key", code).into());
+        }
+        let found = found?;
         Ok(Response::new(proto::LookUpTrainingKeyResponse {
             key: Some(training_key(found.key)),
             generation: found.generation,

@@ -14,6 +14,7 @@ pub mod keyring_versions;
 pub mod listing;
 pub mod marks;
 pub mod organizations;
+pub mod planted;
 pub mod pools;
 pub mod requests;
 pub mod resolve;
