@@ -10,8 +10,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use latchkey_code::OwnCode;
+use latchkey_enrollment::domain::notification::fields::Facts;
+use latchkey_enrollment::domain::notification::template::{faults, render};
+use latchkey_enrollment::domain::notification::{PlanSettings, Trigger};
 use latchkey_keys::Keyring;
 use latchkey_service_kit::clock::ManualClock;
+use latchkey_service_kit::context::RequestId;
 use latchkey_service_kit::etag;
 use latchkey_service_kit::identity::{KeyPair, TokenVerifier, Trusts, jwks_document};
 use latchkey_service_kit::paging::{self, PageRequest};
@@ -26,13 +30,16 @@ use uuid::Uuid;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("codes", codes),
     ("page_tokens", page_tokens),
     ("tokens", tokens),
     ("timeouts", timeouts),
     ("keyrings", keyrings),
     ("etags", etags),
+    ("key_sets", key_sets),
+    ("templates", templates),
+    ("request_ids", request_ids),
 ];
 
 /// What a student types.
@@ -101,6 +108,85 @@ pub fn tokens(bytes: &[u8]) -> bool {
     assert_eq!(caller.issuer, "issuer");
     let again = verifier.verify(&token).expect("it is remembered");
     assert_eq!(again, caller);
+    true
+}
+
+/// The key set of an issuer, as it is fetched.
+pub fn key_sets(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(trusts) = Trusts::new(&text, vec!["issuer".to_owned()]) else {
+        return false;
+    };
+    let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
+    let verifier = TokenVerifier::new(trusts, "audience", Arc::new(ManualClock::at(now)));
+    let claims = r#"{"iss":"issuer","aud":"audience","sub":"ada","exp":1800000100}"#;
+    // Whatever keys there are: a token that nobody signed, or that was signed with what everybody can read, is not believed.
+    let public = EncodingKey::from_secret(text.as_bytes());
+    for algorithm in ["none", "HS256", "EdDSA", "ES256", "RS256"] {
+        let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","kid":"k"}}"#));
+        let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
+        let forged = jsonwebtoken::crypto::sign(signed.as_bytes(), &public, Algorithm::HS256);
+        let forged = forged.expect("a signature");
+        let zeros = URL_SAFE_NO_PAD.encode([0; 64]);
+        for signature in ["", &forged, &zeros] {
+            let believed = verifier.verify(&format!("{signed}.{signature}"));
+            assert!(believed.is_err(), "{algorithm}: {signature:?}");
+        }
+    }
+    true
+}
+
+/// The templates of a notification plan: the subject is the first line.
+pub fn templates(bytes: &[u8]) -> bool {
+    const VALUE: &str = "<Ada> & Co";
+    let text = String::from_utf8_lossy(bytes);
+    let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
+    let accepted = |trigger| {
+        let settings = PlanSettings {
+            display_name: "Plan".to_owned(),
+            trigger,
+            hours: 0,
+            days: 0,
+            class_statuses: Vec::new(),
+            enrollment_statuses: Vec::new(),
+            course_id: None,
+            only_organization_id: None,
+            recipients: Vec::new(),
+            from: None,
+            cc: Vec::new(),
+            subject: text.split('\n').next().unwrap_or_default().to_owned(),
+            text: text.clone().into_owned(),
+            html: text.clone().into_owned(),
+        };
+        if !faults(&settings).is_empty() {
+            return false;
+        }
+        let mut facts = Facts::sample(trigger, None, VALUE.to_owned(), None, now);
+        facts.student = Some(("Sam\r\nBcc: eve@example.com".to_owned(), VALUE.to_owned()));
+        let letter = render(&settings, &facts).expect("what has no faults can be written");
+        assert!(
+            !letter.subject.contains(['\r', '\n']),
+            "a header of its own"
+        );
+        let markup = letter.html.contains(VALUE) && !text.contains('<');
+        assert!(!markup, "a value is markup");
+        true
+    };
+    let all = [Trigger::Enrolled, Trigger::AssignmentExpiring].map(accepted);
+    all.contains(&true)
+}
+
+/// The header `x-request-id`.
+pub fn request_ids(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Some(id) = RequestId::accept(&text) else {
+        return false;
+    };
+    assert_eq!(id.as_str(), text);
+    // It stands in headers, in log lines and in the trail as it is.
+    assert!(text.len() <= RequestId::MAX_LEN);
+    assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
+    assert_eq!(RequestId::accept(&id.to_string()), Some(id));
     true
 }
 

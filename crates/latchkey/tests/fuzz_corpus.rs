@@ -59,3 +59,18 @@ fn every_corpus_and_every_target_is_among_them() {
         assert_eq!(found, known, "{directory}");
     }
 }
+
+#[test]
+fn each_fuzzer_runs_the_parser_of_its_name() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+    let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).expect("a manifest");
+    for (name, _) in latchkey_fuzz::TARGETS {
+        let path = format!("fuzz_targets/{name}.rs");
+        let program = std::fs::read_to_string(fuzz.join(&path)).expect(name);
+        assert!(
+            program.contains(&format!("latchkey_fuzz::{name}(bytes);")),
+            "{program}"
+        );
+        assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"{path}\"")));
+    }
+}
