@@ -151,6 +151,28 @@ async fn old_keys_go(stack: &Stack, keyring: &Keyring) {
     keyring.processes_have_read().await;
 }
 
+/// Every second: each commit takes so long that there are some.
+#[tokio::test]
+async fn who_rotates_is_told_how_far_it_is() {
+    let stack = Stack::own().await;
+    let organization = Organization::new(&stack).await;
+    organization.keyed_class(ClassDraft::new(), 5).await;
+    let keyring = Keyring::of(&stack);
+    keyring.run(&["new-version"]).await.succeeded();
+    let slow = "crash::any=sleep(300)";
+    let ended = keyring.run_with(&["rotate", "--rows", "1"], slow).await;
+    let said = ended.text();
+    ended.succeeded();
+    let steps: Vec<&str> = (said.lines())
+        .filter(|line| line.contains(" of 5 codes looked at, "))
+        .collect();
+    assert_eq!(steps[0], "1 of 5 codes looked at, 1 made anew …");
+    assert!(steps.len() > 1, "{said}");
+    let end = |line| line == "5 codes looked at, 5 made anew";
+    assert!(said.lines().any(end), "{said}");
+    stack.finish().await;
+}
+
 #[tokio::test]
 async fn redemptions_reveals_and_new_codes_go_on_while_keys_are_rotated_three_times() {
     let stack = pair().await;
