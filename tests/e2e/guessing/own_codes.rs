@@ -96,7 +96,11 @@ async fn a_list_that_is_bad_by_itself_tells_nothing_of_the_codes_of_others() {
     assert!(tried(&organization, &pool_id).await.is_empty());
     // Nothing was looked up, so nothing counts: both guesses are left.
     for _ in 0..2 {
-        let answer = add(&guesser, list(&pool_id, &[of_others.clone()], true)).await;
+        let answer = add(
+            &guesser,
+            list(&pool_id, std::slice::from_ref(&of_others), true),
+        )
+        .await;
         assert_eq!(faults(answer), [(1, OwnCodeFault::Taken)]);
     }
     wait_of(add(&guesser, list(&pool_id, &[own("free")], false)).await);
