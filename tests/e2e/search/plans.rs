@@ -177,27 +177,44 @@ const SEARCHES: [Search; 17] = [
     },
 ];
 
-const SEARCHES_OF_KEYS: [Search; 4] = [
-    // The newest of a class; those generated within a day, somewhere in the middle; of an organization; those in use.
+const SEARCHES_OF_KEYS: [Search; 6] = [
+    // The newest of a class; those generated within a day, somewhere in the middle; of an organization; those in use. For exports,
+    // the newest of a class and of an organization.
     Search {
-        parts: &["WHERE k.grant_id = $6 AND g.status"],
+        parts: &["k.masked_code", "WHERE k.grant_id = $6 AND g.status"],
         arguments: "ARRAY[pg_temp.id(1)], 'ffffffff-ffff-ffff-ffff-ffffffffffff', 51, NULL, NULL, pg_temp.id(1), NULL, NULL,
             'class', pg_temp.id(0), NULL, NULL, NULL, NULL",
     },
     Search {
-        parts: &["WHERE k.grant_id = $6 AND g.status"],
+        parts: &["k.masked_code", "WHERE k.grant_id = $6 AND g.status"],
         arguments: "ARRAY[pg_temp.id(1)], pg_temp.id(432000), 51, NULL, NULL, pg_temp.id(1), NULL, NULL, 'class',
             pg_temp.id(400000), '2030-01-01', '2030-01-06', NULL, NULL",
     },
     Search {
-        parts: &["WHERE k.organization_id = r.organization_id AND g.status"],
+        parts: &[
+            "k.masked_code",
+            "WHERE k.organization_id = r.organization_id AND g.status",
+        ],
         arguments: "ARRAY[pg_temp.id(1)], pg_temp.id(500000), 51, 'enrollment', 'available', NULL, NULL, NULL, NULL,
             pg_temp.id(0), NULL, NULL, NULL, NULL",
     },
     Search {
-        parts: &["WHERE k.grant_id = $6 AND g.status"],
+        parts: &["k.masked_code", "WHERE k.grant_id = $6 AND g.status"],
         arguments: "ARRAY[pg_temp.id(1)], pg_temp.id(900000), 51, NULL, 'redeemed', pg_temp.id(1), NULL, NULL, 'class',
             pg_temp.id(0), NULL, NULL, '2030-02-01', '2031-01-01'",
+    },
+    Search {
+        parts: &["c.sealed_code", "WHERE k.grant_id = $6 AND g.status"],
+        arguments: "ARRAY[pg_temp.id(1)], 'ffffffff-ffff-ffff-ffff-ffffffffffff', 51, NULL, NULL, pg_temp.id(1), NULL, NULL,
+            'class', pg_temp.id(0), NULL, NULL, NULL, NULL",
+    },
+    Search {
+        parts: &[
+            "c.sealed_code",
+            "WHERE k.organization_id = r.organization_id AND g.status",
+        ],
+        arguments: "ARRAY[pg_temp.id(1)], pg_temp.id(500000), 51, NULL, NULL, NULL, NULL, NULL, NULL, pg_temp.id(0), NULL, NULL,
+            NULL, NULL",
     },
 ];
 
