@@ -18,6 +18,7 @@ pub mod letters;
 pub mod notifications;
 pub mod organizations;
 pub mod profiles;
+mod reached;
 pub mod redemptions;
 pub mod requests;
 mod row;

@@ -4,10 +4,27 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Call, Error};
+use crate::domain::organization::Organization;
 use crate::domain::refusal::Refusal;
 use crate::store;
 use crate::store::classes::PlacedClass;
 use crate::store::students::PlacedStudent;
+
+/// The organization `id` under its lock, for a caller who reaches it.
+pub(super) async fn lock_organization(
+    connection: &mut PgConnection,
+    call: &Call,
+    id: Uuid,
+) -> Result<Organization, Error> {
+    let missing = Refusal::OrganizationNotFound {
+        organization_id: id,
+    };
+    if !store::organizations::lock_within(connection, id, &call.scope).await? {
+        return Err(missing.into());
+    }
+    let organization = store::organizations::find(connection, id).await?;
+    Ok(organization.ok_or(missing)?)
+}
 
 /// The class `id` under its lock, for a caller who reaches its organization.
 pub(super) async fn lock_class(

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::etags::check_etag;
-use super::reached::lock_class;
+use super::reached::{lock_class, lock_organization};
 use super::read_organizations::get_organization;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
@@ -34,9 +34,8 @@ pub async fn set_notification_settings(
     (enabled, letterhead): (bool, Letterhead),
     etag: Option<&str>,
 ) -> Result<OrganizationNotifications, Error> {
-    get_organization(services, call, organization).await?;
     let mut transaction = begin(&services.pool).await?;
-    store::organizations::lock(&mut transaction, organization).await?;
+    lock_organization(&mut transaction, call, organization).await?;
     let now = store::students::erasure::now(&mut transaction).await?;
     let found = settings::find(&mut *transaction, organization).await?;
     check_etag(etag, "notification_settings", organization, found.version)?;

@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::etags::check_etag;
+use super::reached::lock_organization;
 use super::{Call, Error, Services, push};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::organization::{ClassDefaults, Organization};
-use crate::domain::refusal::Refusal;
 use crate::store;
 
 /// When giving up a seat is late.
@@ -70,16 +70,8 @@ pub async fn update_organization(
     change: OrganizationChange,
     etag: Option<&str>,
 ) -> Result<Organization, Error> {
-    let missing = Refusal::OrganizationNotFound {
-        organization_id: id,
-    };
     let mut transaction = begin(&services.pool).await?;
-    if !store::organizations::lock_within(&mut transaction, id, &call.scope).await? {
-        return Err(missing.into());
-    }
-    let found = store::organizations::find(&mut *transaction, id)
-        .await?
-        .ok_or(missing)?;
+    let found = lock_organization(&mut transaction, call, id).await?;
     check_etag(etag, "organization", id, found.version)?;
     let switched = change.self_registration.is_some();
     let wanted = change.apply(&found);

@@ -27,11 +27,9 @@ pub async fn update_profile(
     let missing = Refusal::SubscriptionProfileNotFound { profile_id: id };
     let mut transaction = begin(&services.pool).await?;
     let scope = &call.scope;
-    // Who may not know of it does not wait for it either.
-    store::profiles::find(&mut *transaction, scope, id)
-        .await?
-        .ok_or(missing.clone())?;
-    store::profiles::lock(&mut transaction, id).await?;
+    if !store::profiles::lock_within(&mut transaction, id, scope).await? {
+        return Err(missing.into());
+    }
     let found = store::profiles::find(&mut *transaction, scope, id)
         .await?
         .ok_or(missing)?;

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::BadRow;
+use super::reached::lock_within;
 use crate::domain::class::{Class, ClassStatus, EventKeyWindow};
 
 const TABLE: &str = "enrollment.classes";
@@ -190,27 +191,14 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
     Ok(locked.is_some())
 }
 
-/// Locks the class `id`, if it stands in an organization within `scope`; false if not, or if there is none: who may not know of
-/// it does not wait for it either. Read it by the next statement: this one's snapshot is older than the lock.
+/// Locks the class `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
+/// one's snapshot is older than the lock.
 pub async fn lock_within(
     connection: &mut PgConnection,
     id: Uuid,
     scope: &Scope,
 ) -> sqlx::Result<bool> {
-    let locked = sqlx::query_scalar!(
-        r#"
-        SELECT c.class_id FROM enrollment.classes c
-        JOIN enrollment.organizations o ON o.organization_id = c.organization_id
-        WHERE c.class_id = $1 AND ($2 OR o.organization_id = $3 OR o.ancestor_ids @> ARRAY[$3]::uuid[])
-        FOR NO KEY UPDATE OF c
-        "#,
-        id,
-        scope.everything,
-        scope.organization as _,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(locked.is_some())
+    lock_within!("classes", "class_id", connection, id, scope)
 }
 
 /// A class, and what was recorded of the request that created it.

@@ -11,6 +11,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::BadRow;
+use super::reached::lock_within;
 use crate::domain::notification::{Plan, PlanSettings};
 
 const TABLE: &str = "enrollment.notification_plans";
@@ -97,27 +98,14 @@ pub async fn find_placed(
     Ok(Some(PlacedPlan { plan, ancestors }))
 }
 
-/// Locks the plan `id`, if it stands in an organization within `scope`; false if not, or if there is none: who may not know of
-/// it does not wait for it either. Read it by the next statement: this one's snapshot is older than the lock.
+/// Locks the plan `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
+/// one's snapshot is older than the lock.
 pub async fn lock_within(
     connection: &mut PgConnection,
     id: Uuid,
     scope: &Scope,
 ) -> sqlx::Result<bool> {
-    let locked = sqlx::query_scalar!(
-        r#"
-        SELECT p.plan_id FROM enrollment.notification_plans p
-        JOIN enrollment.organizations o ON o.organization_id = p.organization_id
-        WHERE p.plan_id = $1 AND ($2 OR o.organization_id = $3 OR o.ancestor_ids @> ARRAY[$3]::uuid[])
-        FOR NO KEY UPDATE OF p
-        "#,
-        id,
-        scope.everything,
-        scope.organization as _,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(locked.is_some())
+    lock_within!("notification_plans", "plan_id", connection, id, scope)
 }
 
 /// The plan that the request `request_id` made, and the fingerprint of that request.

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::BadRow;
+use super::reached::lock_within;
 use crate::domain::class::ClassStatus;
 use crate::domain::organization::{ClassDefaults, Organization, Settings};
 
@@ -94,38 +95,14 @@ pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Optio
     Ok(row.map(Organization::try_from).transpose()?)
 }
 
-/// Locks the organization `id`; false if there is none. Read it by the next statement: this one's snapshot is older than
-/// the lock.
-pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool> {
-    let locked = sqlx::query_scalar!(
-        "SELECT organization_id FROM enrollment.organizations WHERE organization_id = $1 FOR NO KEY UPDATE",
-        id
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(locked.is_some())
-}
-
-/// Locks the organization `id`, if it stands within `scope`; false if not, or if there is none: who may not know of it does not
-/// wait for it either. Read it by the next statement: this one's snapshot is older than the lock.
+/// Locks the organization `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
+/// one's snapshot is older than the lock.
 pub async fn lock_within(
     connection: &mut PgConnection,
     id: Uuid,
     scope: &Scope,
 ) -> sqlx::Result<bool> {
-    let locked = sqlx::query_scalar!(
-        r#"
-        SELECT o.organization_id FROM enrollment.organizations o
-        WHERE o.organization_id = $1 AND ($2 OR o.organization_id = $3 OR o.ancestor_ids @> ARRAY[$3]::uuid[])
-        FOR NO KEY UPDATE
-        "#,
-        id,
-        scope.everything,
-        scope.organization as _,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(locked.is_some())
+    lock_within!("organizations", "organization_id", connection, id, scope)
 }
 
 /// The organization that the request `request_id` created, and the fingerprint of that request.

@@ -5,6 +5,7 @@ use latchkey_service_kit::access::Scope;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use super::reached::lock_within;
 use crate::domain::profile::{Course, Profile, ProfileSettings};
 
 struct ProfileRow {
@@ -108,15 +109,14 @@ pub async fn find_all(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::Resu
     Ok(all(rows))
 }
 
-/// Locks the profile `id` against every other change. Read it by the next statement: this one's snapshot is older than the lock.
-pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!(
-        "SELECT FROM enrollment.profiles WHERE profile_id = $1 FOR NO KEY UPDATE",
-        id
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(())
+/// Locks the profile `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
+/// one's snapshot is older than the lock.
+pub async fn lock_within(
+    connection: &mut PgConnection,
+    id: Uuid,
+    scope: &Scope,
+) -> sqlx::Result<bool> {
+    lock_within!("profiles", "profile_id", connection, id, scope)
 }
 
 /// The profile that the request `request_id` created, and the fingerprint of that request.

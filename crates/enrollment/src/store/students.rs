@@ -9,6 +9,7 @@ use latchkey_service_kit::access::{ResourceScope, Scope};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use super::reached::lock_within;
 use crate::domain::email::EmailAddress;
 use crate::domain::student::{ExternalIdentity, Student};
 
@@ -150,27 +151,14 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
     Ok(locked.is_some())
 }
 
-/// Locks the student `id`, if it stands in an organization within `scope`; false if not, or if there is none: who may not know of
-/// it does not wait for it either. Read it by the next statement: this one's snapshot is older than the lock.
+/// Locks the student `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
+/// one's snapshot is older than the lock.
 pub async fn lock_within(
     connection: &mut PgConnection,
     id: Uuid,
     scope: &Scope,
 ) -> sqlx::Result<bool> {
-    let locked = sqlx::query_scalar!(
-        r#"
-        SELECT s.student_id FROM enrollment.students s
-        JOIN enrollment.organizations o ON o.organization_id = s.organization_id
-        WHERE s.student_id = $1 AND ($2 OR o.organization_id = $3 OR o.ancestor_ids @> ARRAY[$3]::uuid[])
-        FOR NO KEY UPDATE OF s
-        "#,
-        id,
-        scope.everything,
-        scope.organization as _,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(locked.is_some())
+    lock_within!("students", "student_id", connection, id, scope)
 }
 
 /// Locks those of the students `ids` that stand in organizations within `scope`, in order of their ids.

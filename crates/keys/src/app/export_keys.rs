@@ -2,7 +2,8 @@
 //! pieces.
 //!
 //! The rows are read page by page, each page by a short statement of its own, so that a slow reader holds no
-//! transaction, and one page ahead of what is written. The audit trail hears of it twice: before the first code leaves, and when it is over.
+//! transaction, and one page ahead of what is written. The audit trail hears of it twice: before the first code leaves, and
+//! when it is over.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

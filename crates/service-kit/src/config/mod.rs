@@ -17,6 +17,7 @@ pub use redact::redacted;
 pub use secret::{SecretFile, SecretFileError};
 pub use sections::{DatabaseConfig, LimitsConfig, ShutdownConfig};
 pub use streams::StreamConfig;
+pub(crate) use transport::is_loopback_host;
 pub use transport::{
     ClientCertificates, ClientConfig, ClientTlsConfig, ListenConfig, ServerTlsConfig,
     is_confidential,

@@ -144,12 +144,13 @@ pub fn is_confidential(url: &str) -> bool {
 
 /// Whether `url` leads to this very machine.
 pub(super) fn is_loopback(url: &str) -> bool {
-    let Some(host) = url.parse::<http::Uri>().ok().and_then(|uri| {
-        let host = uri.host()?;
-        Some(host.trim_matches(['[', ']']).to_owned())
-    }) else {
-        return false;
-    };
+    let uri = url.parse::<http::Uri>();
+    uri.is_ok_and(|uri| uri.host().is_some_and(is_loopback_host))
+}
+
+/// Whether a URL's `host` is this very machine.
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
     let address = host.parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

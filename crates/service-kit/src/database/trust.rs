@@ -1,11 +1,11 @@
 //! Whether whoever answers at the database's address is the database.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::DatabaseError;
+use crate::config::is_loopback_host;
 
 /// By what a server is told from somebody on the way who pretends to be it: who can, has the password of the service's role
 /// and all that the service stores.
@@ -56,12 +56,8 @@ pub fn is_verified(options: &PgConnectOptions) -> bool {
 }
 
 fn is_on_this_machine(options: &PgConnectOptions) -> bool {
-    let host = options.get_host().trim_matches(['[', ']']);
-    let address = host.parse::<IpAddr>();
-    options.get_socket().is_some()
-        || host.starts_with('/')
-        || host == "localhost"
-        || address.is_ok_and(|address| address.is_loopback())
+    let host = options.get_host();
+    options.get_socket().is_some() || host.starts_with('/') || is_loopback_host(host)
 }
 
 #[cfg(test)]
