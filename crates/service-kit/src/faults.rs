@@ -67,6 +67,16 @@ pub fn crash_point(place: &str) {
     let _ = place;
 }
 
+/// A place where what a call did is written and not yet committed: the fault `place` can hold the call up here.
+///
+/// Unlike [`crash_point`] it stands in the calls' own deeds only, so that no commit of the background meets the fault first.
+#[inline]
+pub fn hold_point(place: &str) {
+    #[cfg(feature = "faults")]
+    let _ = fail::eval(place, |_| ());
+    let _ = place;
+}
+
 /// Plants the bug of this name in this process from now on, or takes it out: for tests that run a service in their own
 /// process.
 pub fn plant(bug: &str, there: bool) {

@@ -1,7 +1,5 @@
 //! What is decided while a period is closed is in it or in the next one, never in both and never in neither.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use latchkey::stack::Service;
@@ -10,7 +8,7 @@ use latchkey_proto::enrollment::v1::{
     ClosePeriodResponse,
 };
 use latchkey_proto::errors::v1::ErrorReason;
-use tokio::time::sleep;
+use sqlx::Connection;
 
 use super::{enroll, lines, lines_between, now, reasons, try_to_close};
 use crate::harness::site::Replica;
@@ -20,10 +18,8 @@ use crate::harness::{
     ClassDraft, Options, Organization, PoolDraft, Stack, eventually, new_id, reason_of,
 };
 
-/// How long a decision is held up before its commit.
-const HELD: &str = "commit::before=1*sleep(4000)";
-/// Until it has read its clock and written its rows.
-const BEGUN: Duration = Duration::from_millis(1_500);
+/// Holds up a decision that has read its clock and written its rows, until it is let go.
+const HELD: &str = "decide::written=1*pause;audit::written=1*pause";
 
 async fn two_processes() -> Stack {
     Stack::with(Options {
@@ -35,18 +31,41 @@ async fn two_processes() -> Stack {
 
 /// Does something at the slow process, and closes the organization before that commits: what came of both.
 async fn closed_meanwhile<T>(
+    stack: &Stack,
     organization: &Organization<'_>,
     slow: &mut Replica,
     deed: impl Future<Output = T>,
 ) -> (T, ClosePeriodResponse) {
     slow.set_faults(HELD).await;
     let close = async {
-        sleep(BEGUN).await;
-        organization.close_period(now()).await
+        a_decision_is_held_up(stack).await;
+        let closed = organization.close_period(now()).await;
+        slow.set_faults("").await;
+        closed
     };
-    let both = tokio::join!(deed, close);
-    slow.set_faults("").await;
-    both
+    tokio::join!(deed, close)
+}
+
+/// Waits until somebody who has written something does not commit it.
+async fn a_decision_is_held_up(stack: &Stack) {
+    eventually("a decision is held up", async || {
+        let mut watcher = stack.database().await;
+        let held: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND state = 'idle in transaction' AND backend_xid IS NOT NULL
+                 AND state_change < clock_timestamp() - interval '500 ms'",
+        )
+        .fetch_one(&mut watcher)
+        .await
+        .expect("a number");
+        watcher.close().await.expect("closed");
+        if held > 0 {
+            Ok(())
+        } else {
+            Err("nobody is".to_owned())
+        }
+    })
+    .await;
 }
 
 /// The only line that is booked after what was closed: at its very end.
@@ -78,7 +97,7 @@ async fn a_redemption_that_commits_after_the_closing_is_booked_in_the_next_perio
     let platform = stack.platform().on(1);
     let request = redemption(&new_id(), &students[1], &code);
     let redeem = async { platform.redemptions().redeem_key(request).await };
-    let (redeemed, closed) = closed_meanwhile(&organization, &mut slow, redeem).await;
+    let (redeemed, closed) = closed_meanwhile(&stack, &organization, &mut slow, redeem).await;
     let late = redeemed.expect("in").into_inner().enrollment;
     let late = late.expect("an enrollment");
     assert_eq!(closed.charge_count, 1, "the other one is not there yet");
@@ -106,7 +125,7 @@ async fn a_cancellation_that_commits_after_the_closing_is_booked_in_the_next_per
         ..CancelEnrollmentRequest::default()
     };
     let cancel = async { admin.enrollments().cancel_enrollment(request).await };
-    let (cancelled, closed) = closed_meanwhile(&organization, &mut slow, cancel).await;
+    let (cancelled, closed) = closed_meanwhile(&stack, &organization, &mut slow, cancel).await;
     cancelled.expect("cancelled");
     assert_eq!((closed.charge_count, closed.credit_count), (1, 0));
     let line = next_line(&organization, &closed).await;
@@ -131,7 +150,7 @@ async fn an_assignment_that_commits_after_the_closing_is_booked_in_the_next_peri
     let id = new_id();
     let request = redemption(&id, &student, &code);
     let redeem = async { platform.redemptions().redeem_key(request).await };
-    let (redeemed, closed) = closed_meanwhile(&organization, &mut slow, redeem).await;
+    let (redeemed, closed) = closed_meanwhile(&stack, &organization, &mut slow, redeem).await;
     redeemed.expect("assigned");
     assert_eq!(closed.charge_count, 0, "it is not there yet");
     let line = next_line(&organization, &closed).await;
@@ -147,7 +166,7 @@ async fn an_assignment_that_commits_after_the_closing_is_booked_in_the_next_peri
         ..CancelAssignmentRequest::default()
     };
     let cancel = async { admin.assignments().cancel_assignment(request).await };
-    let (cancelled, closed) = closed_meanwhile(&organization, &mut slow, cancel).await;
+    let (cancelled, closed) = closed_meanwhile(&stack, &organization, &mut slow, cancel).await;
     cancelled.expect("cancelled");
     assert_eq!((closed.charge_count, closed.credit_count), (0, 0));
     let line = next_line(&organization, &closed).await;

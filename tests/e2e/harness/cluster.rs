@@ -4,7 +4,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -113,6 +115,7 @@ impl TestCluster {
             .tempdir()
             .expect("a directory")
             .keep();
+        remove_at_the_end(&directory);
         // Postgres may run as another account: it must be able to pass through.
         std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o711))
             .expect("permissions");
@@ -252,6 +255,25 @@ impl TestCluster {
     }
 }
 
+/// Has `directory` removed when this process has ended, however it ends. Services that outlive it for a moment still write
+/// there, so that more than one try may be needed.
+#[expect(clippy::zombie_processes, reason = "it ends after this process")]
+fn remove_at_the_end(directory: &Path) {
+    let mut remover = Command::new("sh")
+        .args([
+            "-c",
+            r#"cat; for _ in 1 2 3 4 5 6 7 8 9; do rm -rf "$1" && exit; sleep 1; done"#,
+            "remover",
+        ])
+        .arg(directory)
+        .stdin(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("a shell");
+    // Its input ends when this process does.
+    std::mem::forget(remover.stdin.take());
+}
+
 fn address_of(server: &Cluster) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, server.port()))
 }
@@ -263,7 +285,7 @@ fn through(options: PgConnectOptions, front: Option<&Link>) -> PgConnectOptions 
     }
 }
 
-async fn start_server(directory: &std::path::Path, ephemeral: bool) -> Cluster {
+async fn start_server(directory: &Path, ephemeral: bool) -> Cluster {
     let account = Account::for_postgres().expect("an account for Postgres");
     // Where none is installed it is downloaded: then there is something to wait for, and to be told.
     let progress = Progress::on_stderr();
@@ -277,14 +299,14 @@ async fn start_server(directory: &std::path::Path, ephemeral: bool) -> Cluster {
             .password("superuser")
             .expect("a password"),
         settings: Vec::new(),
-        ephemeral: ephemeral.then(|| vec![directory.to_owned()]),
+        ephemeral: ephemeral.then(Vec::new),
     };
     Cluster::start(&binaries, &account, options, &Progress::hidden())
         .await
         .expect("a private cluster")
 }
 
-async fn provision(admin: PgConnectOptions, directory: &std::path::Path) -> Provisioned {
+async fn provision(admin: PgConnectOptions, directory: &Path) -> Provisioned {
     let secrets = Secrets::in_directory(directory.to_owned());
     let provisioning = Provisioning {
         admin,

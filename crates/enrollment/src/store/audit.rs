@@ -3,6 +3,7 @@
 pub mod listing;
 pub mod refusals;
 
+use latchkey_service_kit::faults::hold_point;
 use latchkey_service_kit::identity::Caller;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -67,5 +68,6 @@ pub async fn insert(
     )
     .execute(connection)
     .await?;
+    hold_point("audit::written");
     Ok(())
 }

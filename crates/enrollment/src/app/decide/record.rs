@@ -1,5 +1,6 @@
 //! Writing what a batch decided: about classes by one statement, and about courses by another, if it has such.
 
+use latchkey_service_kit::faults::hold_point;
 use secrecy::ExposeSecret;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -96,6 +97,7 @@ pub(super) async fn write(
         check(&wanted, &written.await?)?;
         used |= wanted.assignments > 0;
     }
+    hold_point("decide::written");
     Ok(used)
 }
 
