@@ -14,7 +14,7 @@ use super::intake::{Recalled, batch_error};
 use super::{Call, Error, Services};
 use crate::domain::assignment::{expiry, subscription_expiry};
 use crate::domain::class::Class;
-use crate::domain::decision::{Applicant, Decision, IfFull, Wish, decide};
+use crate::domain::decision::{Account, Applicant, Decision, IfFull, Wish, decide};
 use crate::domain::key::{KeyKind, Opens, PoolTerms, ResolvedKey};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::Refusal;
@@ -61,6 +61,14 @@ pub enum Opening {
     },
 }
 
+/// A wish of which it is asked what would be decided.
+pub(super) struct Inquiry {
+    /// The wish, whose key is resolved.
+    pub(super) item: Item,
+    /// The account of the student, as it was recalled a moment ago.
+    pub(super) account: Option<Account>,
+}
+
 /// What would be decided at this moment.
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
@@ -96,18 +104,21 @@ pub async fn check_key(
         call: call.clone(),
         registration: None,
     };
-    let organization = match desk.recall(item.clone()).await? {
+    let (organization, account) = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => {
             // Without an id nothing can have been decided before: this is a refusal.
             (*answer)?;
-            None
+            (None, None)
         }
-        Recalled::Open(organization) => organization,
+        Recalled::Open {
+            organization,
+            account,
+        } => (organization, account),
     };
-    let applicant = item.wish.applicant.clone();
+    let applicant = &item.wish.applicant;
     let method = of_redemption("CheckKey");
-    let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
-    let checked = check(desk, call, item, code).await;
+    let guess = Guess::at_code(desk.services(), call, method, applicant, organization).await?;
+    let checked = check(desk, call, item, account, code).await;
     guess.settle(&checked);
     checked
 }
@@ -116,6 +127,7 @@ async fn check(
     desk: &Desk,
     call: &Call,
     mut item: Item,
+    account: Option<Account>,
     code: Result<CanonicalCode, Malformed>,
 ) -> Result<CheckedKey, Error> {
     let key = match code {
@@ -123,7 +135,7 @@ async fn check(
         Err(_) => None,
     };
     item.wish.key.clone_from(&key);
-    checked(key, desk.judge(item).await?)
+    checked(key, desk.judge(Inquiry { item, account }).await?)
 }
 
 fn checked(key: Option<ResolvedKey>, judged: Judged) -> Result<CheckedKey, Error> {
@@ -177,15 +189,21 @@ fn opening(key: ResolvedKey, judged: Judged) -> Option<(Opening, Option<DateTime
 /// Judges each item by itself, on one reading for the whole batch, and does nothing.
 pub(super) async fn step(
     services: &Services,
-    batch: &Batch<Item>,
+    batch: &Batch<Inquiry>,
 ) -> Result<Vec<Judged>, BatchError<Error>> {
     judge(services, batch).await.map_err(batch_error)
 }
 
-async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error> {
-    let wishes: Vec<&Wish> = items.iter().map(|item| &item.wish).collect();
+async fn judge(services: &Services, inquiries: &[Inquiry]) -> Result<Vec<Judged>, Error> {
+    let items = || inquiries.iter().map(|inquiry| &inquiry.item);
+    let wishes: Vec<&Wish> = items().map(|item| &item.wish).collect();
     let mut connection = services.standing.connection().await?;
-    let mut ledger = store::facts::read(&mut connection, &wishes).await?;
+    let mut ledger = store::facts::read_of_keys(&mut connection, &wishes).await?;
+    for Inquiry { item, account } in inquiries {
+        if let (Applicant::Student(id), Some(account)) = (&item.wish.applicant, account) {
+            ledger.students.insert(*id, account.clone());
+        }
+    }
     // After the clock: what is judged by it is not older.
     ledger.classes = store::facts::read_classes(&mut connection, &wishes).await?;
     connection.give_back();
@@ -194,8 +212,7 @@ async fn judge(services: &Services, items: &[Item]) -> Result<Vec<Judged>, Error
         .iter()
         .map(|(id, class)| (*id, Arc::new(class.clone())))
         .collect();
-    Ok(items
-        .iter()
+    Ok(items()
         .map(|item| {
             let home = ledger.home(&item.wish.applicant);
             let reached = within_reach(&item.call.scope, &item.wish.applicant, home);

@@ -16,7 +16,7 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::admission::Answer;
-use super::check_key::{self, Judged};
+use super::check_key::{self, Inquiry, Judged};
 use super::decide::{self, Decided, Locking};
 use super::intake::Recalled;
 use super::metrics::Stage;
@@ -80,7 +80,7 @@ pub struct Desk {
     recalls: Batcher<Item, Recalled, Error>,
     resolutions: Batcher<Sought, Option<ResolvedKey>, Error>,
     decisions: Batcher<Item, Decided, Error>,
-    judgements: Batcher<Item, Judged, Error>,
+    judgements: Batcher<Inquiry, Judged, Error>,
     lanes: Lanes,
     stages: Stages,
 }
@@ -185,10 +185,10 @@ impl Desk {
         submit(&self.resolutions, Sought { code, span }, deadline).await
     }
 
-    /// What would be decided about `item`; nothing is done.
-    pub(super) async fn judge(&self, item: Item) -> Result<Judged, Error> {
-        let deadline = item.call.deadline;
-        submit(&self.judgements, item, deadline).await
+    /// What would be decided about `inquiry`; nothing is done.
+    pub(super) async fn judge(&self, inquiry: Inquiry) -> Result<Judged, Error> {
+        let deadline = inquiry.item.call.deadline;
+        submit(&self.judgements, inquiry, deadline).await
     }
 
     /// Decides about `item`, whose key is resolved. `None`: its password has to be hashed first.

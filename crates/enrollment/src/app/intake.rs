@@ -9,7 +9,7 @@ use super::admission::{Answer, Found, answers};
 use super::desk::{Item, Sought, within_reach};
 use super::planted::distort;
 use super::{Error, Services};
-use crate::domain::decision::{Applicant, Decision, Wish};
+use crate::domain::decision::{Account, Applicant, Decision, Wish};
 use crate::domain::key::ResolvedKey;
 use crate::store;
 
@@ -18,8 +18,13 @@ use crate::store;
 pub(super) enum Recalled {
     /// The answer.
     Answered(Box<Answer>),
-    /// Its key has to be known. The applicant belongs to this organization, if they exist.
-    Open(Option<Uuid>),
+    /// Its key has to be known.
+    Open {
+        /// The organization the applicant belongs to, if they exist.
+        organization: Option<Uuid>,
+        /// The account of a student, if there is one.
+        account: Option<Account>,
+    },
 }
 
 /// For each item what is known before its key is: one reading for the whole batch.
@@ -65,7 +70,10 @@ async fn recall_all(services: &Services, items: &[Item]) -> Result<Vec<Recalled>
         };
         let home = || ledger.home(&item.wish.applicant);
         answer.map_or_else(
-            || Recalled::Open(home().map(|home| home.organization_id)),
+            || Recalled::Open {
+                organization: home().map(|home| home.organization_id),
+                account: ledger.account(&item.wish.applicant).cloned(),
+            },
             |answer| Recalled::Answered(Box::new(answer)),
         )
     };

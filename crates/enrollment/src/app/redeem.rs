@@ -74,11 +74,11 @@ pub async fn redeem(desk: &Desk, call: &Call, wish: Redeeming<'_>) -> Result<Adm
     };
     let organization = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => return Ok((*answer)?),
-        Recalled::Open(organization) => organization,
+        Recalled::Open { organization, .. } => organization,
     };
-    let applicant = item.wish.applicant.clone();
+    let applicant = &item.wish.applicant;
     let method = of_redemption("RedeemKey");
-    let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
+    let guess = Guess::at_code(desk.services(), call, method, applicant, organization).await?;
     let decided = decide(desk, call, item, code).await;
     guess.settle(&decided);
     decided

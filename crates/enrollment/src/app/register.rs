@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::admission::Admitted;
+use super::check_key::Inquiry;
 use super::create_student::Credential;
 use super::desk::{Desk, Item, Registration};
 use super::guesses::{Guess, of_redemption};
@@ -61,11 +62,11 @@ pub async fn register(
     let item = item(call, newcomer, fingerprint, code.is_ok());
     let organization = match desk.recall(item.clone()).await? {
         Recalled::Answered(answer) => return Ok((*answer)?),
-        Recalled::Open(organization) => organization,
+        Recalled::Open { organization, .. } => organization,
     };
-    let applicant = item.wish.applicant.clone();
+    let applicant = &item.wish.applicant;
     let method = of_redemption("RegisterWithKey");
-    let guess = Guess::at_code(desk.services(), call, method, &applicant, organization).await?;
+    let guess = Guess::at_code(desk.services(), call, method, applicant, organization).await?;
     let decided = decide(desk, call, item, code, password).await;
     guess.settle(&decided);
     decided
@@ -81,7 +82,7 @@ async fn decide(
     if let Ok(code) = code {
         item.wish.key = desk.resolve(code, call.deadline).await?;
     }
-    if password.is_some() && desk.judge(item.clone()).await?.decision == Decision::HashFirst {
+    if password.is_some() && would_be_hashed(desk, &item).await? {
         hash(desk, &mut item, password.take()).await?;
     }
     if let Some(answer) = desk.decide(item.clone()).await? {
@@ -93,6 +94,15 @@ async fn decide(
         Some(answer) => Ok(answer?),
         None => Err(Error::internal(NothingToHash)),
     }
+}
+
+/// Whether nothing stands against `item` but that its password is not hashed yet.
+async fn would_be_hashed(desk: &Desk, item: &Item) -> Result<bool, Error> {
+    let inquiry = Inquiry {
+        item: item.clone(),
+        account: None,
+    };
+    Ok(desk.judge(inquiry).await?.decision == Decision::HashFirst)
 }
 
 fn item(call: &Call, newcomer: Newcomer, fingerprint: Vec<u8>, well_formed: bool) -> Item {

@@ -24,7 +24,9 @@ use crate::domain::enrollment::Status;
 enum Reading {
     /// Who asks, and what was decided before.
     BeforeKey,
-    /// Also the use of their keys and the places that they open.
+    /// The use of their keys and the places that they open.
+    OfKeys,
+    /// Both.
     All,
 }
 
@@ -34,6 +36,12 @@ pub async fn read_before_key(
     wishes: &[&Wish],
 ) -> sqlx::Result<Ledger> {
     read_as(Reading::BeforeKey, connection, wishes).await
+}
+
+/// What is known about the keys of `wishes` and the places that they open, to students who are known already, and what stands
+/// against accounts of newcomers.
+pub async fn read_of_keys(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Ledger> {
+    read_as(Reading::OfKeys, connection, wishes).await
 }
 
 /// Everything that is known about `wishes`, but their classes. For deciding: after those are locked, and the clock with it.
@@ -114,18 +122,19 @@ struct WishRow {
     known: bool,
 }
 
-/// The look-ups of wishes: of the applicant and what was decided before, and of what `$columns`, `$parameters` and `$lookups`
-/// add to them.
+/// The look-ups of wishes: of who asks and what was decided before (`before_key`), of keys and the places that they open
+/// (`of_keys`), or of both (`all`).
 macro_rules! wishes {
-    ($columns:literal, $parameters:literal, $lookups:literal, $($parameter:expr),*) => {
-        sqlx::query_as!(
-            WishRow,
-            "SELECT n.place AS \"place!\",
-                r.fingerprint AS \"fingerprint?\", r.outcome AS \"outcome?\", r.refusal AS \"refusal?\",
-                r.enrollment_id AS \"enrollment_id?\", r.assignment_id AS \"assignment_id?\", own.found IS NOT NULL AS \"id_taken!\",
-                s.organization_id AS \"organization_id?\", s.active AS \"active?\", s.ancestor_ids AS \"ancestors?\", "
-            + $columns + " FROM " + $parameters
-            + " LEFT JOIN LATERAL (
+    ($reading:ident, $wishes:literal, $($parameter:expr),*) => {
+        wishes!(@$reading $wishes,
+            "r.fingerprint AS \"fingerprint?\", r.outcome AS \"outcome?\", r.refusal AS \"refusal?\",
+                r.enrollment_id AS \"enrollment_id?\", r.assignment_id AS \"assignment_id?\",
+                own.found IS NOT NULL AS \"id_taken!\",
+                s.organization_id AS \"organization_id?\", s.active AS \"active?\", s.ancestor_ids AS \"ancestors?\", ",
+            "(SELECT clock_timestamp()) AS \"now?\", live.enrollment_id AS \"live?\", live.status AS \"live_status?\",
+                blocked.found IS NOT NULL AS \"blocked!\", held.enrollment_id AS \"holder?\",
+                known.found IS NOT NULL AS \"known!\" ",
+            " LEFT JOIN LATERAL (
                 SELECT x.fingerprint, x.outcome, x.refusal, x.enrollment_id, x.assignment_id FROM enrollment.redemptions x
                 WHERE x.redemption_id = n.redemption_id LIMIT 1
             ) r ON true
@@ -136,7 +145,43 @@ macro_rules! wishes {
                 SELECT x.organization_id, x.active, o.ancestor_ids FROM enrollment.students x
                 JOIN enrollment.organizations o ON o.organization_id = x.organization_id
                 WHERE x.student_id = n.student_id LIMIT 1
-            ) s ON true " + $lookups,
+            ) s ON true ",
+            " LEFT JOIN LATERAL (
+                SELECT x.enrollment_id, x.status FROM enrollment.enrollments x
+                WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND x.live LIMIT 1
+            ) live ON true
+            LEFT JOIN LATERAL (
+                SELECT true AS found FROM enrollment.enrollments x
+                WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND NOT x.live AND x.blocked
+                LIMIT 1
+            ) blocked ON true
+            LEFT JOIN LATERAL (
+                SELECT x.enrollment_id FROM enrollment.enrollments x
+                WHERE x.key_id = n.key_id AND x.holds_key AND x.slot IS NOT NULL LIMIT 1
+            ) held ON true
+            LEFT JOIN LATERAL (
+                SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.used_by LIMIT 1
+            ) known ON true",
+            $($parameter),*
+        )
+    };
+    (@before_key $wishes:literal, $who:literal, $keys:literal, $of_who:literal, $of_keys:literal, $($parameter:expr),*) => {
+        wishes!(@@ $who, "NULL::timestamptz AS \"now?\", NULL::uuid AS \"live?\", NULL::text AS \"live_status?\",
+            false AS \"blocked!\", NULL::uuid AS \"holder?\", false AS \"known!\"", $wishes, $of_who, "", $($parameter),*)
+    };
+    (@of_keys $wishes:literal, $who:literal, $keys:literal, $of_who:literal, $of_keys:literal, $($parameter:expr),*) => {
+        wishes!(@@ "NULL::bytea AS \"fingerprint?\", NULL::text AS \"outcome?\", NULL::jsonb AS \"refusal?\",
+            NULL::uuid AS \"enrollment_id?\", NULL::uuid AS \"assignment_id?\", false AS \"id_taken!\",
+            NULL::uuid AS \"organization_id?\", NULL::bool AS \"active?\", NULL::uuid[] AS \"ancestors?\", ",
+            $keys, $wishes, "", $of_keys, $($parameter),*)
+    };
+    (@all $wishes:literal, $who:literal, $keys:literal, $of_who:literal, $of_keys:literal, $($parameter:expr),*) => {
+        wishes!(@@ $who, $keys, $wishes, $of_who, $of_keys, $($parameter),*)
+    };
+    (@@ $who:literal, $keys:literal, $wishes:literal, $of_who:literal, $of_keys:literal, $($parameter:expr),*) => {
+        sqlx::query_as!(
+            WishRow,
+            "SELECT n.place AS \"place!\", " + $who + $keys + " FROM " + $wishes + $of_who + $of_keys,
             $($parameter),*
         )
     };
@@ -150,6 +195,7 @@ async fn read_wishes(
 ) -> sqlx::Result<()> {
     let rows = match reading {
         Reading::BeforeKey => rows_before_key(connection, wishes).await?,
+        Reading::OfKeys => rows_of_keys(connection, wishes).await?,
         Reading::All => rows(connection, wishes).await?,
     };
     for row in rows {
@@ -158,7 +204,7 @@ async fn read_wishes(
             note_applicant(ledger, wish, row)?;
         }
     }
-    if reading == Reading::All {
+    if reading != Reading::BeforeKey {
         assignments::read_facts(connection, wishes, ledger).await?;
         ledger.now += clock_offset("clock::database");
     }
@@ -233,64 +279,83 @@ async fn rows_before_key(
     connection: &mut PgConnection,
     wishes: &[&Wish],
 ) -> sqlx::Result<Vec<WishRow>> {
-    let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
-    let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
     wishes!(
-        "NULL::timestamptz AS \"now?\", NULL::uuid AS \"live?\", NULL::text AS \"live_status?\", false AS \"blocked!\",
-            NULL::uuid AS \"holder?\", false AS \"known!\"",
+        before_key,
         "unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS n (redemption_id, student_id, place)",
-        "",
-        &redemptions as _,
-        &students as _
+        &redemption_ids(wishes) as _,
+        &student_ids(wishes) as _
+    )
+    .fetch_all(connection)
+    .await
+}
+
+async fn rows_of_keys(
+    connection: &mut PgConnection,
+    wishes: &[&Wish],
+) -> sqlx::Result<Vec<WishRow>> {
+    let keys = KeyColumns::of(wishes);
+    wishes!(
+        of_keys,
+        "unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) WITH ORDINALITY
+            AS n (student_id, class_id, key_id, used_by, place)",
+        &student_ids(wishes) as _,
+        &keys.class_ids as _,
+        &keys.key_ids as _,
+        &keys.uses as _
     )
     .fetch_all(connection)
     .await
 }
 
 async fn rows(connection: &mut PgConnection, wishes: &[&Wish]) -> sqlx::Result<Vec<WishRow>> {
-    let keys = || wishes.iter().map(|wish| wish.key.as_ref());
-    let redemptions: Vec<Option<Uuid>> = wishes.iter().map(|wish| wish.redemption_id).collect();
-    let students: Vec<Option<Uuid>> = wishes.iter().map(|wish| student(wish)).collect();
-    let class_ids: Vec<Option<Uuid>> = keys().map(|key| key?.class_id()).collect();
-    // Keys of which any number of uses is live are not looked up: one could have thousands. Those of pools are by themselves.
-    let of_class = || keys().map(|key| key.filter(|key| key.class_id().is_some()));
-    let key_ids: Vec<Option<Uuid>> = of_class()
-        .map(|key| key.filter(|key| key.is_single_use()))
-        .map(|key| Some(key?.key_id))
-        .collect();
-    let uses: Vec<Option<Uuid>> = of_class()
-        .map(|key| Some(key?.live_use?.redemption_id))
-        .collect();
+    let keys = KeyColumns::of(wishes);
     wishes!(
-        "(SELECT clock_timestamp()) AS \"now?\", live.enrollment_id AS \"live?\", live.status AS \"live_status?\",
-            blocked.found IS NOT NULL AS \"blocked!\", held.enrollment_id AS \"holder?\",
-            known.found IS NOT NULL AS \"known!\"",
+        all,
         "unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[]) WITH ORDINALITY
             AS n (redemption_id, student_id, class_id, key_id, used_by, place)",
-        "LEFT JOIN LATERAL (
-            SELECT x.enrollment_id, x.status FROM enrollment.enrollments x
-            WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND x.live LIMIT 1
-        ) live ON true
-        LEFT JOIN LATERAL (
-            SELECT true AS found FROM enrollment.enrollments x
-            WHERE x.class_id = n.class_id AND x.student_id = n.student_id AND NOT x.live AND x.blocked
-            LIMIT 1
-        ) blocked ON true
-        LEFT JOIN LATERAL (
-            SELECT x.enrollment_id FROM enrollment.enrollments x
-            WHERE x.key_id = n.key_id AND x.holds_key AND x.slot IS NOT NULL LIMIT 1
-        ) held ON true
-        LEFT JOIN LATERAL (
-            SELECT true AS found FROM enrollment.enrollments x WHERE x.enrollment_id = n.used_by LIMIT 1
-        ) known ON true",
-        &redemptions as _,
-        &students as _,
-        &class_ids as _,
-        &key_ids as _,
-        &uses as _
+        &redemption_ids(wishes) as _,
+        &student_ids(wishes) as _,
+        &keys.class_ids as _,
+        &keys.key_ids as _,
+        &keys.uses as _
     )
     .fetch_all(connection)
     .await
+}
+
+fn redemption_ids(wishes: &[&Wish]) -> Vec<Option<Uuid>> {
+    wishes.iter().map(|wish| wish.redemption_id).collect()
+}
+
+fn student_ids(wishes: &[&Wish]) -> Vec<Option<Uuid>> {
+    wishes.iter().map(|wish| student(wish)).collect()
+}
+
+/// What is looked up by the keys of wishes, wish by wish.
+struct KeyColumns {
+    class_ids: Vec<Option<Uuid>>,
+    /// Of keys for one student. Those of which any number of uses is live are not looked up: one could have thousands. Those of
+    /// pools are by themselves.
+    key_ids: Vec<Option<Uuid>>,
+    /// The uses that the keys service knows.
+    uses: Vec<Option<Uuid>>,
+}
+
+impl KeyColumns {
+    fn of(wishes: &[&Wish]) -> Self {
+        let keys = || wishes.iter().map(|wish| wish.key.as_ref());
+        let of_class = || keys().map(|key| key.filter(|key| key.class_id().is_some()));
+        Self {
+            class_ids: keys().map(|key| key?.class_id()).collect(),
+            key_ids: of_class()
+                .map(|key| key.filter(|key| key.is_single_use()))
+                .map(|key| Some(key?.key_id))
+                .collect(),
+            uses: of_class()
+                .map(|key| Some(key?.live_use?.redemption_id))
+                .collect(),
+        }
+    }
 }
 
 /// A wish to register: the redemption, the organization, the account.

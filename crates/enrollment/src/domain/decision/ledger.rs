@@ -121,10 +121,18 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The account of `applicant`, if that is a student who has one.
+    pub fn account(&self, applicant: &Applicant) -> Option<&Account> {
+        match applicant {
+            Applicant::Student(id) => self.students.get(id),
+            Applicant::Newcomer { .. } => None,
+        }
+    }
+
     /// Where `applicant` belongs, or would, if there is such a student or organization.
     pub fn home(&self, applicant: &Applicant) -> Option<Home<'_>> {
         match applicant {
-            Applicant::Student(id) => self.students.get(id).map(|account| Home {
+            Applicant::Student(_) => self.account(applicant).map(|account| Home {
                 organization_id: account.organization_id,
                 ancestors: &account.ancestors,
                 active: account.active,
