@@ -1,13 +1,14 @@
 //! A class's event key: one code that everybody shares, which can be changed, and remembers who came by which.
 
-use latchkey_proto::enrollment::v1::CheckKeyRequest;
 use latchkey_proto::errors::v1::{ErrorReason, Warning, WarningReason};
 use latchkey_proto::keys::v1::{
     EventKeyChange, GetEventKeyRequest, RevealEventKeyRequest, SetEventKeyRequest,
 };
 
 use crate::harness::time::read;
-use crate::harness::world::{come_in, generated, generated_with_grace, off, own_code, redeem};
+use crate::harness::world::{
+    check, come_in, generated, generated_with_grace, off, own_code, redeem,
+};
 use crate::harness::{
     ClassDraft, Organization, Stack, eventually, new_id, now, reason_of, refused,
 };
@@ -86,14 +87,7 @@ async fn the_old_code_opens_until_its_grace_is_over_and_not_after() {
     let organization = Organization::new(&stack).await;
     let (class, old) = organization.event_class(ClassDraft::new()).await;
     let student = organization.student().await.student_id;
-    let check = async |code: &str| {
-        let request = CheckKeyRequest {
-            code: code.to_owned(),
-            student_id: student.clone(),
-            organization_id: String::new(),
-        };
-        stack.platform().redemptions().check_key(request).await
-    };
+    let check = async |code: &str| check(&stack, &student, code).await;
     let set = organization
         .set_event_key(&class.class_id, generated_with_grace(2))
         .await;

@@ -5,9 +5,9 @@ use futures::future::join_all;
 use latchkey_proto::audit::v1::ListAuditEventsRequest;
 use latchkey_proto::enrollment::v1::{
     AccessDenial, Assignment, AssignmentEndedBy, AssignmentStatus, CancelAssignmentRequest,
-    CancelAssignmentResponse, CheckKeyRequest, CourseAssignment, GetAccessRequest,
-    GetAccessResponse, GetRedemptionRequest, ListAssignmentsRequest, RecordLaunchRequest,
-    RecordLaunchResponse, RedeemKeyResponse, RedemptionOutcome,
+    CancelAssignmentResponse, CourseAssignment, GetAccessRequest, GetAccessResponse,
+    GetRedemptionRequest, ListAssignmentsRequest, RecordLaunchRequest, RecordLaunchResponse,
+    RedeemKeyResponse, RedemptionOutcome,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
@@ -17,7 +17,7 @@ use latchkey_service_kit::status::metadata_of;
 use tonic::{Response, Status};
 
 use crate::harness::time::read;
-use crate::harness::world::{mask, redeem, redeem_as, redemption};
+use crate::harness::world::{check, mask, redeem, redeem_as, redemption};
 use crate::harness::{
     Caller, Options, Organization, PoolDraft, Stack, at, eventually, new_id, now, reason_of,
     refused,
@@ -321,13 +321,7 @@ async fn the_check_and_the_access_answer_tell_of_the_course() {
     let draft = PoolDraft::new().change(|request| request.course_id = new_id());
     let (pool, code, _) = keyed_pool(&organization, draft).await;
     let student = organization.student().await.student_id;
-    let check = || CheckKeyRequest {
-        code: code.clone(),
-        student_id: student.clone(),
-        organization_id: String::new(),
-    };
-    let platform = stack.platform();
-    let checked = platform.redemptions().check_key(check()).await;
+    let checked = check(&stack, &student, &code).await;
     let checked = checked.expect("good").into_inner();
     assert_eq!(checked.key_kind(), KeyKind::Pool);
     assert!(checked.opened_class.is_none() && !checked.already_in);
@@ -345,7 +339,7 @@ async fn the_check_and_the_access_answer_tell_of_the_course() {
     assert_eq!(open.access_from, made.assign_time);
     assert_eq!(open.access_until, made.expire_time);
     assert_eq!(open.course_assignment, Some(made.clone()));
-    let checked = platform.redemptions().check_key(check()).await;
+    let checked = check(&stack, &student, &code).await;
     assert!(
         checked
             .expect("used by the student")

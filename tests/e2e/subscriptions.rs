@@ -5,9 +5,9 @@ mod profiles;
 use chrono::TimeDelta;
 use futures::future::join_all;
 use latchkey_proto::enrollment::v1::{
-    AccessDenial, AssignmentStatus, CheckKeyRequest, Course, ListAssignmentsRequest,
-    ListRedemptionsRequest, RedeemKeyResponse, Redemption, RedemptionOutcome,
-    SubscriptionAssignment, SubscriptionProfile, UpdateSubscriptionProfileRequest,
+    AccessDenial, AssignmentStatus, Course, ListAssignmentsRequest, ListRedemptionsRequest,
+    RedeemKeyResponse, Redemption, RedemptionOutcome, SubscriptionAssignment, SubscriptionProfile,
+    UpdateSubscriptionProfileRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
@@ -18,7 +18,7 @@ use tonic::{Response, Status};
 
 use crate::harness::subscriptions::{LASTS, course, profile_request, uses};
 use crate::harness::time::read;
-use crate::harness::world::{mask, redeem, redeem_as, redemption};
+use crate::harness::world::{check, mask, redeem, redeem_as, redemption};
 use crate::harness::{
     Options, Organization, Stack, at, eventually, new_id, now, reason_of, refused,
 };
@@ -68,13 +68,10 @@ async fn a_subscription_key_assigns_all_courses_of_its_profile() {
     let organization = Organization::new(&stack).await;
     let (profile, code, key_id) = keyed_profile(&organization, uses(1)).await;
     let student = organization.student().await.student_id;
-    let check = CheckKeyRequest {
-        code: code.clone(),
-        student_id: student.clone(),
-        organization_id: String::new(),
-    };
-    let checked = stack.platform().redemptions().check_key(check).await;
-    let checked = checked.expect("good").into_inner();
+    let checked = check(&stack, &student, &code)
+        .await
+        .expect("good")
+        .into_inner();
     assert_eq!(checked.key_kind(), KeyKind::Subscription);
     assert_eq!(checked.redeemable_until, None, "always");
     let opened = checked.opened_subscription.expect("a subscription");

@@ -3,23 +3,18 @@
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use latchkey_proto::enrollment::v1::{
-    CheckKeyRequest, CheckKeyResponse, EventKeyWindow, TrainingClass, UpdateClassRequest,
+    CheckKeyResponse, EventKeyWindow, TrainingClass, UpdateClassRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_service_kit::status::metadata_of;
 
 use crate::harness::time::read;
-use crate::harness::world::{come_in, redeem};
+use crate::harness::world::{check, come_in, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, at, now, refused};
 
 /// What `code` would open for a student, at this moment.
-async fn check(stack: &Stack, student_id: &str, code: &str) -> CheckKeyResponse {
-    let request = CheckKeyRequest {
-        code: code.to_owned(),
-        student_id: student_id.to_owned(),
-        organization_id: String::new(),
-    };
-    let checked = stack.platform().redemptions().check_key(request).await;
+async fn opened(stack: &Stack, student_id: &str, code: &str) -> CheckKeyResponse {
+    let checked = check(stack, student_id, code).await;
     checked.expect("it would open").into_inner()
 }
 
@@ -50,7 +45,7 @@ async fn moving_the_dates_moves_the_window_of_every_key_at_once() {
     let student = organization.student().await.student_id;
     let both = [codes[0].code.as_str(), event_code.as_str()];
     for code in both {
-        let until = check(&stack, &student, code).await.redeemable_until;
+        let until = opened(&stack, &student, code).await.redeemable_until;
         assert_eq!(until, class.end_time);
     }
     let hours = TimeDelta::hours;
@@ -87,7 +82,7 @@ async fn an_event_key_outlives_the_class_if_it_is_set_so_and_an_enrollment_key_n
     let closed: DateTime<Utc> = told["closed_at"].parse().expect("a time");
     assert_eq!(closed, read(class.end_time.as_ref()));
 
-    let checked = check(&stack, &student, &event_code).await;
+    let checked = opened(&stack, &student, &event_code).await;
     let opened = checked.opened_class.expect("a class");
     assert_eq!(checked.redeemable_until, opened.access_until);
     come_in(&stack, &student, &event_code).await;
@@ -149,7 +144,7 @@ async fn post_class_access_ends_at_the_same_time_of_day_across_a_change_of_clock
     });
     let (_, code) = organization.event_class(draft).await;
     let student = organization.student().await.student_id;
-    let opened = check(&stack, &student, &code).await.opened_class;
+    let opened = opened(&stack, &student, &code).await.opened_class;
     let until = read(opened.expect("a class").access_until.as_ref());
     assert_eq!(until, utc(11, 2, 16));
     stack.finish().await;

@@ -6,11 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use latchkey::generation::whole;
 use latchkey_proto::enrollment::v1::{
-    CancelClassRequest, CancelEnrollmentRequest, ClosePeriodRequest, ClosePeriodResponse,
-    CreateClassRequest, CreateOrganizationRequest, CreateStudentRequest, Enrollment,
-    EnrollmentStatus, GetClassRequest, GetRosterRequest, GetRosterResponse, RedeemKeyRequest,
-    RedeemKeyResponse, RedemptionOutcome, RosterEntry, SetSelfRegistrationRequest, Student,
-    TrainingClass, UpdateClassRequest,
+    CancelClassRequest, CancelEnrollmentRequest, CheckKeyRequest, CheckKeyResponse,
+    ClosePeriodRequest, ClosePeriodResponse, CreateClassRequest, CreateOrganizationRequest,
+    CreateStudentRequest, Enrollment, EnrollmentStatus, GetClassRequest, GetRosterRequest,
+    GetRosterResponse, RedeemKeyRequest, RedeemKeyResponse, RedemptionOutcome, RosterEntry,
+    SetSelfRegistrationRequest, Student, TrainingClass, UpdateClassRequest,
 };
 use latchkey_proto::keys::v1::{
     EventKeyChange, EventKeyGenerated, EventKeyOff, EventKeyOwnCode, GenerateTrainingKeysRequest,
@@ -424,6 +424,20 @@ pub(crate) async fn redeem(
     code: &str,
 ) -> Result<Response<RedeemKeyResponse>, Status> {
     redeem_as(stack, &new_id(), student_id, code).await
+}
+
+/// Asks what a code would open for a student, as the platform.
+pub(crate) async fn check(
+    stack: &Stack,
+    student_id: &str,
+    code: &str,
+) -> Result<Response<CheckKeyResponse>, Status> {
+    let request = CheckKeyRequest {
+        code: code.to_owned(),
+        student_id: student_id.to_owned(),
+        organization_id: String::new(),
+    };
+    stack.platform().redemptions().check_key(request).await
 }
 
 pub(crate) fn redemption(redemption_id: &str, student_id: &str, code: &str) -> RedeemKeyRequest {

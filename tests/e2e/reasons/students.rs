@@ -8,7 +8,7 @@ use latchkey_proto::enrollment::v1::{
 use latchkey_proto::errors::v1::ErrorReason;
 
 use super::Provoked;
-use crate::harness::world::{mask, redeem};
+use crate::harness::world::{check, mask, redeem};
 use crate::harness::{ClassDraft, Organization, Stack, new_id};
 
 pub(super) async fn provoke(provoked: &mut Provoked) {
@@ -81,11 +81,9 @@ async fn redeeming(provoked: &mut Provoked, organization: &Organization<'_>) {
         .cancel_enrollment(cancel)
         .await
         .expect("removed");
-    provoked.keep(
-        "redeem",
-        ErrorReason::StudentBlocked,
-        redeem(stack, &removed, &code).await,
-    );
+    let blocked = ErrorReason::StudentBlocked;
+    provoked.keep("redeem", blocked, redeem(stack, &removed, &code).await);
+    provoked.keep("check", blocked, check(stack, &removed, &code).await);
     let request = DeactivateStudentRequest {
         student_id: inactive.clone(),
     };
@@ -95,17 +93,13 @@ async fn redeeming(provoked: &mut Provoked, organization: &Organization<'_>) {
         .deactivate_student(request)
         .await
         .expect("deactivated");
-    provoked.keep(
-        "redeem",
-        ErrorReason::StudentInactive,
-        redeem(stack, &inactive, &code).await,
-    );
+    let deactivated = ErrorReason::StudentInactive;
+    provoked.keep("redeem", deactivated, redeem(stack, &inactive, &code).await);
+    provoked.keep("check", deactivated, check(stack, &inactive, &code).await);
     let stranger = Organization::new(stack).await.student().await.student_id;
-    provoked.keep(
-        "redeem",
-        ErrorReason::OrganizationMismatch,
-        redeem(stack, &stranger, &code).await,
-    );
+    let mismatch = ErrorReason::OrganizationMismatch;
+    provoked.keep("redeem", mismatch, redeem(stack, &stranger, &code).await);
+    provoked.keep("check", mismatch, check(stack, &stranger, &code).await);
 }
 
 fn identity(subject: &str) -> Credential {
