@@ -7,8 +7,8 @@ mod staff;
 use std::time::Duration;
 
 use latchkey_proto::enrollment::v1::{
-    AuthenticateRequest, CheckKeyRequest, CheckKeyResponse, CreateStudentRequest,
-    RedeemKeyResponse, RegisterWithKeyRequest, RegisterWithKeyResponse,
+    AuthenticateRequest, CreateStudentRequest, RedeemKeyResponse, RegisterWithKeyRequest,
+    RegisterWithKeyResponse,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_service_kit::identity::Role;
@@ -16,7 +16,7 @@ use latchkey_service_kit::status::retry_after_of;
 use tonic::{Response, Status};
 
 use crate::harness::scene::NO_KEYS_CODE;
-use crate::harness::world::{come_in, redeem, redeem_as, redemption};
+use crate::harness::world::{check_by, come_in, redeem, redeem_as, redemption};
 use crate::harness::{Caller, ClassDraft, Options, Organization, Stack, new_id, refused};
 use crate::registration::{PASSWORD, registration, with_password};
 
@@ -37,19 +37,6 @@ async fn stack_with(enrollment: &'static str) -> Stack {
         ..Options::default()
     };
     Stack::with(options).await
-}
-
-async fn check(
-    caller: &Caller,
-    student_id: &str,
-    code: &str,
-) -> Result<Response<CheckKeyResponse>, Status> {
-    let request = CheckKeyRequest {
-        code: code.to_owned(),
-        student_id: student_id.to_owned(),
-        organization_id: String::new(),
-    };
-    caller.redemptions().check_key(request).await
 }
 
 async fn register(
@@ -118,9 +105,9 @@ async fn a_student_who_guesses_is_asked_to_wait_and_nobody_else_is() {
         ErrorReason::TooManyAttempts,
     );
     assert_eq!(right.message(), wrong.message());
-    wait_of(check(&stack.platform(), &guesser, &other_code).await);
+    wait_of(check_by(&stack.platform(), &guesser, &other_code).await);
     // By themselves as well as by the platform.
-    wait_of(check(&stack.student(&guesser), &guesser, &other_code).await);
+    wait_of(check_by(&stack.student(&guesser), &guesser, &other_code).await);
     // What was decided is told again all the same, and a slip is still called one.
     let again = redeem_as(&stack, &first, &guesser, &code)
         .await
@@ -224,16 +211,18 @@ async fn a_caller_who_guesses_for_many_is_asked_to_wait_and_a_platform_is_not() 
     for _ in 0..2 {
         let student = organization.student().await.student_id;
         refused(
-            check(&guesser, &student, NO_KEYS_CODE).await,
+            check_by(&guesser, &student, NO_KEYS_CODE).await,
             ErrorReason::KeyNotFound,
         );
     }
     let student = organization.student().await.student_id;
-    wait_of(check(&guesser, &student, &code).await);
-    check(&colleague, &student, &code).await.expect("checked");
+    wait_of(check_by(&guesser, &student, &code).await);
+    check_by(&colleague, &student, &code)
+        .await
+        .expect("checked");
     for _ in 0..5 {
         let student = organization.student().await.student_id;
-        let guess = check(&stack.platform(), &student, NO_KEYS_CODE).await;
+        let guess = check_by(&stack.platform(), &student, NO_KEYS_CODE).await;
         refused(guess, ErrorReason::KeyNotFound);
     }
     let request = redemption(&new_id(), &student, &code);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use latchkey_proto::enrollment::v1::RedemptionOutcome;
 use latchkey_proto::errors::v1::ErrorReason;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use tonic_types::StatusExt;
 
 use crate::harness::world::{come_in, redeem, redeem_as};
-use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, new_id, refused};
+use crate::harness::{ClassDraft, Options, Organization, Stack, a_session, new_id, refused};
 
 /// Locks a class in a transaction of `holder`'s, as an edit would that takes long.
 pub(crate) async fn hold(holder: &mut PgConnection, class_id: &str) {
@@ -37,23 +37,8 @@ pub(crate) async fn somebody_waits(stack: &Stack, holder: &mut PgConnection) {
         .fetch_one(holder)
         .await
         .expect("a process");
-    eventually("somebody waits", async || {
-        let mut watcher = stack.database().await;
-        let waiting: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))",
-        )
-        .bind(process)
-        .fetch_one(&mut watcher)
-        .await
-        .expect("a number");
-        watcher.close().await.expect("closed");
-        if waiting > 0 {
-            Ok(())
-        } else {
-            Err("nobody does".to_owned())
-        }
-    })
-    .await;
+    let waits = format!("{process} = ANY (pg_blocking_pids(pid))");
+    a_session(stack, "somebody waits", &waits).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey::stack::Service;
-use latchkey_proto::enrollment::v1::{CheckKeyRequest, GetRosterRequest, RedemptionOutcome};
+use latchkey_proto::enrollment::v1::{GetRosterRequest, RedemptionOutcome};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use prost_reflect::ServiceDescriptor;
@@ -16,7 +16,7 @@ use tonic::Status;
 
 use crate::harness::dynamic::pool;
 use crate::harness::policy::{Policy, SERVICE_CONFIG};
-use crate::harness::world::redemption;
+use crate::harness::world::{check_by, redemption};
 use crate::harness::{Caller, ClassDraft, Options, Organization, Stack, eventually, new_id};
 
 const REPLICAS: usize = 2;
@@ -113,13 +113,8 @@ impl Load {
         let mut reads = 0;
         while !self.enough.load(Ordering::Relaxed) {
             let check = |replica| {
-                let request = CheckKeyRequest {
-                    code: self.code.clone(),
-                    student_id: student.to_owned(),
-                    organization_id: String::new(),
-                };
                 let platform = self.platform.on(replica);
-                async move { platform.redemptions().check_key(request).await }
+                async move { check_by(&platform, student, &self.code).await }
             };
             self.policy.call(REPLICAS, check).await?;
             let roster = |replica| {

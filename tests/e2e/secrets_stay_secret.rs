@@ -13,7 +13,7 @@ use latchkey::stack::Service;
 use latchkey::stack::process::{ANY_PORT, claim};
 use latchkey_proto::audit::v1::ListAuditEventsRequest;
 use latchkey_proto::enrollment::v1::{
-    CheckKeyRequest, ListNotificationsRequest, ListRedemptionsRequest, NotificationPlanSettings,
+    ListNotificationsRequest, ListRedemptionsRequest, NotificationPlanSettings,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{
@@ -34,7 +34,7 @@ use crate::harness::mail::{mail_server, mail_settings};
 use crate::harness::refusals::reason_of;
 use crate::harness::subscriptions::uses;
 use crate::harness::world::telling::plan_settings;
-use crate::harness::world::{come_in, generated, own_code, redeem};
+use crate::harness::world::{check, come_in, generated, own_code, redeem};
 use crate::harness::{
     ClassDraft, Options, Organization, PoolDraft, Stack, eventually, logs, new_id,
 };
@@ -258,13 +258,7 @@ impl<'s> Play<'s> {
 
     /// Checks, looks up and revokes a code.
     async fn look_at(&mut self, student_id: &str, code: &str) {
-        let check = CheckKeyRequest {
-            code: code.to_owned(),
-            student_id: student_id.to_owned(),
-            organization_id: String::new(),
-        };
-        let mut redemptions = self.stack.platform().redemptions();
-        redemptions.check_key(check).await.expect("good");
+        check(self.stack, student_id, code).await.expect("good");
         let mut keys = self.organization.manager().training_keys();
         let code = code.to_lowercase();
         let found = keys.look_up_training_key(LookUpTrainingKeyRequest { code });

@@ -8,18 +8,20 @@ use latchkey_proto::enrollment::v1::{
     ClosePeriodResponse,
 };
 use latchkey_proto::errors::v1::ErrorReason;
-use sqlx::Connection;
 
 use super::{enroll, lines, lines_between, now, reasons, try_to_close};
 use crate::harness::site::Replica;
 use crate::harness::time::read;
 use crate::harness::world::{come_in, enrolled, redemption};
 use crate::harness::{
-    ClassDraft, Options, Organization, PoolDraft, Stack, eventually, new_id, reason_of,
+    ClassDraft, Options, Organization, PoolDraft, Stack, a_session, eventually, new_id, reason_of,
 };
 
 /// Holds up a decision that has read its clock and written its rows, until it is let go.
 const HELD: &str = "decide::written=1*pause;audit::written=1*pause";
+/// Whether somebody who has written something does not commit it.
+const IS_HELD_UP: &str = "state = 'idle in transaction' AND backend_xid IS NOT NULL
+    AND state_change < clock_timestamp() - interval '500 ms'";
 
 async fn two_processes() -> Stack {
     Stack::with(Options {
@@ -38,34 +40,12 @@ async fn closed_meanwhile<T>(
 ) -> (T, ClosePeriodResponse) {
     slow.set_faults(HELD).await;
     let close = async {
-        a_decision_is_held_up(stack).await;
+        a_session(stack, "a decision is held up", IS_HELD_UP).await;
         let closed = organization.close_period(now()).await;
         slow.set_faults("").await;
         closed
     };
     tokio::join!(deed, close)
-}
-
-/// Waits until somebody who has written something does not commit it.
-async fn a_decision_is_held_up(stack: &Stack) {
-    eventually("a decision is held up", async || {
-        let mut watcher = stack.database().await;
-        let held: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND state = 'idle in transaction' AND backend_xid IS NOT NULL
-                 AND state_change < clock_timestamp() - interval '500 ms'",
-        )
-        .fetch_one(&mut watcher)
-        .await
-        .expect("a number");
-        watcher.close().await.expect("closed");
-        if held > 0 {
-            Ok(())
-        } else {
-            Err("nobody is".to_owned())
-        }
-    })
-    .await;
 }
 
 /// The only line that is booked after what was closed: at its very end.

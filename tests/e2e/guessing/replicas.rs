@@ -8,9 +8,9 @@ use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_service_kit::identity::Role;
 
 use super::staff::look_up;
-use super::{check, wait_of};
+use super::wait_of;
 use crate::harness::scene::NO_KEYS_CODE;
-use crate::harness::world::redemption;
+use crate::harness::world::{check_by, redemption};
 use crate::harness::{
     Caller, ClassDraft, Options, Organization, Stack, eventually, new_id, reason_of, refused,
 };
@@ -46,7 +46,7 @@ async fn all_have_heard(stack: &Stack, student: &str, code: &str, owed: usize, r
     for replica in 0..replicas {
         let platform = stack.platform().on(replica);
         eventually("heard of", async || {
-            let answer = check(&platform, student, code).await;
+            let answer = check_by(&platform, student, code).await;
             let Err(refusal) = answer else {
                 return Err("it looks".to_owned());
             };

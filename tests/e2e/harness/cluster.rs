@@ -267,6 +267,9 @@ fn remove_at_the_end(directory: &Path) {
         ])
         .arg(directory)
         .stdin(Stdio::piped())
+        // Who waits for the end of this process's output does not wait for this.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .expect("a shell");

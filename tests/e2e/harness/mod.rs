@@ -30,5 +30,5 @@ pub(crate) use scene::Scene;
 pub(crate) use site::{Entrance, Options};
 pub(crate) use stack::Stack;
 pub(crate) use time::{at, ids, new_id, now};
-pub(crate) use waiting::{eventually, insist};
+pub(crate) use waiting::{a_session, eventually, insist};
 pub(crate) use world::{ClassDraft, Organization};

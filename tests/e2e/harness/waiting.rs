@@ -4,8 +4,11 @@ use std::error::Error as _;
 use std::future::Future;
 use std::time::Duration;
 
+use sqlx::{AssertSqlSafe, Connection};
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Response, Status};
+
+use super::Stack;
 
 /// How long anything that is to happen by itself may take, on a busy machine too.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -26,6 +29,27 @@ where
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// Returns once a session of the database of `stack` is as `condition` says of a row of `pg_stat_activity`.
+pub(crate) async fn a_session(stack: &Stack, what: &str, condition: &str) {
+    let sessions = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {condition}"
+    );
+    eventually(what, async || {
+        let mut watcher = stack.database().await;
+        let found: i64 = sqlx::query_scalar(AssertSqlSafe(sessions.as_str()))
+            .fetch_one(&mut watcher)
+            .await
+            .expect("a number");
+        watcher.close().await.expect("closed");
+        if found > 0 {
+            Ok(())
+        } else {
+            Err("there is no such session".to_owned())
+        }
+    })
+    .await;
 }
 
 /// The answer to a call that is made until there is one, as the contract says: what was refused for the time being is sent

@@ -4,7 +4,7 @@ pub mod listing;
 pub mod locks;
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::access::{ResourceScope, Scope};
+use latchkey_service_kit::access::ResourceScope;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -191,15 +191,7 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
     Ok(locked.is_some())
 }
 
-/// Locks the class `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
-/// one's snapshot is older than the lock.
-pub async fn lock_within(
-    connection: &mut PgConnection,
-    id: Uuid,
-    scope: &Scope,
-) -> sqlx::Result<bool> {
-    lock_within!("classes", "class_id", connection, id, scope)
-}
+lock_within!("classes", "class_id");
 
 /// A class, and what was recorded of the request that created it.
 #[derive(Debug, Clone, PartialEq, Eq)]

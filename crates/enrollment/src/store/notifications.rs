@@ -98,15 +98,7 @@ pub async fn find_placed(
     Ok(Some(PlacedPlan { plan, ancestors }))
 }
 
-/// Locks the plan `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
-/// one's snapshot is older than the lock.
-pub async fn lock_within(
-    connection: &mut PgConnection,
-    id: Uuid,
-    scope: &Scope,
-) -> sqlx::Result<bool> {
-    lock_within!("notification_plans", "plan_id", connection, id, scope)
-}
+lock_within!("notification_plans", "plan_id");
 
 /// The plan that the request `request_id` made, and the fingerprint of that request.
 pub async fn find_by_request(

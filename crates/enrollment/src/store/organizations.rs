@@ -95,15 +95,7 @@ pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> sqlx::Result<Optio
     Ok(row.map(Organization::try_from).transpose()?)
 }
 
-/// Locks the organization `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
-/// one's snapshot is older than the lock.
-pub async fn lock_within(
-    connection: &mut PgConnection,
-    id: Uuid,
-    scope: &Scope,
-) -> sqlx::Result<bool> {
-    lock_within!("organizations", "organization_id", connection, id, scope)
-}
+lock_within!("organizations", "organization_id");
 
 /// The organization that the request `request_id` created, and the fingerprint of that request.
 pub async fn find_by_request(

@@ -109,15 +109,7 @@ pub async fn find_all(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::Resu
     Ok(all(rows))
 }
 
-/// Locks the profile `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
-/// one's snapshot is older than the lock.
-pub async fn lock_within(
-    connection: &mut PgConnection,
-    id: Uuid,
-    scope: &Scope,
-) -> sqlx::Result<bool> {
-    lock_within!("profiles", "profile_id", connection, id, scope)
-}
+lock_within!("profiles", "profile_id");
 
 /// The profile that the request `request_id` created, and the fingerprint of that request.
 pub async fn find_by_request(

@@ -151,15 +151,7 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
     Ok(locked.is_some())
 }
 
-/// Locks the student `id`, if it stands in an organization within `scope`; false if not, or if there is none. Read it by the next statement: this
-/// one's snapshot is older than the lock.
-pub async fn lock_within(
-    connection: &mut PgConnection,
-    id: Uuid,
-    scope: &Scope,
-) -> sqlx::Result<bool> {
-    lock_within!("students", "student_id", connection, id, scope)
-}
+lock_within!("students", "student_id");
 
 /// Locks those of the students `ids` that stand in organizations within `scope`, in order of their ids.
 pub async fn lock_all_within(
