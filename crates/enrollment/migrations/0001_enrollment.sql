@@ -197,8 +197,6 @@ CREATE TABLE enrollment.enrollments (
     CHECK (holds_key = (key_id IS NOT NULL AND key_released_at IS NULL)),
     CHECK (NOT holds_key OR status NOT IN ('denied', 'cancelled'))
 );
-CREATE UNIQUE INDEX enrollments_key_slot ON enrollment.enrollments (key_id, slot) WHERE holds_key AND slot IS NOT NULL;
-CREATE UNIQUE INDEX enrollments_live ON enrollment.enrollments (class_id, student_id) WHERE live;
 CREATE INDEX enrollments_student ON enrollment.enrollments (student_id);
 CREATE INDEX enrollments_ended ON enrollment.enrollments (class_id, student_id) WHERE NOT live;
 -- Who may get a seat that comes free, the earliest first.
@@ -207,6 +205,8 @@ CREATE INDEX enrollments_waiting ON enrollment.enrollments (class_id, status, st
 CREATE INDEX enrollments_changed ON enrollment.enrollments (changed_xid);
 -- Those of an organization by their last change: what it is billed for.
 CREATE INDEX enrollments_organization ON enrollment.enrollments (organization_id, status_since, enrollment_id);
+CREATE UNIQUE INDEX enrollments_key_slot ON enrollment.enrollments (key_id, slot) WHERE holds_key AND slot IS NOT NULL;
+CREATE UNIQUE INDEX enrollments_live ON enrollment.enrollments (class_id, student_id) WHERE live;
 ALTER TABLE enrollment.enrollments ADD PRIMARY KEY (enrollment_id);
 
 -- What a student takes at their own pace: the course of a pool, or the courses of a subscription profile. Its id is the id of
@@ -245,11 +245,11 @@ CREATE INDEX assignments_key ON enrollment.assignments (key_id, assigned_at, ass
 CREATE INDEX assignments_organization ON enrollment.assignments (organization_id, assigned_at, assignment_id);
 CREATE INDEX assignments_cancelled ON enrollment.assignments (organization_id, cancelled_at, assignment_id)
     WHERE status = 'cancelled';
-CREATE UNIQUE INDEX assignments_key_slot ON enrollment.assignments (key_id, slot) WHERE holds_key;
-CREATE UNIQUE INDEX assignments_live ON enrollment.assignments (key_id, student_id) WHERE status <> 'cancelled';
 CREATE INDEX assignments_student ON enrollment.assignments (student_id, assigned_at, assignment_id);
 CREATE INDEX assignments_pool ON enrollment.assignments (pool_id, assigned_at, assignment_id) WHERE pool_id IS NOT NULL;
 CREATE INDEX assignments_profile ON enrollment.assignments (profile_id, assigned_at, assignment_id) WHERE profile_id IS NOT NULL;
+CREATE UNIQUE INDEX assignments_key_slot ON enrollment.assignments (key_id, slot) WHERE holds_key;
+CREATE UNIQUE INDEX assignments_live ON enrollment.assignments (key_id, student_id) WHERE status <> 'cancelled';
 -- All uses of a subscription key, live or given up: they are counted.
 CREATE INDEX assignments_subscription_key ON enrollment.assignments (key_id) INCLUDE (holds_key, slot) WHERE profile_id IS NOT NULL;
 CREATE INDEX assignments_changed ON enrollment.assignments (changed_xid);
