@@ -86,6 +86,36 @@ async fn an_abandoned_transaction_is_rolled_back_before_its_connection_is_used_a
 }
 
 #[tokio::test]
+async fn a_connection_comes_back_from_whatever_was_done_on_it_without_a_word_in_the_servers_log() {
+    let database = cluster().database().await;
+    let pool = pool_of(&database, 1);
+    let mut first = pool.acquire().await.unwrap();
+    let served_by = backend(&mut first).await;
+    // Nothing is open.
+    drop(first);
+    // A transaction has failed and is left so.
+    let mut failed = begin(&pool).await.unwrap();
+    assert_eq!(backend(&mut failed).await, served_by);
+    sqlx::raw_sql("SELECT 1/0")
+        .execute(&mut *failed)
+        .await
+        .unwrap_err();
+    drop(failed);
+    let mut last = pool.acquire().await.unwrap();
+    assert_eq!(backend(&mut last).await, served_by);
+
+    let log = std::fs::read_to_string(database.server_log().await).expect("the server's log");
+    let told = format!("[{served_by}]");
+    let told: Vec<&str> = log.lines().filter(|line| line.contains(&told)).collect();
+    assert!(told.iter().any(|line| line.contains("division by zero")));
+    assert!(
+        !told.iter().any(|line| line.contains("WARNING")),
+        "{told:?}"
+    );
+    cluster().drop_database(&database.name).await;
+}
+
+#[tokio::test]
 async fn committing_a_failed_transaction_is_an_error() {
     let database = cluster().database().await;
     let pool = pool_of(&database, 1);

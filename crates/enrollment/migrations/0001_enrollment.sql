@@ -197,7 +197,8 @@ CREATE TABLE enrollment.enrollments (
     CHECK (holds_key = (key_id IS NOT NULL AND key_released_at IS NULL)),
     CHECK (NOT holds_key OR status NOT IN ('denied', 'cancelled'))
 );
-CREATE INDEX enrollments_student ON enrollment.enrollments (student_id);
+-- With the class, although a student is in few: whatever the plan of the day is, a place in a class is found by both.
+CREATE INDEX enrollments_student ON enrollment.enrollments (student_id, class_id);
 CREATE INDEX enrollments_ended ON enrollment.enrollments (class_id, student_id) WHERE NOT live;
 -- Who may get a seat that comes free, the earliest first.
 CREATE INDEX enrollments_waiting ON enrollment.enrollments (class_id, status, status_since, enrollment_id)

@@ -102,7 +102,7 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
         ("jit", "off".to_owned()),
         // What a look-up has found is hardly looked for again in the same statement: to remember it costs more.
         ("enable_memoize", "off".to_owned()),
-        // ROLLBACK without a transaction is not worth a notice, and nothing else of that level is either.
+        // Nobody reads notices; the library would log them.
         ("client_min_messages", "error".to_owned()),
     ]);
     Ok(PgPoolOptions::new()
@@ -126,8 +126,8 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
                 if planted("bug::transactions_not_rolled_back_on_release") {
                     return Ok(true);
                 }
-                let rolled_back = sqlx::raw_sql("ROLLBACK").execute(connection);
                 // A connection that does not answer is closed, and its place in the pool is free again.
+                let rolled_back = roll_back(connection);
                 tokio::time::timeout(PING_TIMEOUT, rolled_back)
                     .await
                     .map_err(|_| sqlx::Error::PoolTimedOut)??;
@@ -135,6 +135,24 @@ pub fn pool(config: &DatabaseConfig, application: &str) -> Result<PgPool, Databa
             })
         })
         .connect_lazy_with(options))
+}
+
+/// Rolls back whatever transaction is open on `connection`, by one round trip if none has failed. Where none is open, ROLLBACK
+/// by itself would be a warning in the server's log each time.
+async fn roll_back(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let ended = sqlx::raw_sql("BEGIN; ROLLBACK").execute(&mut *connection);
+    match ended.await {
+        Err(error) if is_in_failed_transaction(&error) => {
+            sqlx::raw_sql("ROLLBACK").execute(connection).await?
+        }
+        other => other?,
+    };
+    Ok(())
+}
+
+fn is_in_failed_transaction(error: &sqlx::Error) -> bool {
+    let state = error.as_database_error().and_then(|error| error.code());
+    state.as_deref() == Some("25P02")
 }
 
 /// Applies the migrations that are missing, on a connection of their own (they hold a lock of their session, which a

@@ -47,19 +47,14 @@ impl Statements {
         for service in [Service::Keys, Service::Enrollment] {
             stack.replica(service, 0).run().await;
         }
-        let mut database = stack.database().await;
-        let data: String = sqlx::query_scalar("SHOW data_directory")
-            .fetch_one(&mut database)
-            .await
-            .expect("a directory");
         Self {
-            log: PathBuf::from(data).with_file_name("postgres.log"),
+            log: stack.site().database.server_log().await,
             read: 0,
         }
     }
 
-    /// The statements since the last time. Without those that come at some time after the answer: ROLLBACK, which each
-    /// connection is also told when it is given back, and what the trail asks of everything, there or not.
+    /// The statements since the last time. Without those that come at some time after the answer: what each connection is told
+    /// when it is given back, and what the trail asks of everything, there or not.
     fn since(&mut self) -> Vec<String> {
         let mut file = File::open(&self.log).expect("the log of Postgres");
         file.seek(SeekFrom::Start(self.read)).expect("its end");
@@ -83,7 +78,7 @@ impl Statements {
                 None => {}
             }
         }
-        statements.retain(|text| text != "ROLLBACK" && !text.contains(ASKED_LATER));
+        statements.retain(|text| text != "BEGIN; ROLLBACK" && !text.contains(ASKED_LATER));
         statements
     }
 }

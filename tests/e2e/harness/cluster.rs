@@ -82,6 +82,18 @@ impl TestDatabase {
             .await
             .expect(statement);
     }
+
+    /// The file to which the server logs, what it does for other tests too.
+    pub(crate) async fn server_log(&self) -> PathBuf {
+        let mut connection = PgConnection::connect_with(&self.admin)
+            .await
+            .expect("a connection");
+        let data: String = sqlx::query_scalar("SHOW data_directory")
+            .fetch_one(&mut connection)
+            .await
+            .expect("a directory");
+        PathBuf::from(data).with_file_name("postgres.log")
+    }
 }
 
 impl std::fmt::Debug for TestCluster {
