@@ -151,7 +151,9 @@ async fn roll_back(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 fn is_in_failed_transaction(error: &sqlx::Error) -> bool {
-    let state = error.as_database_error().and_then(|error| error.code());
+    let state = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     state.as_deref() == Some("25P02")
 }
 
