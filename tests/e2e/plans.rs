@@ -1,15 +1,15 @@
 //! Plans are made once a connection, on whatever the tables hold that day: on the first, nothing.
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
-use crate::harness::cluster::{TestDatabase, cluster};
+use crate::harness::cluster::cluster;
+use crate::harness::plans::{plan_as_services, plan_on, run};
 
 /// A key of a table: what no two rows have in common, among all of them or among those of a condition.
 struct Key {
     table: String,
     index: String,
     columns: Vec<String>,
-    types: Vec<String>,
     condition: Option<String>,
 }
 
@@ -17,7 +17,7 @@ struct Key {
 async fn keys(database: &mut PgConnection) -> Vec<Key> {
     let rows = sqlx::query(
         "SELECT i.indrelid::regclass::text, c.relname::text, pg_get_expr(i.indpred, i.indrelid),
-            array_agg(a.attname::text ORDER BY k.place), array_agg(format_type(a.atttypid, NULL) ORDER BY k.place)
+            array_agg(a.attname::text ORDER BY k.place)
          FROM pg_index i
          JOIN pg_class c ON c.oid = i.indexrelid
          CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
@@ -36,7 +36,6 @@ async fn keys(database: &mut PgConnection) -> Vec<Key> {
             index: row.get(1),
             condition: row.get(2),
             columns: row.get(3),
-            types: row.get(4),
         })
         .collect()
 }
@@ -51,49 +50,15 @@ impl Key {
             .collect();
         let (table, conditions) = (&self.table, conditions.join(" AND "));
         let look_up = format!("SELECT * FROM {table} WHERE {conditions} LIMIT 1");
-        plan(database, &self.types, &look_up).await
+        plan_on(database, &look_up, self.columns.len()).await
     }
-}
-
-/// The generic plan of a statement with parameters of these types.
-async fn plan(database: &mut PgConnection, types: &[String], statement: &str) -> String {
-    let prepare = format!("PREPARE look_up ({}) AS {statement}", types.join(", "));
-    execute(database, "DEALLOCATE ALL").await;
-    execute(database, &prepare).await;
-    let nothing = vec!["NULL"; types.len()].join(", ");
-    let explain = format!("EXPLAIN EXECUTE look_up ({nothing})");
-    let rows = sqlx::raw_sql(AssertSqlSafe(explain))
-        .fetch_all(database)
-        .await;
-    let lines = rows.expect("a plan");
-    let lines: Vec<String> = lines.iter().map(|line| line.get(0)).collect();
-    lines.join("\n")
-}
-
-async fn execute(database: &mut PgConnection, statement: &str) {
-    sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
-        .execute(database)
-        .await
-        .expect(statement);
-}
-
-/// A connection with the settings that plans of the services' connections are made by.
-async fn connect(database: &TestDatabase) -> PgConnection {
-    let mut connection = PgConnection::connect_with(&database.admin)
-        .await
-        .expect("a connection");
-    execute(
-        &mut connection,
-        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; SET enable_memoize = off",
-    )
-    .await;
-    connection
 }
 
 #[tokio::test]
 async fn a_row_is_found_by_its_key() {
     let empty = cluster().database().await;
-    let mut database = connect(&empty).await;
+    let mut database = empty.connect().await;
+    plan_as_services(&mut database).await;
     let keys = keys(&mut database).await;
     let conditional = keys.iter().filter(|key| key.condition.is_some());
     assert!(keys.len() > 20 && conditional.count() > 5, "{}", keys.len());
@@ -113,7 +78,6 @@ async fn a_row_is_found_by_its_key() {
 #[tokio::test]
 async fn a_student_in_a_class_is_found_by_both_however_many_there_are() {
     let made = cluster().database().await;
-    let types = ["uuid", "uuid"].map(str::to_owned);
     for rows in [1, 20, 100, 200, 400, 1000, 5000] {
         let fill = format!(
             "TRUNCATE enrollment.enrollments;
@@ -123,11 +87,12 @@ async fn a_student_in_a_class_is_found_by_both_however_many_there_are() {
              SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'enrolled', now(), false, now()
              FROM generate_series(1, {rows})"
         );
-        execute(&mut connect(&made).await, &fill).await;
+        run(&mut made.connect().await, &fill).await;
         // Whoever has filled a table remembers how large its indexes were before.
-        let mut database = connect(&made).await;
+        let mut database = made.connect().await;
+        plan_as_services(&mut database).await;
         let live = "SELECT * FROM enrollment.enrollments WHERE class_id = $1 AND student_id = $2 AND live LIMIT 1";
-        let plan = plan(&mut database, &types, live).await;
+        let plan = plan_on(&mut database, live, 2).await;
         let by = plan.lines().find(|line| line.contains("Index Cond: "));
         let both = |by: &str| by.contains("class_id = $1") && by.contains("student_id = $2");
         assert!(by.is_some_and(both), "{rows}:\n{plan}");

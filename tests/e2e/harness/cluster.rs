@@ -72,24 +72,25 @@ pub(crate) struct TestDatabase {
 }
 
 impl TestDatabase {
+    /// A connection with all rights.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        PgConnection::connect_with(&self.admin)
+            .await
+            .expect("a connection")
+    }
+
     /// Changes the database behind the services' backs.
     pub(crate) async fn execute(&self, statement: &'static str) {
-        let mut connection = PgConnection::connect_with(&self.admin)
-            .await
-            .expect("a connection");
         sqlx::raw_sql(statement)
-            .execute(&mut connection)
+            .execute(&mut self.connect().await)
             .await
             .expect(statement);
     }
 
     /// The file to which the server logs, what it does for other tests too.
     pub(crate) async fn server_log(&self) -> PathBuf {
-        let mut connection = PgConnection::connect_with(&self.admin)
-            .await
-            .expect("a connection");
         let data: String = sqlx::query_scalar("SHOW data_directory")
-            .fetch_one(&mut connection)
+            .fetch_one(&mut self.connect().await)
             .await
             .expect("a directory");
         PathBuf::from(data).with_file_name("postgres.log")

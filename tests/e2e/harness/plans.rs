@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::Stack;
 
@@ -23,26 +23,44 @@ pub(crate) fn statements(part: &str) -> Vec<String> {
 /// The plan that the services' connections make: a generic one, without looking at how small the tables are.
 pub(crate) async fn plan(stack: &Stack, statement: &str, parameters: usize) -> String {
     let mut database = stack.database().await;
-    for setting in [
-        "SET plan_cache_mode = force_generic_plan",
-        "SET enable_seqscan = off",
-        "SET jit = off",
-    ] {
-        sqlx::raw_sql(setting)
-            .execute(&mut database)
-            .await
-            .expect("set");
-    }
-    let prepare = format!("PREPARE listing AS {statement}");
-    let prepare = sqlx::raw_sql(AssertSqlSafe(prepare));
-    prepare.execute(&mut database).await.expect("prepared");
+    plan_as_services(&mut database).await;
+    let plan = plan_on(&mut database, statement, parameters).await;
+    database.close().await.expect("closed");
+    plan
+}
+
+/// Has `database` plan as the services' connections do from now on.
+pub(crate) async fn plan_as_services(database: &mut PgConnection) {
+    run(
+        database,
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; SET enable_memoize = off",
+    )
+    .await;
+}
+
+/// How `database` goes about a statement, whatever its parameters are.
+pub(crate) async fn plan_on(
+    database: &mut PgConnection,
+    statement: &str,
+    parameters: usize,
+) -> String {
+    run(database, "DEALLOCATE ALL").await;
+    run(database, &format!("PREPARE planned AS {statement}")).await;
     let nothing = vec!["NULL"; parameters].join(", ");
-    let explain = format!("EXPLAIN EXECUTE listing ({nothing})");
+    let explain = format!("EXPLAIN EXECUTE planned ({nothing})");
     let rows = sqlx::raw_sql(AssertSqlSafe(explain))
-        .fetch_all(&mut database)
+        .fetch_all(database)
         .await
         .expect("a plan");
-    database.close().await.expect("closed");
     let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     lines.join("\n")
+}
+
+/// Runs statements that a test has made up.
+pub(crate) async fn run(database: &mut PgConnection, sql: &str) {
+    let statements = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+    statements
+        .execute(database)
+        .await
+        .unwrap_or_else(|error| panic!("{error} in {sql}"));
 }

@@ -6,7 +6,6 @@ use chrono::TimeDelta;
 use latchkey::stack::Service;
 use latchkey::stack::tokens::TokenRequest;
 use latchkey_service_kit::identity::Role;
-use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::transport::Channel;
@@ -100,9 +99,7 @@ impl Stack {
 
     /// A connection to the stack's database with all rights.
     pub(crate) async fn database(&self) -> PgConnection {
-        PgConnection::connect_with(&self.site().database.admin)
-            .await
-            .expect("a connection")
+        self.site().database.connect().await
     }
 
     /// A connection to a service, for calls that carry no token.

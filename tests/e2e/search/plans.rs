@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 use tokio::sync::Mutex;
 
 use crate::harness::cluster::cluster;
+use crate::harness::plans::{plan_as_services, run};
 
 /// More pages of the database than a page of any list needs, by far: a scan of a million rows takes some ten thousand.
 const PAGES: u64 = 2_000;
@@ -235,14 +236,6 @@ fn statement(parts: &[&str]) -> String {
     statement
 }
 
-async fn run(database: &mut PgConnection, sql: &str) {
-    let statement = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-    statement
-        .execute(database)
-        .await
-        .unwrap_or_else(|error| panic!("{error} in {sql}"));
-}
-
 /// Fills a table, whose indexes are made when all is there: that takes a third of the time.
 async fn fill(database: &mut PgConnection, schema: &str, table: &str, sql: &str) {
     let indexes = format!(
@@ -288,8 +281,7 @@ async fn try_all((schema, unlogged): (&str, &str), tables: &[(&str, &str)], sear
     static TURN: Mutex<()> = Mutex::const_new(());
     let _turn = TURN.lock().await;
     let own = cluster().database().await;
-    let database = PgConnection::connect_with(&own.admin).await;
-    let mut database = database.expect("a connection");
+    let mut database = own.connect().await;
     let began = Instant::now();
     run(
         &mut database,
@@ -302,12 +294,7 @@ async fn try_all((schema, unlogged): (&str, &str), tables: &[(&str, &str)], sear
         fill(&mut database, schema, table, sql).await;
     }
     println!("filled in {:?}", began.elapsed());
-    // As the services' connections have it.
-    run(
-        &mut database,
-        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off",
-    )
-    .await;
+    plan_as_services(&mut database).await;
     for search in searches {
         touches_few_pages(&mut database, search).await;
     }
