@@ -3,9 +3,11 @@
 mod filters;
 mod uses;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use latchkey_proto::enrollment::v1::{
-    AssignmentStatus, ClassStatus, EnrollmentStatus, RedemptionOutcome,
+    AssignmentStatus, ClassStatus, EnrollmentStatus, NotificationPlanSettings, RedemptionOutcome,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::KeyKind;
@@ -426,5 +428,39 @@ async fn what_is_added_on_the_way_neither_repeats_nor_hides_what_was_there() {
     let mut expected: Vec<String> = there.into_iter().map(|code| code.key_id).collect();
     expected.sort_unstable_by(|one, other| other.cmp(one));
     assert_eq!(seen, expected);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_page_of_large_things_ends_before_it_is_too_large_to_be_sent() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    organization.write_to_people().await;
+    for _ in 0..70 {
+        let settings = NotificationPlanSettings {
+            text: "\u{1d11e}".repeat(8_000),
+            html: "\u{1d11e}".repeat(10_000),
+            ..plan_settings()
+        };
+        organization.plan(settings).await;
+    }
+    for _ in 0..90 {
+        let names = (0..50).map(|at| format!("{}{at:02}", "\u{1d11e}".repeat(253)));
+        let draft = ClassDraft::new().change(|request| request.instructors = names.collect());
+        organization.class(draft).await;
+    }
+
+    let within = [("organization_id", text(&organization.id))];
+    for (name, wanted) in [
+        ("ListNotificationPlans", 70),
+        ("ListClasses", 90),
+        ("ListAuditEvents", 160),
+    ] {
+        let list = List::of_enrollment(name, organization.manager(), &within);
+        let pages = list.pages(1_000).await;
+        let shown: BTreeSet<&String> = pages.iter().flatten().collect();
+        assert!(shown.len() >= wanted, "{name}: {}", shown.len());
+        assert_eq!(pages.iter().flatten().count(), shown.len(), "{name}");
+    }
     stack.finish().await;
 }

@@ -25,5 +25,12 @@ pub async fn list_audit_events(
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| last.event_id))
+    let bytes = |one: &Event| one.details.to_string().len();
+    Ok(Page::weighed(
+        rows,
+        page,
+        query,
+        |last| last.event_id,
+        bytes,
+    ))
 }

@@ -46,7 +46,7 @@ pub async fn list_classes(
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| {
-        (last.starts_at, last.id)
-    }))
+    let place = |last: &Class| (last.starts_at, last.id);
+    let bytes = |one: &Class| one.instructors.iter().map(String::len).sum();
+    Ok(Page::weighed(rows, page, query, place, bytes))
 }

@@ -45,7 +45,18 @@ pub async fn list_notification_plans(
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| last.id))
+    let bytes = |one: &Plan| {
+        let PlanSettings {
+            subject,
+            text,
+            html,
+            cc,
+            ..
+        } = &one.settings;
+        let copies = cc.iter().map(String::len).sum::<usize>();
+        subject.len() + text.len() + html.len() + copies
+    };
+    Ok(Page::weighed(rows, page, query, |last| last.id, bytes))
 }
 
 /// What a plan of `organization` with these settings would write, about `class` or about what is made up. Reveals no code.

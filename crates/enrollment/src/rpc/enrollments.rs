@@ -1,6 +1,7 @@
 //! `EnrollmentService`.
 
 mod read;
+mod roster;
 pub(super) mod write;
 
 pub(super) use read::status as read_status;
@@ -172,7 +173,7 @@ impl EnrollmentService for Enrollments {
         let roster = get_roster(&self.services, &call, id)
             .await
             .map_err(errors::status)?;
-        Ok(Response::new(write::roster(roster)))
+        Ok(Response::new(roster::roster(roster)))
     }
 
     async fn get_access(

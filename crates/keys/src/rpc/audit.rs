@@ -64,7 +64,8 @@ impl AuditService for AuditTrail {
             limit: page.limit(),
         };
         let events = list_audit_events(&self.app, &call, wanted).await?;
-        let page = Page::new(events, &page, &query, |event| event.event_id).map(message);
+        let bytes = |event: &Event| event.details.to_string().len();
+        let page = Page::weighed(events, &page, &query, |event| event.event_id, bytes).map(message);
         Ok(Response::new(proto::ListAuditEventsResponse {
             events: page.items,
             next_page_token: page.next_page_token,

@@ -94,7 +94,7 @@ async fn supply(
         Source::New(wanted) => {
             let supply = prepare(target, &wanted, &|progress| show.preparing(progress)).await?;
             let words = format!(
-                "made for this: {} organizations, {} classes, {} enrollment keys of students, {} seats for event keys, {} registrations; skew {}",
+                "made for this; organizations: {}, classes: {}, enrollment keys of students: {}, seats for event keys: {}, registrations: {}; skew: {}",
                 supply.organizations.len(),
                 wanted.classes,
                 wanted.enrollment_keys,

@@ -6,7 +6,6 @@ use latchkey_service_kit::etag;
 
 use crate::app::enroll_students::Outcome;
 use crate::app::get_access::{Access, CourseAccess};
-use crate::app::read_roster::{Roster, RosterEntry, StatusCount};
 use crate::domain::assignment;
 use crate::domain::class_access::Denial;
 use crate::domain::enrollment::{CancelledBy, Completion, Enrollment, Origin, Status};
@@ -14,7 +13,6 @@ use crate::domain::key::KeyKind;
 use crate::rpc::assignments::{Message, of_kind};
 use crate::rpc::errors;
 use crate::rpc::messages::stamp;
-use crate::rpc::students::student;
 
 /// An enrollment.
 pub(in crate::rpc) fn enrollment(enrollment: &Enrollment) -> proto::Enrollment {
@@ -105,34 +103,6 @@ pub(in crate::rpc) fn origin(origin: Origin) -> proto::EnrollmentOrigin {
             key_id: key_id.to_string(),
             generation,
         },
-    }
-}
-
-/// A roster.
-pub(super) fn roster(roster: Roster) -> proto::GetRosterResponse {
-    let class = roster.class;
-    proto::GetRosterResponse {
-        class_id: class.id.to_string(),
-        minimum_students: class.minimum_students,
-        maximum_students: class.maximum_students,
-        seats_taken: class.seats_taken,
-        seats_left: class.seats_left(),
-        counts: roster.counts.iter().map(count).collect(),
-        entries: roster.entries.into_iter().map(entry).collect(),
-    }
-}
-
-fn count(count: &StatusCount) -> proto::StatusCount {
-    proto::StatusCount {
-        status: status(count.status).into(),
-        count: i32::try_from(count.count).unwrap_or(i32::MAX),
-    }
-}
-
-fn entry(entry: RosterEntry) -> proto::RosterEntry {
-    proto::RosterEntry {
-        enrollment: Some(enrollment(&entry.enrollment)),
-        student: Some(student(entry.student)),
     }
 }
 

@@ -177,22 +177,33 @@ fn section(plot: &Plot, note: Option<&str>, table: &figures::Table) -> String {
 }
 
 fn table_of(table: &figures::Table) -> String {
-    let mut head = String::new();
-    for cell in &table.head {
-        let _ = write!(head, "<th scope=\"col\">{}</th>", escaped(cell));
-    }
-    let mut rows = String::new();
-    for row in &table.rows {
-        rows += "<tr>";
-        for cell in row {
-            let _ = write!(rows, "<td>{}</td>", escaped(cell));
+    let of_words: Vec<bool> = (0..table.head.len())
+        .map(|at| is_of_words(table, at))
+        .collect();
+    let line = |element: &str, scope: &str, cells: &[String]| {
+        let mut line = String::from("<tr>");
+        for (cell, of_words) in cells.iter().zip(&of_words) {
+            let class = if *of_words { " class=\"w\"" } else { "" };
+            let _ = write!(
+                line,
+                "<{element}{scope}{class}>{}</{element}>",
+                escaped(cell)
+            );
         }
-        rows += "</tr>\n";
-    }
+        line + "</tr>\n"
+    };
+    let rows: String = table.rows.iter().map(|row| line("td", "", row)).collect();
     format!(
-        "<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
+        "<p class=\"soft note\">{}</p>\n<div class=\"scroll\" tabindex=\"0\"><table>\n<thead>{}</thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
         escaped(&table.caption),
+        line("th", " scope=\"col\"", &table.head),
     )
+}
+
+/// Whether a column holds words, which begin at the left; numbers end at the right.
+fn is_of_words(table: &figures::Table, at: usize) -> bool {
+    let mut cells = table.rows.iter().filter_map(|row| row.get(at));
+    cells.any(|cell| cell.starts_with(char::is_alphabetic))
 }
 
 fn outcomes(report: &Report) -> String {
