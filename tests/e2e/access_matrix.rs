@@ -3,6 +3,7 @@
 mod beyond;
 mod held;
 mod matrix;
+mod page;
 mod places;
 
 use latchkey_proto::errors::v1::ErrorReason;

@@ -1,9 +1,12 @@
 //! Plans are made once a connection, on whatever the tables hold that day: on the first, nothing.
 
-use sqlx::{PgConnection, Row};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+use uuid::Uuid;
 
 use crate::harness::cluster::cluster;
-use crate::harness::plans::{plan_as_services, plan_on, run};
+use crate::harness::plans::{plan_as_services, plan_on, run, statements};
+use crate::harness::{ClassDraft, Organization, Stack};
 
 /// A key of a table: what no two rows have in common, among all of them or among those of a condition.
 struct Key {
@@ -91,11 +94,74 @@ async fn a_student_in_a_class_is_found_by_both_however_many_there_are() {
         // Whoever has filled a table remembers how large its indexes were before.
         let mut database = made.connect().await;
         plan_as_services(&mut database).await;
-        let live = "SELECT * FROM enrollment.enrollments WHERE class_id = $1 AND student_id = $2 AND live LIMIT 1";
-        let plan = plan_on(&mut database, live, 2).await;
-        let by = plan.lines().find(|line| line.contains("Index Cond: "));
-        let both = |by: &str| by.contains("class_id = $1") && by.contains("student_id = $2");
-        assert!(by.is_some_and(both), "{rows}:\n{plan}");
+        for (condition, index) in [
+            ("live", "enrollments_"),
+            ("NOT live AND blocked", "enrollments_blocked"),
+        ] {
+            let look_up = format!(
+                "SELECT * FROM enrollment.enrollments WHERE class_id = $1 AND student_id = $2 AND {condition} LIMIT 1"
+            );
+            let plan = plan_on(&mut database, &look_up, 2).await;
+            let by = plan.lines().find(|line| line.contains("Index Cond: "));
+            let both = |by: &str| by.contains("class_id = $1") && by.contains("student_id = $2");
+            let found = by.is_some_and(both) && plan.contains(&format!("using {index}"));
+            assert!(found, "{rows}:\n{plan}");
+        }
     }
     cluster().drop_database(&made.name).await;
+}
+
+/// Whoever redeems a key and gives it back, again and again, makes rows that nobody else should have to pay for.
+#[tokio::test]
+async fn a_code_is_resolved_without_reading_the_uses_that_were_given_up() {
+    let stack = Stack::own().await;
+    let organization = Organization::new(&stack).await;
+    let class = organization.class(ClassDraft::new()).await;
+    let keys = organization.generate(&class.class_id, 1).await;
+    let key: Uuid = keys[0].key_id.parse().expect("an id");
+    let mut database = stack.database().await;
+    let given_up = "INSERT INTO keys.marks (redemption_id, key_id, organization_id, student_id, generation, redeemed_at, released_at)
+        SELECT gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid(), 1, now() - n * interval '1 second', now()
+        FROM generate_series(1, 1000) n";
+    let made = sqlx::query(given_up).bind(key).execute(&mut database).await;
+    made.expect("made");
+    let hash = sqlx::query("SELECT encode(hash, 'hex') FROM keys.codes WHERE key_id = $1");
+    let hash: String = hash
+        .bind(key)
+        .fetch_one(&mut database)
+        .await
+        .expect("a hash")
+        .get(0);
+
+    plan_as_services(&mut database).await;
+    let statement = statements("WHERE own.key_id IS NULL AND x.hash = n.hash");
+    let [statement] = &statement[..] else {
+        panic!("one statement")
+    };
+    run(&mut database, &format!("PREPARE resolving AS {statement}")).await;
+    let explain =
+        format!("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE resolving (ARRAY['\\x{hash}'::bytea])");
+    let row = sqlx::raw_sql(AssertSqlSafe(explain))
+        .fetch_one(&mut database)
+        .await;
+    let plan: Value = row.expect("a plan").get(0);
+    let read = rows_read(&plan[0]["Plan"], "marks");
+    assert!((1..=2).contains(&read), "{read} of {plan:#}");
+    let made_up = sqlx::query("DELETE FROM keys.marks WHERE key_id = $1").bind(key);
+    made_up.execute(&mut database).await.expect("gone");
+    stack.finish().await;
+}
+
+/// How many rows of a table a plan has read.
+fn rows_read(plan: &Value, table: &str) -> u64 {
+    let parts = plan["Plans"].as_array().into_iter().flatten();
+    let below: u64 = parts.map(|part| rows_read(part, table)).sum();
+    let count = |name: &str| plan[name].as_u64().unwrap_or(0);
+    let own = (count("Actual Rows") + count("Rows Removed by Filter")) * count("Actual Loops");
+    below
+        + if plan["Relation Name"] == table {
+            own
+        } else {
+            0
+        }
 }

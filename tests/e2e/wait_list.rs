@@ -3,8 +3,9 @@
 use chrono::TimeDelta;
 use futures::future::join_all;
 use latchkey_proto::enrollment::v1::{
-    CancelEnrollmentRequest, CancelEnrollmentResponse, DeactivateStudentRequest, Enrollment,
-    EnrollmentStatus, IfFull, RedeemKeyResponse, RedemptionOutcome, UpdateOrganizationRequest,
+    BatchEnrollStudentsRequest, CancelEnrollmentRequest, CancelEnrollmentResponse,
+    DeactivateStudentRequest, Enrollment, EnrollmentStatus, IfFull, RedeemKeyResponse,
+    RedemptionOutcome, UpdateOrganizationRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use prost_types::Duration;
@@ -343,6 +344,30 @@ async fn who_redeems_into_a_full_class_may_wait_with_the_key_or_without_it() {
         let replayed = replayed.expect("as decided").into_inner();
         assert_eq!(replayed.outcome(), RedemptionOutcome::WaitListed);
         assert_eq!(replayed.enrollment, Some(place));
+    }
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn of_those_who_are_put_on_it_together_the_first_is_let_in_first() {
+    let stack = Stack::shared().await;
+    let organization = Organization::new(&stack).await;
+    promote(&organization, true).await;
+    let (class, code) = organization.event_class(ClassDraft::new().maximum(1)).await;
+    let students = organization.students(6).await;
+    let mut seated = come_in(&stack, &students[0], &code).await;
+    let request = BatchEnrollStudentsRequest {
+        request_id: new_id(),
+        class_id: class.class_id.clone(),
+        student_ids: students[1..].to_vec(),
+        status: EnrollmentStatus::WaitListed.into(),
+    };
+    let mut enrollments = organization.admin().enrollments();
+    let put = enrollments.batch_enroll_students(request).await;
+    for next in put.expect("outcomes").into_inner().outcomes {
+        leave(&stack, &seated).await;
+        seated = get(&organization, &next.enrollment.expect("waiting")).await;
+        assert_eq!(seated.status(), EnrollmentStatus::Enrolled);
     }
     stack.finish().await;
 }

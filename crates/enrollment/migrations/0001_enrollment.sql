@@ -200,6 +200,8 @@ CREATE TABLE enrollment.enrollments (
 -- With the class, although a student is in few: whatever the plan of the day is, a place in a class is found by both.
 CREATE INDEX enrollments_student ON enrollment.enrollments (student_id, class_id);
 CREATE INDEX enrollments_ended ON enrollment.enrollments (class_id, student_id) WHERE NOT live;
+-- Of those who left and came back a thousand times, whom staff keep out.
+CREATE INDEX enrollments_blocked ON enrollment.enrollments (class_id, student_id) WHERE blocked;
 -- Who may get a seat that comes free, the earliest first.
 CREATE INDEX enrollments_waiting ON enrollment.enrollments (class_id, status, status_since, enrollment_id)
     WHERE status IN ('requested', 'wait_listed');

@@ -87,8 +87,9 @@ impl Found {
         }
     }
 
-    fn gain_id(&self) -> Option<Uuid> {
-        self.enrollment_id().or_else(|| self.assignment_id())
+    fn gain_id(&self) -> Option<GainId> {
+        let enrollment = self.enrollment_id().map(GainId::Enrollment);
+        enrollment.or_else(|| self.assignment_id().map(GainId::Assignment))
     }
 
     fn assignment_id(&self) -> Option<Uuid> {
@@ -108,8 +109,14 @@ impl Found {
 #[error("enrollment.redemptions: {0} points to something that is not there")]
 struct Dangling(Uuid);
 
-/// What decisions that were found granted, by its id.
-type Gains = HashMap<Uuid, Gain>;
+/// What decisions that were found granted. An assignment and an enrollment may have one and the same id.
+type Gains = HashMap<GainId, Gain>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum GainId {
+    Enrollment(Uuid),
+    Assignment(Uuid),
+}
 
 /// The answers to decisions that were found, with everything as it is now, in their order.
 pub(super) async fn answers(
@@ -177,7 +184,8 @@ async fn enrollments(
         .collect();
     gains.extend(enrollments.into_iter().filter_map(|enrollment| {
         let class = Arc::clone(classes.get(&enrollment.class_id)?);
-        Some((enrollment.id, Gain::Enrollment { enrollment, class }))
+        let id = GainId::Enrollment(enrollment.id);
+        Some((id, Gain::Enrollment { enrollment, class }))
     }));
     Ok(())
 }
@@ -192,7 +200,7 @@ async fn assignments(
         return Ok(());
     }
     let assignments = store::assignments::find_all(connection, &ids).await?;
-    let gain = |one: Assignment| (one.id, Gain::Assignment(one));
+    let gain = |one: Assignment| (GainId::Assignment(one.id), Gain::Assignment(one));
     gains.extend(assignments.into_iter().map(gain));
     Ok(())
 }

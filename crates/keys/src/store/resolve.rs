@@ -41,7 +41,9 @@ pub struct Resolved {
 /// For each hash that has a key: its place in `hashes`, counted from 0, and what it is. Of several keys that had a code,
 /// the one that has it still, else the last one.
 ///
-/// `LATERAL … LIMIT 1` keeps each look-up an index look-up whatever the statistics say.
+/// `LATERAL … LIMIT 1` keeps each look-up an index look-up whatever the statistics say. The live use of a key for one student is
+/// its newest, or the one before; the others need not be read, however often somebody redeemed a key and gave it back. Two, because
+/// with three a plan made on the first day reads and sorts them all.
 pub async fn resolve(
     connection: &mut PgConnection,
     hashes: &[[u8; HASH_LENGTH]],
@@ -73,9 +75,11 @@ pub async fn resolve(
             FROM keys.training_keys t WHERE t.key_id = coalesce(own.key_id, past.key_id) LIMIT 1
         ) k ON true
         LEFT JOIN LATERAL (
-            SELECT m.redemption_id, m.student_id, m.generation, m.redeemed_at FROM keys.marks m
-            WHERE k.kind IN ('enrollment', 'pool') AND m.key_id = k.key_id AND m.released_at IS NULL
-            ORDER BY m.redeemed_at DESC LIMIT 1
+            SELECT m.redemption_id, m.student_id, m.generation, m.redeemed_at FROM (
+                SELECT x.redemption_id, x.student_id, x.generation, x.redeemed_at, x.released_at FROM keys.marks x
+                WHERE k.kind IN ('enrollment', 'pool') AND x.key_id = k.key_id ORDER BY x.redeemed_at DESC LIMIT 2
+            ) m
+            WHERE m.released_at IS NULL ORDER BY m.redeemed_at DESC LIMIT 1
         ) u ON true
         "#,
         hashes as _,

@@ -62,15 +62,15 @@ pub(super) async fn write(
         {
             of_courses.push(course(redemption, decision));
         } else {
-            let use_of_key = match decision {
-                Decision::Enroll(admission) => Some((admission.slot, admission.holds_key)),
+            let admission = match decision {
+                Decision::Enroll(admission) => Some(admission),
                 _ => None,
             };
-            let (slot, holds_key) = use_of_key.unwrap_or_default();
             of_classes.push(NewRedemption {
+                slot: admission.and_then(|one| one.slot),
+                holds_key: admission.is_some_and(|one| one.holds_key),
+                status_since: admission.map(|one| one.enrollment.status_since),
                 redemption,
-                slot,
-                holds_key,
             });
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
@@ -118,6 +118,8 @@ pub struct Ledger {
     pub emails: HashSet<(Uuid, String)>,
     /// External identities that are taken.
     pub identities: HashSet<ExternalIdentity>,
+    /// How many were put on wait lists.
+    pub lined_up: i64,
 }
 
 impl Ledger {
@@ -152,9 +154,21 @@ impl Ledger {
     /// Decides about `wish`, and remembers it for those after it. `within_reach` says whether the applicant exists for
     /// the caller.
     pub fn decide(&mut self, wish: &Wish, within_reach: bool) -> Decision {
-        let decision = decide(wish, &self.facts(wish, within_reach));
+        let mut decision = decide(wish, &self.facts(wish, within_reach));
+        self.line_up(&mut decision);
         self.remember(wish, &decision);
         decision
+    }
+
+    /// Who comes first waits first, also of those who come at one instant: each begins to wait one step of the database's
+    /// clock after the one before.
+    fn line_up(&mut self, decision: &mut Decision) {
+        if let Decision::Enroll(admission) = decision
+            && admission.enrollment.status.is_waiting()
+        {
+            admission.enrollment.status_since += TimeDelta::microseconds(self.lined_up);
+            self.lined_up += 1;
+        }
     }
 
     /// What can be said about `wish` before its key is known ([`decide_before_key`]).

@@ -479,3 +479,22 @@ fn neighbours_in_a_batch_see_each_other() {
     let again = wish(5, id(10_003), KeyKind::Event);
     assert_eq!(ledger.decide(&again, true), Decision::AlreadyIn(id(3)));
 }
+
+#[test]
+fn who_comes_first_in_a_batch_waits_first() {
+    let mut ledger = ledger();
+    the_class(&mut ledger).seats_taken = the_class(&mut ledger).maximum_students;
+    // Ids in the other order: they are of the callers' making, and give nobody a better place.
+    let since: Vec<DateTime<Utc>> = (0..20)
+        .map(|number| Wish {
+            if_full: IfFull::WaitWithKey,
+            ..wish(1000 - number, id(100 + number), KeyKind::Event)
+        })
+        .map(|wish| match ledger.decide(&wish, true) {
+            Decision::Enroll(admission) => admission.enrollment.status_since,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(since.is_sorted_by(|one, next| one < next), "{since:?}");
+    assert_eq!(since[0], ledger.now);
+}

@@ -19,6 +19,8 @@ pub struct NewRedemption {
     pub slot: Option<i32>,
     /// If it made an enrollment: whether that holds the key.
     pub holds_key: bool,
+    /// If it made an enrollment: since when that is in its status.
+    pub status_since: Option<DateTime<Utc>>,
 }
 
 /// How many rows were written.
@@ -78,13 +80,11 @@ pub async fn insert(
         r#"
         WITH n AS MATERIALIZED (
             SELECT * FROM unnest(
-                $1::uuid[], $2::bool[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[], $7::uuid[], $8::uuid[],
-                $9::uuid[], $10::text[], $11::int4[], $12::uuid[], $13::uuid[], $14::int4[], $15::text[], $16::text[],
-                $17::text[], $18::text[], $19::bool[]
-            ) AS n (
-                redemption_id, registration, outcome, reason, refusal, fingerprint, organization_id, student_id, key_id,
-                key_kind, generation, class_id, enrollment_id, slot, caller, peer, request_id, status, holds_key
-            )
+                $1::uuid[], $2::bool[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[], $7::uuid[], $8::uuid[], $9::uuid[],
+                $10::text[], $11::int4[], $12::uuid[], $13::uuid[], $14::int4[], $15::text[], $16::text[], $17::text[],
+                $18::text[], $19::bool[], $21::timestamptz[]
+            ) AS n (redemption_id, registration, outcome, reason, refusal, fingerprint, organization_id, student_id, key_id,
+                key_kind, generation, class_id, enrollment_id, slot, caller, peer, request_id, status, holds_key, status_since)
         ), recorded AS (
             INSERT INTO enrollment.redemptions (
                 redemption_id, registration, outcome, reason, refusal, fingerprint, organization_id, student_id,
@@ -100,7 +100,7 @@ pub async fn insert(
                 enrollment_id, class_id, organization_id, student_id, status, status_since, key_id, key_kind,
                 generation, slot, holds_key, key_released_at, enrolled_at
             )
-            SELECT n.enrollment_id, n.class_id, n.organization_id, n.student_id, n.status, $20, n.key_id,
+            SELECT n.enrollment_id, n.class_id, n.organization_id, n.student_id, n.status, n.status_since, n.key_id,
                 n.key_kind, n.generation, n.slot, n.holds_key, CASE WHEN NOT n.holds_key THEN $20::timestamptz END, $20
             FROM n WHERE n.status IS NOT NULL
             RETURNING 1
@@ -132,6 +132,7 @@ pub async fn insert(
         &columns.statuses as _,
         &columns.holds_keys,
         now,
+        &columns.status_since as _,
     )
     .fetch_one(connection)
     .await
@@ -146,6 +147,7 @@ struct Columns {
     slots: Vec<Option<i32>>,
     statuses: Vec<Option<&'static str>>,
     holds_keys: Vec<bool>,
+    status_since: Vec<Option<DateTime<Utc>>>,
 }
 
 impl Columns {
@@ -161,6 +163,7 @@ impl Columns {
             let status = status(&redemption.outcome);
             columns.statuses.push(status.map(Status::as_str));
             columns.holds_keys.push(one.holds_key);
+            columns.status_since.push(one.status_since);
         }
         columns
     }

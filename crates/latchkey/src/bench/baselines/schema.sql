@@ -101,6 +101,7 @@ CREATE UNIQUE INDEX enrollments_key_slot ON baseline.enrollments (key_id, slot) 
 CREATE UNIQUE INDEX enrollments_live ON baseline.enrollments (class_id, student_id) WHERE live;
 CREATE INDEX enrollments_student ON baseline.enrollments (student_id, class_id);
 CREATE INDEX enrollments_ended ON baseline.enrollments (class_id, student_id) WHERE NOT live;
+CREATE INDEX enrollments_blocked ON baseline.enrollments (class_id, student_id) WHERE blocked;
 CREATE INDEX enrollments_waiting ON baseline.enrollments (class_id, status, status_since, enrollment_id)
     WHERE status IN ('requested', 'wait_listed');
 CREATE INDEX enrollments_changed ON baseline.enrollments (changed_xid);
