@@ -124,6 +124,24 @@ async fn metrics_agree_with_what_was_done_and_give_nothing_away() {
 }
 
 #[tokio::test]
+async fn a_comparison_shows_of_every_table_that_nothing_is_broken_there() {
+    let (stack, _, enrollment) = watched("[sweeper]\ncomparison_interval_s = 1").await;
+    // What is not shown as 0 would keep what it showed before it was mended.
+    shows(
+        enrollment,
+        &[
+            r#"latchkey_invariant_findings{table="enrollment.assignments"} 0"#,
+            r#"latchkey_invariant_findings{table="enrollment.billing_closings"} 0"#,
+            r#"latchkey_invariant_findings{table="enrollment.billing_lines"} 0"#,
+            r#"latchkey_invariant_findings{table="enrollment.classes"} 0"#,
+            r#"latchkey_invariant_findings{table="enrollment.deliveries"} 0"#,
+        ],
+    )
+    .await;
+    stack.finish().await;
+}
+
+#[tokio::test]
 async fn an_overload_shows_in_metrics_while_it_lasts() {
     let more = "[limits]\nmax_calls = 1\n[database]\nlock_timeout_ms = 20000\nstatement_timeout_ms = 25000";
     let (stack, _, enrollment) = watched(more).await;

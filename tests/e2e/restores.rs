@@ -110,11 +110,9 @@ async fn repaired(stack: &Stack) -> Repaired {
 }
 
 /// What is left, each as the table and the id, in their order.
-fn left(repaired: &Repaired) -> Vec<(String, String)> {
+fn left(repaired: &Repaired) -> Vec<(&str, String)> {
     let findings = repaired.left.findings.iter();
-    findings
-        .map(|one| (one.table.clone(), one.id.clone()))
-        .collect()
+    findings.map(|one| (one.table, one.id.clone())).collect()
 }
 
 #[tokio::test]
@@ -161,7 +159,7 @@ async fn of_keys_marks_and_copies_are_mended_and_lost_revocations_and_rotations_
     );
     let left = left(&done);
     assert_eq!(left.len(), 2, "{}", done.for_people());
-    assert!(left.iter().all(|(table, _)| table == "keys.training_keys"));
+    assert!(left.iter().all(|(table, _)| *table == "keys.training_keys"));
     assert!(left.iter().any(|(_, id)| *id == codes[2].key_id));
     come_in(&stack, &students[3], &codes[3].code).await;
     // The marks and copies are whole again.
@@ -201,7 +199,7 @@ async fn of_enrollment_copies_get_newer_originals_and_keys_of_lost_redemptions_s
 
     assert_eq!(done.mended.copies, 1, "{}", done.for_people());
     let left = left(&done);
-    let tables: Vec<&str> = left.iter().map(|(table, _)| table.as_str()).collect();
+    let tables: Vec<&str> = left.iter().map(|(table, _)| *table).collect();
     assert_eq!(
         tables,
         ["enrollment.students", "keys.marks"],

@@ -4,14 +4,15 @@
 //! Everything here only reads, and is sound while calls are served.
 
 use futures::stream::BoxStream;
+use latchkey_service_kit::invariants::Finding;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 pub use crate::domain::grant::{Grant, GrantStatus};
 pub use crate::domain::organization::Organization;
 pub use crate::domain::profile::Profile;
+pub use crate::store::verify::LiveUse;
 pub use crate::store::verify::restores::SeenKey;
-pub use crate::store::verify::{Finding, LiveUse};
 
 use crate::store::{
     classes, organizations as organization_rows, profiles as profile_rows, verify as rows,
@@ -19,7 +20,7 @@ use crate::store::{
 
 /// Everything that breaks an invariant, at one instant. Empty when all is well.
 pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
-    rows::findings(pool).await
+    Ok(rows::findings(pool).await?.into_vec())
 }
 
 /// The organizations, by id.

@@ -5,6 +5,7 @@
 //! may be missing for that long: whoever compares both sides reads again what differs.
 
 use futures::stream::BoxStream;
+use latchkey_service_kit::invariants::Finding;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -13,8 +14,8 @@ pub use crate::domain::organization::Organization;
 pub use crate::store::StoreError;
 pub use crate::store::marks::Mark;
 pub use crate::store::training_keys::KeyCount;
+pub use crate::store::verify::LiveUse;
 pub use crate::store::verify::restores::PresentKey;
-pub use crate::store::verify::{Finding, LiveUse};
 
 use crate::domain::grant::GrantKind;
 use crate::domain::key::{KeyKind, Standing};
@@ -24,7 +25,7 @@ use crate::store::{grants as grant_rows, organizations as organization_rows, ver
 
 /// Everything that breaks an invariant. Empty when all is well.
 pub async fn findings(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
-    let mut findings = rows::findings(pool).await?;
+    let mut findings = rows::findings(pool).await?.into_vec();
     findings.extend(state_table(pool).await?.iter().filter_map(misjudged));
     findings.extend(key_counts(pool).await?.iter().filter_map(miscounted));
     Ok(findings)

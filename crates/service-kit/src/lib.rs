@@ -13,6 +13,7 @@
 //! - [`refusals`]: refused calls on their way to the audit trail.
 //! - [`backoff`]: pauses before something is tried again.
 //! - [`faults`]: crashes and bugs brought about by tests; nothing of it is in what is shipped.
+//! - [`invariants`]: what should hold in a schema, and what breaks it.
 //! - [`paging`] and [`etag`]: page tokens and versions as callers see them.
 //! - [`rows`]: rows as CSV or JSON Lines.
 
@@ -31,6 +32,7 @@ pub mod exports;
 pub mod faults;
 pub mod identity;
 pub mod ids;
+pub mod invariants;
 pub mod lifecycle;
 pub mod metrics;
 pub mod paging;

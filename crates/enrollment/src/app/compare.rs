@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use latchkey_service_kit::invariants::Findings;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -21,7 +22,6 @@ use crate::clients::keys::MAX_ITEMS;
 use crate::domain::key::Mark;
 use crate::store;
 use crate::store::deliveries::Use;
-use crate::store::verify::Finding;
 
 /// How long what is owed may take to arrive: longer than any transaction lasts that it may have to wait for.
 const DRAIN_WITHIN: Duration = Duration::from_secs(30);
@@ -46,7 +46,7 @@ pub struct Comparison {
     /// Marks that say something else than the use here, and cannot be changed.
     pub contradictions: Vec<Mark>,
     /// What is broken in this service's own schema.
-    pub findings: Vec<Finding>,
+    pub findings: Findings,
     /// How many classes have more students than their maximum.
     pub classes_over_capacity: i64,
 }

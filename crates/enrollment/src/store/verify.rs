@@ -11,50 +11,17 @@ use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use latchkey_service_kit::database::begin;
+use latchkey_service_kit::invariants::Findings;
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::read_one_snapshot;
 
-/// A row, or several with one id, for which an invariant does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// What should hold, in words.
-    pub invariant: &'static str,
-    /// The table in which the row stands.
-    pub table: &'static str,
-    /// Its id.
-    pub id: String,
-    /// What was found instead.
-    pub found: String,
-}
-
-struct Broken {
-    id: String,
-    found: String,
-}
-
-/// Adds what breaks `$invariant`: `$sql` selects one row for each finding.
-macro_rules! broken {
-    ($findings:ident, $connection:ident, $table:literal, $invariant:literal, $sql:literal) => {
-        let rows = sqlx::query_as!(super::Broken, $sql)
-            .fetch_all(&mut *$connection)
-            .await?;
-        $findings.extend(rows.into_iter().map(|row| super::Finding {
-            invariant: $invariant,
-            table: $table,
-            id: row.id,
-            found: row.found,
-        }));
-    };
-}
-use broken;
-
-/// Everything in the schema that breaks an invariant, at one instant.
-pub async fn findings(pool: &PgPool) -> sqlx::Result<Vec<Finding>> {
+/// Every invariant of the schema looked at, and everything that breaks one, at one instant.
+pub async fn findings(pool: &PgPool) -> sqlx::Result<Findings> {
     let mut transaction = begin(pool).await?;
     read_one_snapshot(&mut transaction).await?;
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     rows::organizations_and_students(&mut transaction, &mut findings).await?;
     rows::seats(&mut transaction, &mut findings).await?;
     rows::enrollments(&mut transaction, &mut findings).await?;

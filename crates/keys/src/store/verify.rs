@@ -6,7 +6,9 @@ pub mod states;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use latchkey_service_kit::broken;
 use latchkey_service_kit::database::begin;
+use latchkey_service_kit::invariants::Findings;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -14,46 +16,13 @@ use super::StoreError;
 use super::marks::Mark;
 use super::training_keys::KeyCount;
 
-/// A row, or several with one id, for which an invariant does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// What should hold, in words.
-    pub invariant: &'static str,
-    /// The table in which the row stands.
-    pub table: &'static str,
-    /// Its id.
-    pub id: String,
-    /// What was found instead.
-    pub found: String,
-}
-
-struct Broken {
-    id: String,
-    found: String,
-}
-
-/// Adds what breaks `$invariant`: `$sql` selects one row for each finding.
-macro_rules! broken {
-    ($findings:ident, $connection:ident, $table:literal, $invariant:literal, $sql:literal) => {
-        let rows = sqlx::query_as!(Broken, $sql)
-            .fetch_all(&mut *$connection)
-            .await?;
-        $findings.extend(rows.into_iter().map(|row| Finding {
-            invariant: $invariant,
-            table: $table,
-            id: row.id,
-            found: row.found,
-        }));
-    };
-}
-
-/// Everything in the schema that breaks an invariant, at one instant.
-pub async fn findings(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
+/// Every invariant of the schema looked at, and everything that breaks one, at one instant.
+pub async fn findings(pool: &PgPool) -> Result<Findings, StoreError> {
     let mut transaction = begin(pool).await?;
     sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         .execute(&mut *transaction)
         .await?;
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     of_codes(&mut transaction, &mut findings).await?;
     of_keys(&mut transaction, &mut findings).await?;
     of_pools(&mut transaction, &mut findings).await?;
@@ -66,7 +35,7 @@ pub async fn findings(pool: &PgPool) -> Result<Vec<Finding>, StoreError> {
 
 async fn of_codes(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> Result<(), StoreError> {
     broken!(
         findings,
@@ -130,10 +99,7 @@ async fn of_codes(
     Ok(())
 }
 
-async fn of_keys(
-    connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
-) -> Result<(), StoreError> {
+async fn of_keys(connection: &mut PgConnection, findings: &mut Findings) -> Result<(), StoreError> {
     broken!(
         findings,
         connection,
@@ -193,7 +159,7 @@ async fn of_keys(
 
 async fn of_pools(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> Result<(), StoreError> {
     broken!(
         findings,
@@ -242,7 +208,7 @@ async fn of_pools(
 
 async fn of_subscription_keys(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> Result<(), StoreError> {
     broken!(
         findings,
@@ -280,7 +246,7 @@ async fn of_subscription_keys(
 
 async fn of_requests(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> Result<(), StoreError> {
     broken!(
         findings,
@@ -322,7 +288,7 @@ async fn of_requests(
 
 async fn of_audit(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> Result<(), StoreError> {
     broken!(
         findings,

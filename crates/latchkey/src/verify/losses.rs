@@ -7,10 +7,10 @@ use anyhow::Result;
 use futures::{StreamExt, TryStreamExt};
 use latchkey_enrollment::verify as enrollment;
 use latchkey_keys::verify as keys;
+use latchkey_service_kit::invariants::Finding;
 
 use super::Databases;
 use super::compare::{Item, Kind, differences};
-use super::report::Finding;
 
 /// What holds unless a database was restored.
 const KEPT: &str = "what was decided stays known";
@@ -43,9 +43,9 @@ async fn of_keys(databases: &Databases) -> Result<Vec<Finding>> {
         };
         let found = found.map(|one| (one.generation, one.revoked));
         losses.extend(lost(&key, found).map(|found| Finding {
-            table: "keys.training_keys".to_owned(),
+            table: "keys.training_keys",
             id: key.key_id.to_string(),
-            invariant: KEPT.to_owned(),
+            invariant: KEPT,
             found,
         }));
     }
@@ -92,9 +92,9 @@ async fn accounts(databases: &Databases) -> Result<Vec<Finding>> {
     let strays = found.into_iter().filter(|one| one.kind == Kind::Stray);
     Ok(strays
         .map(|one| Finding {
-            table: "enrollment.students".to_owned(),
+            table: "enrollment.students",
             id: one.id.0.to_string(),
-            invariant: KEPT.to_owned(),
+            invariant: KEPT,
             found: "a student used a key, and the account is lost".to_owned(),
         })
         .collect())

@@ -22,13 +22,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use latchkey_service_kit::database::ServerTrust;
+use latchkey_service_kit::invariants::Finding;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 use tokio::time::{Instant, sleep};
 
 pub use repair::{Mended, Repaired, repair};
-pub use report::{Finding, Report};
+pub use report::Report;
 use sides::Seen;
 
 /// What the server shows beside the connections.
@@ -157,9 +158,9 @@ async fn drained(databases: &Databases, drain: &Drain) -> anyhow::Result<Result<
         }
         if Instant::now() >= deadline {
             return Ok(Err(Finding {
-                table: "enrollment.deliveries".to_owned(),
+                table: "enrollment.deliveries",
                 id: format!("changes below {mark}"),
-                invariant: "what keys is owed is delivered".to_owned(),
+                invariant: "what keys is owed is delivered",
                 found: format!(
                     "{owed} changes still wait after {} s; do both services run?",
                     drain.within.as_secs()

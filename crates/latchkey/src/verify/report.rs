@@ -2,25 +2,13 @@
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
+use latchkey_service_kit::invariants::Finding;
 use serde::Serialize;
 
 /// The widest the table gets where no terminal says otherwise, in columns.
 const WIDTH: u16 = 118;
 /// How many findings are listed for people; machines get them all.
 const LISTED: usize = 200;
-
-/// One thing that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    /// The table in which it stands, with its schema.
-    pub table: String,
-    /// The id of the row, or what else names it.
-    pub id: String,
-    /// What should hold, in words.
-    pub invariant: String,
-    /// What was found instead.
-    pub found: String,
-}
 
 /// All that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,9 +48,9 @@ impl Report {
         }
         for finding in self.findings.iter().take(LISTED) {
             table.add_row([
-                &finding.table,
+                finding.table,
                 &finding.id,
-                &finding.invariant,
+                finding.invariant,
                 &finding.found,
             ]);
         }
@@ -95,9 +83,9 @@ mod tests {
 
     fn finding(id: &str) -> Finding {
         Finding {
-            table: "keys.marks".to_owned(),
+            table: "keys.marks",
             id: id.to_owned(),
-            invariant: "marks equal live uses".to_owned(),
+            invariant: "marks equal live uses",
             found: "no mark".to_owned(),
         }
     }

@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, stream};
 use latchkey_enrollment::verify as enrollment;
 use latchkey_keys::verify as keys;
+use latchkey_service_kit::invariants::Finding;
 
 use super::Databases;
 use super::compare::{Difference, Item, Kind, differences};
-use super::report::Finding;
 
 /// A comparison of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,12 +70,12 @@ impl Seen {
         };
         let (one, other) = self.difference.id;
         Finding {
-            table: copy.to_owned(),
+            table: copy,
             id: match other {
                 Some(other) => format!("{one} of {other}"),
                 None => one.to_string(),
             },
-            invariant: invariant.to_owned(),
+            invariant,
             found: match self.difference.kind {
                 Kind::Missing => format!("it stands in {original} and not here"),
                 Kind::Stray => format!("it does not stand in {original}"),
@@ -87,25 +87,14 @@ impl Seen {
 
 /// What each service finds in its own schema.
 pub(super) async fn findings(databases: &Databases) -> Result<Vec<Finding>> {
-    let in_keys = keys::findings(&databases.keys)
+    let mut findings = keys::findings(&databases.keys)
         .await
         .context("cannot read the schema of the keys service")?;
-    let in_enrollment = enrollment::findings(&databases.enrollment)
+    let of_enrollment = enrollment::findings(&databases.enrollment)
         .await
         .context("cannot read the schema of the enrollment service")?;
-    let of_keys = in_keys.into_iter().map(|finding| Finding {
-        table: finding.table.to_owned(),
-        id: finding.id,
-        invariant: finding.invariant.to_owned(),
-        found: finding.found,
-    });
-    let of_enrollment = in_enrollment.into_iter().map(|finding| Finding {
-        table: finding.table.to_owned(),
-        id: finding.id,
-        invariant: finding.invariant.to_owned(),
-        found: finding.found,
-    });
-    Ok(of_keys.chain(of_enrollment).collect())
+    findings.extend(of_enrollment);
+    Ok(findings)
 }
 
 /// A mark in the order of commits: everything committed before now is below it, or will be once the oldest transaction

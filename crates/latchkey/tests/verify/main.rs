@@ -13,7 +13,8 @@ use latchkey::stack::data_dir::DataDir;
 use latchkey::stack::databases::{Passwords, Provisioned, Provisioning};
 use latchkey::stack::secrets::replace_private;
 use latchkey::stack::{Place, private_cluster};
-use latchkey::verify::{Databases, Drain, Finding, Report, verify};
+use latchkey::verify::{Databases, Drain, Report, verify};
+use latchkey_service_kit::invariants::Finding;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection};
@@ -198,7 +199,7 @@ async fn everything_that_is_broken_is_found() {
         if compared.contains(case.invariant) {
             // What differs is all that differs: neighbours are not blamed.
             let all = report.findings.iter();
-            let blamed = all.filter(|finding| compared.contains(finding.invariant.as_str()));
+            let blamed = all.filter(|finding| compared.contains(finding.invariant));
             assert_eq!(blamed.count(), 1, "{}", report.for_people());
         }
     }

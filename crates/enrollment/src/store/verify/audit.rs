@@ -1,13 +1,13 @@
 //! Each state change has exactly one event in the trail, and each event its state change. A redemption is its own.
 
+use latchkey_service_kit::broken;
+use latchkey_service_kit::invariants::Findings;
 use sqlx::PgConnection;
-
-use super::{Finding, broken};
 
 /// Organizations and classes: one event for the creation, one for each version after the first.
 pub(super) async fn organizations_and_classes(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -55,7 +55,7 @@ pub(super) async fn organizations_and_classes(
 /// Students: made by a request with an event, or by a registration; one event for each version after the first.
 pub(super) async fn students(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -89,7 +89,7 @@ pub(super) async fn students(
 /// Enrollments: direct ones have an event, and each change has one.
 pub(super) async fn enrollments(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -127,7 +127,7 @@ pub(super) async fn enrollments(
 /// organization's notification settings has one.
 pub(super) async fn notifications(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,

@@ -1,13 +1,13 @@
 //! What was closed, and that it is what should have been.
 
+use latchkey_service_kit::broken;
+use latchkey_service_kit::invariants::Findings;
 use sqlx::PgConnection;
-
-use super::{Finding, broken};
 
 /// Lines, against each other, against the periods, and against what they are of.
 pub(super) async fn lines(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -58,7 +58,7 @@ pub(super) async fn lines(
 /// Lines, against what the enrollments and assignments are now.
 pub(super) async fn charges(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -94,7 +94,7 @@ pub(super) async fn charges(
 /// Closings, against what they closed and against the trail.
 pub(super) async fn closings(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,

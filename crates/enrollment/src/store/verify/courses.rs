@@ -1,13 +1,13 @@
 //! How assignments fit their redemptions, their students, their subscription profiles and the trail.
 
+use latchkey_service_kit::broken;
+use latchkey_service_kit::invariants::Findings;
 use sqlx::PgConnection;
-
-use super::{Finding, broken};
 
 /// Assignments: each of a student and by a redemption, and the other way round.
 pub(super) async fn assignments(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -62,7 +62,7 @@ pub(super) async fn assignments(
 /// Subscription profiles: each assignment of one has it, with the same owner; versions, and their events.
 pub(super) async fn profiles(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -122,7 +122,7 @@ pub(super) async fn profiles(
 /// The events of what became of assignments.
 pub(super) async fn events(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,

@@ -1,13 +1,13 @@
 //! How rows fit each other.
 
+use latchkey_service_kit::broken;
+use latchkey_service_kit::invariants::Findings;
 use sqlx::PgConnection;
-
-use super::{Finding, broken};
 
 /// The tree of organizations, and the accounts in it.
 pub(super) async fn organizations_and_students(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -79,7 +79,7 @@ pub(super) async fn organizations_and_students(
 /// Classes and their seats.
 pub(super) async fn seats(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -116,7 +116,7 @@ pub(super) async fn seats(
 /// Enrollments.
 pub(super) async fn enrollments(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -178,7 +178,7 @@ pub(super) async fn enrollments(
 /// The keys that enrollments hold.
 pub(super) async fn held_keys(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
@@ -215,7 +215,7 @@ pub(super) async fn held_keys(
 /// Redemptions, and where enrollments come from.
 pub(super) async fn redemptions(
     connection: &mut PgConnection,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> sqlx::Result<()> {
     broken!(
         findings,
