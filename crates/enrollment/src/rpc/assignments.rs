@@ -10,8 +10,8 @@ use latchkey_proto::enrollment::v1::assignment_service_server::AssignmentService
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 
+use super::call;
 use super::messages::stamp;
-use super::{call, errors};
 use crate::app::Services;
 use crate::app::cancel_assignment::cancel_assignment;
 use crate::app::read_assignments::{get_assignment, list_assignments};
@@ -44,9 +44,7 @@ impl AssignmentService for Assignments {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("assignment_id", &message.assignment_id);
         violations.finish()?;
-        let found = get_assignment(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let found = get_assignment(&self.services, &call, id).await?;
         Ok(Response::new(proto::GetAssignmentResponse {
             assignment: Some(assignment(found)),
         }))
@@ -60,8 +58,7 @@ impl AssignmentService for Assignments {
         let list = read::list(&request.into_inner())?;
         let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
         let found = list_assignments(&self.services, &call, &list.filter, &list.page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(assignment);
         Ok(Response::new(proto::ListAssignmentsResponse {
             assignments: found.items,
@@ -79,9 +76,7 @@ impl AssignmentService for Assignments {
         let id = violations.uuid("assignment_id", &message.assignment_id);
         let reason = violations.line("reason", &message.reason);
         violations.finish()?;
-        let cancelled = cancel_assignment(&self.services, &call, id, reason)
-            .await
-            .map_err(errors::status)?;
+        let cancelled = cancel_assignment(&self.services, &call, id, reason).await?;
         Ok(Response::new(proto::CancelAssignmentResponse {
             assignment: Some(assignment(cancelled)),
         }))
@@ -96,9 +91,7 @@ impl AssignmentService for Assignments {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("assignment_id", &message.assignment_id);
         violations.finish()?;
-        let launched = record_launch(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let launched = record_launch(&self.services, &call, id).await?;
         Ok(Response::new(proto::RecordLaunchResponse {
             assignment: Some(assignment(launched)),
         }))

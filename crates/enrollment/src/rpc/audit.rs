@@ -8,8 +8,8 @@ use latchkey_service_kit::paging::PageRequest;
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 
+use super::call;
 use super::messages::{optional_id, optional_text, stamp};
-use super::{call, errors};
 use crate::app::Services;
 use crate::app::list_audit_events::{EventFilter, list_audit_events};
 use crate::domain::audit::{Event, Outcome};
@@ -47,8 +47,7 @@ impl AuditService for AuditTrail {
         );
         violations.finish()?;
         let found = list_audit_events(&self.services, &call, &filter, &page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(event);
         Ok(Response::new(proto::ListAuditEventsResponse {
             events: found.items,

@@ -60,8 +60,7 @@ impl BillingService for Billing {
         );
         violations.finish()?;
         let found = list_billing_lines(&self.services, &call, &statement, &page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(messages::line);
         Ok(Response::new(proto::ListBillingLinesResponse {
             lines: found.items,
@@ -82,9 +81,7 @@ impl BillingService for Billing {
         let statement = messages::statement(&mut violations, &message.organization_id, of);
         violations.finish()?;
         let place = self.exports.enter()?;
-        let exported = export_billing(&self.services, &call, statement)
-            .await
-            .map_err(errors::status)?;
+        let exported = export_billing(&self.services, &call, statement).await?;
         let rows = streamed(&request, |outlet| {
             exported.hand_over(outlet, place, export::message, errors::api_error)
         })?;
@@ -104,9 +101,7 @@ impl BillingService for Billing {
             ends_at: violations.timestamp("end_time", message.end_time.as_ref()),
         };
         violations.finish()?;
-        let closed = close_period(&self.services, &call, wish)
-            .await
-            .map_err(errors::status)?;
+        let closed = close_period(&self.services, &call, wish).await?;
         Ok(Response::new(proto::ClosePeriodResponse {
             period: Some(messages::period(&closed.period)),
             organization_count: closed.organization_count,
@@ -133,8 +128,7 @@ impl BillingService for Billing {
         );
         violations.finish()?;
         let found = list_billing_periods(&self.services, &call, id, &page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(|one| messages::period(&one));
         Ok(Response::new(proto::ListBillingPeriodsResponse {
             periods: found.items,

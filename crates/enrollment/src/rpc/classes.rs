@@ -10,7 +10,7 @@ use latchkey_proto::enrollment::v1::class_service_server::ClassService;
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 
-use super::{call, errors, messages};
+use super::{call, messages};
 use crate::app::Services;
 use crate::app::cancel_class::cancel_class;
 use crate::app::create_class::create_class;
@@ -38,9 +38,7 @@ impl ClassService for Classes {
     ) -> Result<Response<proto::CreateClassResponse>, Status> {
         let call = call::of(&request)?;
         let wish = read::new_class(request.into_inner())?;
-        let made = create_class(&self.services, &call, wish)
-            .await
-            .map_err(errors::status)?;
+        let made = create_class(&self.services, &call, wish).await?;
         Ok(Response::new(proto::CreateClassResponse {
             training_class: Some(write::class(made.class)),
             event_key: made.event_key.map(write::event_key),
@@ -57,9 +55,7 @@ impl ClassService for Classes {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("class_id", &message.class_id);
         violations.finish()?;
-        let found = get_class(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let found = get_class(&self.services, &call, id).await?;
         Ok(Response::new(proto::GetClassResponse {
             training_class: Some(write::class(found)),
         }))
@@ -73,8 +69,7 @@ impl ClassService for Classes {
         let list = read::list(&request.into_inner())?;
         let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
         let found = list_classes(&self.services, &call, &list.filter, &list.page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(write::class);
         Ok(Response::new(proto::ListClassesResponse {
             classes: found.items,
@@ -90,9 +85,7 @@ impl ClassService for Classes {
         let message = request.into_inner();
         let (id, change) = read::change(&message)?;
         let etag = messages::optional_text(&message.etag);
-        let changed = update_class(&self.services, &call, id, &change, etag)
-            .await
-            .map_err(errors::status)?;
+        let changed = update_class(&self.services, &call, id, &change, etag).await?;
         Ok(Response::new(proto::UpdateClassResponse {
             training_class: Some(write::class(changed.class)),
             warnings: changed.warnings.iter().map(messages::warning).collect(),
@@ -110,9 +103,7 @@ impl ClassService for Classes {
         let reason = violations.line("reason", &message.reason);
         violations.finish()?;
         let etag = messages::optional_text(&message.etag);
-        let cancelled = cancel_class(&self.services, &call, id, etag, reason)
-            .await
-            .map_err(errors::status)?;
+        let cancelled = cancel_class(&self.services, &call, id, etag, reason).await?;
         Ok(Response::new(proto::CancelClassResponse {
             training_class: Some(write::class(cancelled.class)),
             cancelled_enrollments: i32::try_from(cancelled.cancelled_enrollments)

@@ -14,7 +14,7 @@ use latchkey_proto::enrollment::v1::enrollment_service_server::EnrollmentService
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 
-use super::{call, errors};
+use super::call;
 use crate::app::Services;
 use crate::app::cancel_enrollment::cancel_enrollment;
 use crate::app::change_status::change_status;
@@ -47,9 +47,7 @@ impl EnrollmentService for Enrollments {
     ) -> Result<Response<proto::EnrollStudentResponse>, Status> {
         let call = call::of(&request)?;
         let wish = read::direct(&request.into_inner())?;
-        let enrolled = enroll_student(&self.services, &call, wish)
-            .await
-            .map_err(errors::status)?;
+        let enrolled = enroll_student(&self.services, &call, wish).await?;
         Ok(Response::new(proto::EnrollStudentResponse {
             enrollment: Some(write::enrollment(&enrolled.enrollment)),
             already_in: enrolled.already_in,
@@ -62,9 +60,7 @@ impl EnrollmentService for Enrollments {
     ) -> Result<Response<proto::BatchEnrollStudentsResponse>, Status> {
         let call = call::of(&request)?;
         let wish = read::many(&request.into_inner())?;
-        let outcomes = enroll_students(&self.services, &call, &wish)
-            .await
-            .map_err(errors::status)?;
+        let outcomes = enroll_students(&self.services, &call, &wish).await?;
         Ok(Response::new(proto::BatchEnrollStudentsResponse {
             outcomes: outcomes.into_iter().map(write::outcome).collect(),
         }))
@@ -76,9 +72,7 @@ impl EnrollmentService for Enrollments {
     ) -> Result<Response<proto::ChangeEnrollmentStatusResponse>, Status> {
         let call = call::of(&request)?;
         let message = request.into_inner();
-        let changed = change_status(&self.services, &call, read::change(&message)?)
-            .await
-            .map_err(errors::status)?;
+        let changed = change_status(&self.services, &call, read::change(&message)?).await?;
         Ok(Response::new(proto::ChangeEnrollmentStatusResponse {
             enrollment: Some(write::enrollment(&changed)),
         }))
@@ -90,9 +84,8 @@ impl EnrollmentService for Enrollments {
     ) -> Result<Response<proto::CancelEnrollmentResponse>, Status> {
         let call = call::of(&request)?;
         let message = request.into_inner();
-        let cancelled = cancel_enrollment(&self.services, &call, read::cancellation(&message)?)
-            .await
-            .map_err(errors::status)?;
+        let cancelled =
+            cancel_enrollment(&self.services, &call, read::cancellation(&message)?).await?;
         Ok(Response::new(proto::CancelEnrollmentResponse {
             enrollment: Some(write::enrollment(&cancelled.enrollment)),
             replacement: cancelled.replacement.as_ref().map(write::enrollment),
@@ -105,9 +98,7 @@ impl EnrollmentService for Enrollments {
     ) -> Result<Response<proto::MoveEnrollmentResponse>, Status> {
         let call = call::of(&request)?;
         let message = request.into_inner();
-        let moved = move_enrollment(&self.services, &call, read::moving(&message)?)
-            .await
-            .map_err(errors::status)?;
+        let moved = move_enrollment(&self.services, &call, read::moving(&message)?).await?;
         Ok(Response::new(proto::MoveEnrollmentResponse {
             enrollment: Some(write::enrollment(&moved)),
         }))
@@ -119,9 +110,7 @@ impl EnrollmentService for Enrollments {
     ) -> Result<Response<proto::SetCompletionResponse>, Status> {
         let call = call::of(&request)?;
         let message = request.into_inner();
-        let changed = set_completion(&self.services, &call, read::completion(&message)?)
-            .await
-            .map_err(errors::status)?;
+        let changed = set_completion(&self.services, &call, read::completion(&message)?).await?;
         Ok(Response::new(proto::SetCompletionResponse {
             enrollment: Some(write::enrollment(&changed)),
         }))
@@ -136,9 +125,7 @@ impl EnrollmentService for Enrollments {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("enrollment_id", &message.enrollment_id);
         violations.finish()?;
-        let found = get_enrollment(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let found = get_enrollment(&self.services, &call, id).await?;
         Ok(Response::new(proto::GetEnrollmentResponse {
             enrollment: Some(write::enrollment(&found)),
         }))
@@ -152,8 +139,7 @@ impl EnrollmentService for Enrollments {
         let list = read::list(&request.into_inner())?;
         let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
         let found = list_enrollments(&self.services, &call, &list.filter, &list.page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(|one| write::enrollment(&one));
         Ok(Response::new(proto::ListEnrollmentsResponse {
             enrollments: found.items,
@@ -170,9 +156,7 @@ impl EnrollmentService for Enrollments {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("class_id", &message.class_id);
         violations.finish()?;
-        let roster = get_roster(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let roster = get_roster(&self.services, &call, id).await?;
         Ok(Response::new(roster::roster(roster)))
     }
 
@@ -197,14 +181,10 @@ impl EnrollmentService for Enrollments {
         violations.finish()?;
         let Some(class_id) = class_id else {
             let course_id = &message.course_id;
-            let access = get_course_access(&self.services, &call, student_id, course_id)
-                .await
-                .map_err(errors::status)?;
+            let access = get_course_access(&self.services, &call, student_id, course_id).await?;
             return Ok(Response::new(write::course_access(access)));
         };
-        let access = get_access(&self.services, &call, student_id, class_id)
-            .await
-            .map_err(errors::status)?;
+        let access = get_access(&self.services, &call, student_id, class_id).await?;
         Ok(Response::new(write::access(&access)))
     }
 }

@@ -10,9 +10,10 @@ use crate::app::{Error, Source};
 use crate::domain::calendar::in_words;
 use crate::domain::refusal::{Closed, Refusal};
 
-/// A failed use case as the status of its call.
-pub fn status(error: Error) -> Status {
-    api_error(error).into()
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        api_error(error).into()
+    }
 }
 
 /// A failed use case as a failure of its call.

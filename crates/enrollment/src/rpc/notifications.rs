@@ -13,7 +13,7 @@ use latchkey_service_kit::validation::Violations;
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
-use super::{call, errors, messages};
+use super::{call, messages};
 use crate::app::Services;
 use crate::app::change_notification_plan::{delete_notification_plan, replace_notification_plan};
 use crate::app::create_notification_plan::{NewPlan, create_notification_plan};
@@ -48,9 +48,7 @@ impl NotificationService for Notifications {
     ) -> Result<Response<proto::RenderInvitationResponse>, Status> {
         let call = call::of(&request)?;
         let wish = read::invitation(&request.into_inner())?;
-        let written = render_invitation(&self.services, &call, wish)
-            .await
-            .map_err(errors::status)?;
+        let written = render_invitation(&self.services, &call, wish).await?;
         Ok(Response::new(proto::RenderInvitationResponse {
             subject: written.subject,
             text: written.text.expose_secret().to_owned(),
@@ -72,9 +70,7 @@ impl NotificationService for Notifications {
             settings: read::plan_settings(message.settings, &mut violations),
         };
         violations.finish()?;
-        let made = create_notification_plan(&self.services, &call, wish)
-            .await
-            .map_err(errors::status)?;
+        let made = create_notification_plan(&self.services, &call, wish).await?;
         Ok(Response::new(proto::CreateNotificationPlanResponse {
             plan: Some(write::plan(made)),
         }))
@@ -89,9 +85,7 @@ impl NotificationService for Notifications {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("plan_id", &message.plan_id);
         violations.finish()?;
-        let found = get_notification_plan(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let found = get_notification_plan(&self.services, &call, id).await?;
         Ok(Response::new(proto::GetNotificationPlanResponse {
             plan: Some(write::plan(found)),
         }))
@@ -115,8 +109,7 @@ impl NotificationService for Notifications {
         );
         violations.finish()?;
         let found = list_notification_plans(&self.services, &call, owner, &page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(write::plan);
         Ok(Response::new(proto::ListNotificationPlansResponse {
             plans: found.items,
@@ -135,9 +128,7 @@ impl NotificationService for Notifications {
         let settings = read::plan_settings(message.settings, &mut violations);
         violations.finish()?;
         let etag = messages::optional_text(&message.etag);
-        let changed = replace_notification_plan(&self.services, &call, id, settings, etag)
-            .await
-            .map_err(errors::status)?;
+        let changed = replace_notification_plan(&self.services, &call, id, settings, etag).await?;
         Ok(Response::new(proto::ReplaceNotificationPlanResponse {
             plan: Some(write::plan(changed)),
         }))
@@ -153,9 +144,7 @@ impl NotificationService for Notifications {
         let id = violations.uuid("plan_id", &message.plan_id);
         violations.finish()?;
         let etag = messages::optional_text(&message.etag);
-        delete_notification_plan(&self.services, &call, id, etag)
-            .await
-            .map_err(errors::status)?;
+        delete_notification_plan(&self.services, &call, id, etag).await?;
         Ok(Response::new(proto::DeleteNotificationPlanResponse {}))
     }
 
@@ -175,9 +164,8 @@ impl NotificationService for Notifications {
             "must be empty, because the plan is about assignments",
         );
         violations.finish()?;
-        let written = preview_notification_plan(&self.services, &call, owner, class, &settings)
-            .await
-            .map_err(errors::status)?;
+        let written =
+            preview_notification_plan(&self.services, &call, owner, class, &settings).await?;
         Ok(Response::new(proto::PreviewNotificationPlanResponse {
             subject: written.subject,
             text: written.text,
@@ -194,9 +182,7 @@ impl NotificationService for Notifications {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("organization_id", &message.organization_id);
         violations.finish()?;
-        let found = get_notification_settings(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let found = get_notification_settings(&self.services, &call, id).await?;
         Ok(Response::new(proto::GetNotificationSettingsResponse {
             etag: etag::format(id, found.version),
             settings: Some(write::notification_settings(found)),
@@ -214,9 +200,7 @@ impl NotificationService for Notifications {
         let wanted = read::notification_settings(message.settings, &mut violations);
         violations.finish()?;
         let seen = messages::optional_text(&message.etag);
-        let set = set_notification_settings(&self.services, &call, id, wanted, seen)
-            .await
-            .map_err(errors::status)?;
+        let set = set_notification_settings(&self.services, &call, id, wanted, seen).await?;
         Ok(Response::new(proto::SetNotificationSettingsResponse {
             etag: etag::format(id, set.version),
             settings: Some(write::notification_settings(set)),
@@ -232,9 +216,7 @@ impl NotificationService for Notifications {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("class_id", &message.class_id);
         violations.finish()?;
-        let enabled = set_class_notifications(&self.services, &call, id, message.enabled)
-            .await
-            .map_err(errors::status)?;
+        let enabled = set_class_notifications(&self.services, &call, id, message.enabled).await?;
         Ok(Response::new(proto::SetClassNotificationsResponse {
             enabled,
         }))
@@ -248,8 +230,7 @@ impl NotificationService for Notifications {
         let list = read::list(&request.into_inner())?;
         let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
         let found = list_letters(&self.services, &call, &list.filter, &list.page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(write::letter);
         Ok(Response::new(proto::ListNotificationsResponse {
             notifications: found.items,
@@ -266,9 +247,7 @@ impl NotificationService for Notifications {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("student_id", &message.student_id);
         violations.finish()?;
-        let opted_out = get_opt_out(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let opted_out = get_opt_out(&self.services, &call, id).await?;
         Ok(Response::new(proto::GetNotificationOptOutResponse {
             opted_out,
         }))
@@ -283,9 +262,7 @@ impl NotificationService for Notifications {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("student_id", &message.student_id);
         violations.finish()?;
-        set_opt_out(&self.services, &call, id, message.opted_out)
-            .await
-            .map_err(errors::status)?;
+        set_opt_out(&self.services, &call, id, message.opted_out).await?;
         Ok(Response::new(proto::SetNotificationOptOutResponse {}))
     }
 }

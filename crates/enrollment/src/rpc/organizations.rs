@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::classes::{read, write};
-use super::{call, errors, messages};
+use super::{call, messages};
 use crate::app::Services;
 use crate::app::create_organization::{NewOrganization, create_organization};
 use crate::app::read_organizations::{get_organization, list_organizations};
@@ -57,9 +57,7 @@ impl OrganizationService for Organizations {
             display_name: messages::name(&mut violations, "display_name", &message.display_name),
         };
         violations.finish()?;
-        let made = create_organization(&self.services, &call, wish)
-            .await
-            .map_err(errors::status)?;
+        let made = create_organization(&self.services, &call, wish).await?;
         Ok(Response::new(proto::CreateOrganizationResponse {
             organization: Some(organization(made)),
         }))
@@ -74,9 +72,7 @@ impl OrganizationService for Organizations {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("organization_id", &message.organization_id);
         violations.finish()?;
-        let found = get_organization(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let found = get_organization(&self.services, &call, id).await?;
         Ok(Response::new(proto::GetOrganizationResponse {
             organization: Some(organization(found)),
         }))
@@ -100,8 +96,7 @@ impl OrganizationService for Organizations {
         );
         violations.finish()?;
         let found = list_organizations(&self.services, &call, parent, &page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(organization);
         Ok(Response::new(proto::ListOrganizationsResponse {
             organizations: found.items,
@@ -117,9 +112,7 @@ impl OrganizationService for Organizations {
         let message = request.into_inner();
         let (id, change) = change(&message)?;
         let etag = messages::optional_text(&message.etag);
-        let changed = update_organization(&self.services, &call, id, change, etag)
-            .await
-            .map_err(errors::status)?;
+        let changed = update_organization(&self.services, &call, id, change, etag).await?;
         Ok(Response::new(proto::UpdateOrganizationResponse {
             organization: Some(organization(changed)),
         }))
@@ -138,9 +131,7 @@ impl OrganizationService for Organizations {
             self_registration: Some(message.enabled),
             ..OrganizationChange::default()
         };
-        let changed = update_organization(&self.services, &call, id, change, None)
-            .await
-            .map_err(errors::status)?;
+        let changed = update_organization(&self.services, &call, id, change, None).await?;
         Ok(Response::new(proto::SetSelfRegistrationResponse {
             organization: Some(organization(changed)),
         }))

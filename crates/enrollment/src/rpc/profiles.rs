@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::messages::{mask, name, optional_id, optional_text, stamp};
-use super::{assignments, call, errors};
+use super::{assignments, call};
 use crate::app::Services;
 use crate::app::create_profile::{NewProfile, create_profile};
 use crate::app::read_profiles::{get_profile, list_profiles};
@@ -66,9 +66,7 @@ impl SubscriptionProfileService for Profiles {
             },
         };
         violations.finish()?;
-        let made = create_profile(&self.services, &call, wish)
-            .await
-            .map_err(errors::status)?;
+        let made = create_profile(&self.services, &call, wish).await?;
         Ok(Response::new(proto::CreateSubscriptionProfileResponse {
             profile: Some(profile(made)),
         }))
@@ -83,9 +81,7 @@ impl SubscriptionProfileService for Profiles {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("profile_id", &message.profile_id);
         violations.finish()?;
-        let found = get_profile(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let found = get_profile(&self.services, &call, id).await?;
         Ok(Response::new(proto::GetSubscriptionProfileResponse {
             profile: Some(profile(found)),
         }))
@@ -109,8 +105,7 @@ impl SubscriptionProfileService for Profiles {
         );
         violations.finish()?;
         let found = list_profiles(&self.services, &call, organization, &page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(profile);
         Ok(Response::new(proto::ListSubscriptionProfilesResponse {
             profiles: found.items,
@@ -129,9 +124,7 @@ impl SubscriptionProfileService for Profiles {
         let change = change(&message, &mut violations);
         violations.finish()?;
         let etag = optional_text(&message.etag);
-        let changed = update_profile(&self.services, &call, id, &change, etag)
-            .await
-            .map_err(errors::status)?;
+        let changed = update_profile(&self.services, &call, id, &change, etag).await?;
         Ok(Response::new(proto::UpdateSubscriptionProfileResponse {
             profile: Some(profile(changed)),
         }))

@@ -11,7 +11,7 @@ use latchkey_proto::enrollment::v1::redemption_service_server::RedemptionService
 use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 
-use super::{call, errors};
+use super::call;
 use crate::app::check_key::check_key;
 use crate::app::desk::Desk;
 use crate::app::read_redemptions::{get_redemption, list_redemptions};
@@ -40,9 +40,7 @@ impl RedemptionService for Redemptions {
         let call = call::of(&request)?;
         let message = request.into_inner();
         let applicant = read::applicant(&message)?;
-        let checked = check_key(&self.desk, &call, applicant, &message.code)
-            .await
-            .map_err(errors::status)?;
+        let checked = check_key(&self.desk, &call, applicant, &message.code).await?;
         Ok(Response::new(write::checked_key(checked)))
     }
 
@@ -55,7 +53,7 @@ impl RedemptionService for Redemptions {
         let wish = read::redeeming(&message)?;
         let redeemed = redeem(&self.desk, &call, wish).await;
         counted::count(&redeemed);
-        let admitted = redeemed.map_err(errors::status)?;
+        let admitted = redeemed?;
         Ok(Response::new(write::redeemed(admitted)))
     }
 
@@ -67,7 +65,7 @@ impl RedemptionService for Redemptions {
         let (newcomer, code) = read::newcomer(request.into_inner())?;
         let registered = register(&self.desk, &call, newcomer, &code).await;
         counted::count(&registered);
-        let admitted = registered.map_err(errors::status)?;
+        let admitted = registered?;
         Ok(Response::new(write::registered(admitted)))
     }
 
@@ -80,9 +78,7 @@ impl RedemptionService for Redemptions {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("redemption_id", &message.redemption_id);
         violations.finish()?;
-        let found = get_redemption(self.desk.services(), &call, id)
-            .await
-            .map_err(errors::status)?;
+        let found = get_redemption(self.desk.services(), &call, id).await?;
         Ok(Response::new(proto::GetRedemptionResponse {
             redemption: Some(write::redemption(found)),
         }))
@@ -97,8 +93,7 @@ impl RedemptionService for Redemptions {
         let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
         let services = self.desk.services();
         let found = list_redemptions(services, &call, &list.filter, &list.page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(write::redemption);
         Ok(Response::new(proto::ListRedemptionsResponse {
             redemptions: found.items,

@@ -11,7 +11,7 @@ use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{call, errors, messages};
+use super::{call, messages};
 use crate::app::Services;
 use crate::app::authenticate::authenticate;
 use crate::app::create_student::create_student;
@@ -43,9 +43,7 @@ impl Students {
             active: Some(active),
             ..StudentChange::default()
         };
-        let changed = update_student(&self.services, &call, id, change, None)
-            .await
-            .map_err(errors::status)?;
+        let changed = update_student(&self.services, &call, id, change, None).await?;
         Ok(Some(student(changed)))
     }
 }
@@ -58,9 +56,7 @@ impl StudentService for Students {
     ) -> Result<Response<proto::CreateStudentResponse>, Status> {
         let call = call::of(&request)?;
         let wish = read::new_student(request.into_inner())?;
-        let made = create_student(&self.services, &call, wish)
-            .await
-            .map_err(errors::status)?;
+        let made = create_student(&self.services, &call, wish).await?;
         Ok(Response::new(proto::CreateStudentResponse {
             student: Some(student(made)),
         }))
@@ -75,9 +71,7 @@ impl StudentService for Students {
         let mut violations = Violations::of(&message);
         let id = violations.uuid("student_id", &message.student_id);
         violations.finish()?;
-        let found = get_student(&self.services, &call, id)
-            .await
-            .map_err(errors::status)?;
+        let found = get_student(&self.services, &call, id).await?;
         Ok(Response::new(proto::GetStudentResponse {
             student: Some(student(found)),
         }))
@@ -89,9 +83,7 @@ impl StudentService for Students {
     ) -> Result<Response<proto::BatchGetStudentsResponse>, Status> {
         let call = call::of(&request)?;
         let ids = read::ids(&request.into_inner())?;
-        let found = batch_get_students(&self.services, &call, &ids)
-            .await
-            .map_err(errors::status)?;
+        let found = batch_get_students(&self.services, &call, &ids).await?;
         Ok(Response::new(proto::BatchGetStudentsResponse {
             students: found.into_iter().map(student).collect(),
         }))
@@ -105,8 +97,7 @@ impl StudentService for Students {
         let list = read::list(&request.into_inner())?;
         let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
         let found = list_students(&self.services, &call, &list.filter, &list.page, &query)
-            .await
-            .map_err(errors::status)?
+            .await?
             .map(student);
         Ok(Response::new(proto::ListStudentsResponse {
             students: found.items,
@@ -122,9 +113,7 @@ impl StudentService for Students {
         let message = request.into_inner();
         let (id, change) = read::change(&message)?;
         let etag = messages::optional_text(&message.etag);
-        let changed = update_student(&self.services, &call, id, change, etag)
-            .await
-            .map_err(errors::status)?;
+        let changed = update_student(&self.services, &call, id, change, etag).await?;
         Ok(Response::new(proto::UpdateStudentResponse {
             student: Some(student(changed)),
         }))
@@ -167,9 +156,7 @@ impl StudentService for Students {
             etag: messages::optional_text(&message.etag),
         };
         violations.finish()?;
-        let erased = erase_student(&self.services, &call, wish)
-            .await
-            .map_err(errors::status)?;
+        let erased = erase_student(&self.services, &call, wish).await?;
         Ok(Response::new(proto::EraseStudentResponse {
             student: Some(student(erased.student)),
             cancelled_enrollments: i32::try_from(erased.cancelled_enrollments).unwrap_or(i32::MAX),
@@ -194,8 +181,7 @@ impl StudentService for Students {
             &message.email,
             password,
         )
-        .await
-        .map_err(errors::status)?;
+        .await?;
         Ok(Response::new(proto::AuthenticateResponse {
             student: Some(student(found)),
         }))

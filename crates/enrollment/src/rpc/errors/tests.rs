@@ -159,7 +159,7 @@ fn a_closed_window_is_told_in_the_zone_of_the_class() {
         closed_at,
         time_zone: Tz::Europe__Berlin,
     };
-    let status = status(refusal.into());
+    let status = Status::from(Error::from(refusal));
     assert!(
         status
             .message()
@@ -184,7 +184,7 @@ fn a_closed_window_is_told_in_the_zone_of_the_class() {
 #[test]
 fn a_wrong_guess_learns_nothing() {
     for refusal in [Refusal::OrganizationMismatch, Refusal::KeyNotFound] {
-        let status = status(refusal.into());
+        let status = Status::from(Error::from(refusal));
         assert!(metadata_of(&status).is_empty());
         assert!(status.get_details_precondition_failure().is_none());
         let named = status
@@ -198,7 +198,7 @@ fn a_wrong_guess_learns_nothing() {
 #[test]
 fn a_fault_of_ours_tells_callers_nothing() {
     let secret = std::io::Error::other("password=hunter2");
-    let status = status(Error::internal(secret));
+    let status = Status::from(Error::internal(secret));
     assert_eq!(status.code(), Code::Internal);
     assert!(!format!("{} {:?}", status.message(), status.get_error_details()).contains("hunter2"));
 }
