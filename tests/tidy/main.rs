@@ -4,6 +4,7 @@
 //! Each check is a function from sources to findings, so that it is itself tested on small samples that break it.
 
 mod contract;
+mod deed_names;
 mod locked;
 mod manifests;
 mod metric_names;
@@ -120,6 +121,17 @@ fn every_rule_of_the_domain_names_the_test_that_holds_it() {
     let page =
         std::fs::read_to_string(repository().join("docs/domain.md")).expect("docs/domain.md");
     hold(&rules_page::unheld_rules(&page, &sources()));
+}
+
+#[test]
+fn every_deed_is_documented_and_no_other() {
+    let page =
+        std::fs::read_to_string(repository().join("docs/domain.md")).expect("docs/domain.md");
+    let code: Vec<Source> = sources()
+        .into_iter()
+        .filter(|source| source.path.ends_with("/src/domain/audit.rs"))
+        .collect();
+    hold(&deed_names::unlisted(&page, &code));
 }
 
 #[test]

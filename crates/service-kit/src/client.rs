@@ -17,7 +17,7 @@ use http::{HeaderValue, Request, Response};
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status, TimeoutExpired};
+use tonic::{Status, TimeoutExpired};
 use tower::{Service, ServiceExt};
 
 pub use retry::Retries;
@@ -208,37 +208,4 @@ fn is_timeout(error: &(dyn Error + 'static)) -> bool {
         next = error.source();
     }
     false
-}
-
-/// A failed call to another service as a failure of the call that needed it: `DEPENDENCY_UNAVAILABLE` when the other
-/// could not be reached or not in time or is overloaded, INTERNAL otherwise, because this service asked something that
-/// the other refuses. A reason that callers may see (for example `CODE_TAKEN`) is for the caller of this function to
-/// take out before, by [`crate::status::reason_of`].
-pub fn api_error(status: Status) -> ApiError {
-    match status.code() {
-        Code::Unavailable
-        | Code::DeadlineExceeded
-        | Code::Cancelled
-        | Code::ResourceExhausted
-        | Code::Aborted
-        | Code::Unknown => ApiError::unavailable(status),
-        _ => ApiError::internal(status),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::status::ErrorReason;
-
-    #[test]
-    fn a_failed_call_fails_its_caller_without_saying_more() {
-        let unavailable = api_error(Status::unavailable("10.0.0.7 refused"));
-        assert_eq!(unavailable.reason(), ErrorReason::DependencyUnavailable);
-        assert!(!unavailable.message().contains("10.0.0.7"));
-        assert_eq!(
-            api_error(Status::permission_denied("x")).reason(),
-            ErrorReason::Internal
-        );
-    }
 }

@@ -14,7 +14,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
-pub use fault::{Fault, api_error, classify, constraint};
+pub use fault::{Fault, classify, constraint};
 pub use silence::{Silence, answered};
 pub use standing::{Lent, Standing};
 pub use transaction::{Transaction, begin};

@@ -44,13 +44,6 @@ pub struct Times {
     pub until: Option<DateTime<Utc>>,
 }
 
-impl Times {
-    /// Whether all times are meant.
-    pub fn is_all(self) -> bool {
-        self == Self::default()
-    }
-}
-
 /// How far the clocks of the services, which stamp ids, and of the database may be apart.
 const CLOCKS_APART: TimeDelta = TimeDelta::hours(1);
 

@@ -6,8 +6,8 @@ use latchkey_proto::enrollment::v1::{
     Credential, Enrollment, Password, RedeemKeyRequest, RedemptionOutcome, RegisterWithKeyRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
-use latchkey_service_kit::status::reason_of;
-use tonic::{Code as GrpcCode, Status};
+use latchkey_service_kit::status::{may_be_repeated, reason_of};
+use tonic::Status;
 
 use super::callers::Caller;
 use super::students::{Code, Person};
@@ -122,7 +122,7 @@ pub(super) async fn redeem(caller: &Caller, request: &RedeemKeyRequest) -> Answe
                 let already_in = response.outcome() == RedemptionOutcome::AlreadyIn;
                 return is_in(response.enrollment, response.replayed, already_in);
             }
-            Err(status) if tries < TRIES && may_repeat(&status) => tries += 1,
+            Err(status) if tries < TRIES && may_be_repeated(&status) => tries += 1,
             Err(status) => return refused(&status),
         }
         tokio::time::sleep(PAUSE).await;
@@ -142,7 +142,7 @@ pub(super) async fn register(platform: &Caller, request: &RegisterWithKeyRequest
                 let response = response.into_inner();
                 return is_in(response.enrollment, response.replayed, false);
             }
-            Err(status) if tries < TRIES && may_repeat(&status) => tries += 1,
+            Err(status) if tries < TRIES && may_be_repeated(&status) => tries += 1,
             Err(status) => return refused(&status),
         }
         tokio::time::sleep(PAUSE).await;
@@ -182,19 +182,6 @@ fn is_in(enrollment: Option<Enrollment>, replayed: bool, already_in: bool) -> An
         },
         None => Answer::Unforeseen("the answer has no enrollment".to_owned()),
     }
-}
-
-/// The outcome is unknown, or nothing was done yet: the contract says to call again with the same id.
-fn may_repeat(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        GrpcCode::Unavailable
-            | GrpcCode::DeadlineExceeded
-            | GrpcCode::Cancelled
-            | GrpcCode::Unknown
-            | GrpcCode::Aborted
-            | GrpcCode::ResourceExhausted
-    )
 }
 
 fn refused(status: &Status) -> Answer {

@@ -86,11 +86,6 @@ impl Tokens {
             }),
         }
     }
-
-    /// Whether they can be of any organization.
-    pub fn are_minted(&self) -> bool {
-        matches!(self, Self::Minted(_))
-    }
 }
 
 impl Target {

@@ -80,11 +80,6 @@ impl Account {
         (self.uid, self.gid)
     }
 
-    /// Whether it is another account than ours.
-    pub fn is_switched(&self) -> bool {
-        self.switched
-    }
-
     /// Makes `command` run as this account, without the supplementary groups of ours, in a directory that it can
     /// surely enter.
     pub fn apply(&self, command: &mut Command) {

@@ -2,8 +2,6 @@
 
 use sqlx::Error;
 
-use crate::status::ApiError;
-
 /// What a database error means for the work that met it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -61,13 +59,4 @@ fn classify_sqlstate(code: &str) -> Fault {
 /// The name of the constraint that `error` says was violated, without its schema.
 pub fn constraint(error: &Error) -> Option<&str> {
     error.as_database_error()?.constraint()
-}
-
-/// `error` as a failure of a call: for errors that no rule of the service says more about.
-pub fn api_error(error: Error) -> ApiError {
-    match classify(&error) {
-        Fault::Conflict => ApiError::conflict().with_source(error),
-        Fault::Unavailable => ApiError::unavailable(error),
-        Fault::Data | Fault::Other => ApiError::internal(error),
-    }
 }

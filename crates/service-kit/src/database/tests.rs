@@ -7,7 +7,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::status::ErrorReason;
 
 /// A database error with nothing but an SQLSTATE.
 #[derive(Debug)]
@@ -71,27 +70,6 @@ fn sqlstates_are_classified() {
     }
     assert_eq!(classify(&sqlx::Error::PoolTimedOut), Fault::Unavailable);
     assert_eq!(classify(&sqlx::Error::RowNotFound), Fault::Other);
-}
-
-#[test]
-fn a_database_error_as_a_failure_of_a_call_shows_nothing_of_itself() {
-    for (code, reason) in [
-        ("40P01", ErrorReason::Conflict),
-        ("57P01", ErrorReason::DependencyUnavailable),
-        ("42P01", ErrorReason::Internal),
-        ("22021", ErrorReason::Internal),
-    ] {
-        let error = api_error(state(code));
-        assert_eq!(error.reason(), reason);
-        assert!(!error.message().contains(code));
-        assert_eq!(
-            StdError::source(&error)
-                .unwrap()
-                .source()
-                .map(ToString::to_string),
-            Some(code.to_owned())
-        );
-    }
 }
 
 /// Somebody on the way: offers no TLS and asks for the password, as servers may. What was said after that.

@@ -17,7 +17,7 @@ pub use codes::{code, name};
 pub use funnel::{DOMAIN, Failure};
 pub use latchkey_proto::errors::v1::ErrorReason;
 use rand::RngExt;
-pub use read::{metadata_of, reason_of, reason_with_name, retry_after_of};
+pub use read::{may_be_repeated, metadata_of, reason_of, reason_with_name, retry_after_of};
 use tonic::Code;
 
 /// The text of every INTERNAL answer: what went wrong stands in the log only.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use latchkey_proto::errors::v1::ErrorReason;
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::DOMAIN;
@@ -31,4 +31,17 @@ pub fn metadata_of(status: &Status) -> HashMap<String, String> {
 /// How long `status` asks its reader to wait before the next call.
 pub fn retry_after_of(status: &Status) -> Option<Duration> {
     status.get_details_retry_info()?.retry_delay
+}
+
+/// Whether `status` leaves open what was done, or says that nothing was for now: the contract says to call again with the same id.
+pub fn may_be_repeated(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Aborted
+            | Code::ResourceExhausted
+    )
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::status::{ErrorReason, reason_of, retry_after_of};
-use tonic::{Code, Status};
+use latchkey_service_kit::status::{ErrorReason, may_be_repeated, reason_of, retry_after_of};
+use tonic::Status;
 use tonic_types::StatusExt;
 
 /// Why the keys service did not do what it was asked.
@@ -106,14 +106,10 @@ impl From<Status> for KeysError {
             }
             _ => {}
         }
-        match status.code() {
-            Code::Unavailable
-            | Code::DeadlineExceeded
-            | Code::Cancelled
-            | Code::ResourceExhausted
-            | Code::Aborted
-            | Code::Unknown => Self::Unavailable(Box::new(status)),
-            _ => Self::Refused(Box::new(status)),
+        if may_be_repeated(&status) {
+            Self::Unavailable(Box::new(status))
+        } else {
+            Self::Refused(Box::new(status))
         }
     }
 }

@@ -17,10 +17,10 @@ use latchkey_proto::keys::v1::{
 };
 use latchkey_service_kit::clock::{Clock, SystemClock};
 use latchkey_service_kit::identity::Role;
-use latchkey_service_kit::status::{name, reason_of, retry_after_of};
+use latchkey_service_kit::status::{may_be_repeated, name, reason_of, retry_after_of};
 use prost_types::Timestamp;
 use tonic::transport::Channel;
-use tonic::{Code, Response, Status};
+use tonic::{Response, Status};
 use uuid::Uuid;
 
 use super::super::supply::{Class, Key, new_id};
@@ -250,17 +250,4 @@ async fn patiently<T>(
         tries += 1;
         tokio::time::sleep(retry_after_of(&status).unwrap_or(PAUSE)).await;
     }
-}
-
-/// Whether the contract says to call again with the same id.
-fn may_be_repeated(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        Code::Unavailable
-            | Code::DeadlineExceeded
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::Aborted
-            | Code::ResourceExhausted
-    )
 }
