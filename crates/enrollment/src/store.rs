@@ -22,9 +22,7 @@ mod reached;
 pub mod redemptions;
 pub mod requests;
 mod row;
-mod snapshot;
 pub mod students;
 pub mod verify;
 
 pub use row::BadRow;
-pub use snapshot::read_one_snapshot;

@@ -5,6 +5,7 @@ mod silence;
 mod standing;
 mod transaction;
 mod trust;
+mod within;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use silence::{Silence, answered};
 pub use standing::{Lent, Standing};
 pub use transaction::{Transaction, begin};
 pub use trust::{ServerTrust, is_verified};
+pub use within::{confirm, now, read_one_snapshot};
 
 use crate::config::{DatabaseConfig, SecretFileError};
 use crate::faults::planted;

@@ -28,9 +28,7 @@ pub async fn cancel_assignment(
     let found = store::assignments::find(&mut *transaction, id).await?;
     let (assignment, now) = found.zip(now).ok_or(missing)?;
     if !assignment.is_live() {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(assignment);
     }
     assignment.judge_cancellation(now)?;

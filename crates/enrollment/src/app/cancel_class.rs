@@ -35,9 +35,7 @@ pub async fn cancel_class(
     let found = lock_class(&mut transaction, call, id).await?;
     let (mut class, now) = (found.class, found.now);
     if class.status == ClassStatus::Cancelled {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(CancelledClass {
             class,
             cancelled_enrollments: 0,

@@ -48,9 +48,7 @@ pub async fn cancel_enrollment(
     let replacement = replacement(&mut transaction, &locked, actor, wish.replacement_id).await?;
     let enrollment = &locked.found.enrollment;
     if !enrollment.is_live() {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(Cancelled {
             enrollment: locked.found.enrollment,
             replacement,

@@ -28,9 +28,7 @@ pub async fn replace_notification_plan(
     check_etag(etag, "notification_plan", found.id, found.version)?;
     check_filter(&mut *transaction, found.organization_id, &settings).await?;
     if found.settings == settings {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(found);
     }
     let changed = Plan {
@@ -62,9 +60,7 @@ pub async fn delete_notification_plan(
     let mut transaction = begin(&services.pool).await?;
     let found = locked(&mut transaction, call, id).await?;
     if found.deleted {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(());
     }
     check_etag(etag, "notification_plan", found.id, found.version)?;

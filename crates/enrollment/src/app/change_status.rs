@@ -38,9 +38,7 @@ pub async fn change_status(
     let locked = under_lock::lock(&mut transaction, call, wish.enrollment_id).await?;
     let enrollment = &locked.found.enrollment;
     if enrollment.status == wish.to {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(locked.found.enrollment);
     }
     let id = enrollment.id;

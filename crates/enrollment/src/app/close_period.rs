@@ -69,8 +69,7 @@ pub async fn close_period(
             return Err(reused(&wish));
         }
         let closed = answer(&mut transaction, closing).await?;
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(closed);
     }
     let (now, closed_until) = periods::standing(&mut transaction, organization_id).await?;

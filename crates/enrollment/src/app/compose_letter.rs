@@ -1,5 +1,6 @@
 //! What a letter says, with the facts as they are when it is sent.
 
+use latchkey_service_kit::database;
 use secrecy::SecretString;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -167,7 +168,7 @@ async fn about_assignment(
     if assignment.on_since.is_none() {
         return Err(Unwritten::Not("NOTIFICATIONS_OFF"));
     }
-    let now = store::students::erasure::now(connection).await?;
+    let now = database::now(connection).await?;
     if settings.is_too_late_for(&assignment, now) {
         return Err(Unwritten::Not("OVERTAKEN"));
     }

@@ -207,8 +207,7 @@ async fn recorded(
         transaction.rollback().await?;
         return Err(reused(wish));
     }
-    store::requests::confirm(&mut transaction).await?;
-    transaction.commit().await?;
+    transaction.commit_confirmed().await?;
     Ok(Some(found.class))
 }
 

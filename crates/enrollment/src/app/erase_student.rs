@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{self, begin};
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -79,16 +79,14 @@ async fn attempt(
         .await?
         .ok_or(missing)?;
     if student.erased_at.is_some() {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(Some(ErasedStudent {
             student,
             cancelled_enrollments: 0,
         }));
     }
     check_etag(wish.etag, "student", id, student.version)?;
-    let now = erasure::now(&mut transaction).await?;
+    let now = database::now(&mut transaction).await?;
     let Some(ended) = end_enrollments(&mut transaction, id, &locked, now).await? else {
         transaction.rollback().await?;
         return Ok(None);
@@ -175,7 +173,7 @@ pub(super) async fn end_what_came_late(services: &Services) -> Result<usize, Err
     for student in students {
         let mut transaction = begin(&services.pool).await?;
         let locked = lock(&mut transaction, student).await?;
-        let now = erasure::now(&mut transaction).await?;
+        let now = database::now(&mut transaction).await?;
         let ended = end_enrollments(&mut transaction, student, &locked, now).await?;
         // Whatever is left is found by the next look.
         let ended = ended.unwrap_or_default();

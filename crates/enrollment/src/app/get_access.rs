@@ -1,7 +1,7 @@
 //! May this student open this class, or this course, from when to when?
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{begin, read_one_snapshot};
 use uuid::Uuid;
 
 use super::{Call, Error, Services};
@@ -40,7 +40,7 @@ pub async fn get_access(
     class_id: Uuid,
 ) -> Result<Access, Error> {
     let mut transaction = begin(&services.pool).await?;
-    store::read_one_snapshot(&mut transaction).await?;
+    read_one_snapshot(&mut transaction).await?;
     let instructor = call.scope.instructor.as_deref();
     let student = store::students::find_placed(&mut transaction, student_id, instructor)
         .await?
@@ -89,7 +89,7 @@ pub async fn get_course_access(
     course_id: &str,
 ) -> Result<CourseAccess, Error> {
     let mut transaction = begin(&services.pool).await?;
-    store::read_one_snapshot(&mut transaction).await?;
+    read_one_snapshot(&mut transaction).await?;
     let instructor = call.scope.instructor.as_deref();
     let student = store::students::find_placed(&mut transaction, student_id, instructor)
         .await?

@@ -88,8 +88,7 @@ async fn repeat(services: &Services, found: &[Found]) -> Result<Vec<Answer>, Err
     }
     let mut transaction = services.standing.begin().await?;
     let answers = answers(&mut transaction, found).await?;
-    store::requests::confirm(&mut transaction).await?;
-    transaction.commit().await?;
+    transaction.commit_confirmed().await?;
     Ok(answers)
 }
 

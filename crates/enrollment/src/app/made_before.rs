@@ -5,13 +5,12 @@ use uuid::Uuid;
 
 use super::Error;
 use crate::domain::refusal::Refusal;
-use crate::store;
 
 /// Ends the `transaction` that has `found` what the request `request_id` made, and the fingerprint of that request: what was
 /// made, if this is the same request. It rests on the commit of another call, and is told once that is as safe as a commit
 /// of one's own.
 pub(super) async fn made_before<T>(
-    mut transaction: Transaction,
+    transaction: Transaction,
     found: Option<(T, Vec<u8>)>,
     request_id: Uuid,
     fingerprint: &[u8],
@@ -24,7 +23,6 @@ pub(super) async fn made_before<T>(
         transaction.rollback().await?;
         return Err(Refusal::RequestIdReused { id: request_id }.into());
     }
-    store::requests::confirm(&mut transaction).await?;
-    transaction.commit().await?;
+    transaction.commit_confirmed().await?;
     Ok(Some(made))
 }

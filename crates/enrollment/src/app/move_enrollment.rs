@@ -41,9 +41,7 @@ pub async fn move_enrollment(
         under_lock::lock_with(&mut transaction, call, wish.enrollment_id, wish.class_id).await?;
     let enrollment = &locked.found.enrollment;
     if enrollment.class_id == wish.class_id {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(locked.found.enrollment);
     }
     let id = enrollment.id;

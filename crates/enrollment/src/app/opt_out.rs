@@ -27,9 +27,7 @@ pub async fn set_opt_out(
     let placed = placed_student(services, call, student).await?;
     let mut transaction = begin(&services.pool).await?;
     if !facts::set_opted_out(&mut transaction, student, opted_out).await? {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(());
     }
     let deed = Deed {

@@ -1,7 +1,7 @@
 //! Reading who is billed, and which periods are closed.
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{begin, read_one_snapshot};
 use latchkey_service_kit::paging::{Page, PageRequest};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -77,7 +77,7 @@ pub(super) async fn lines(
     limit: i64,
 ) -> Result<Vec<Line>, Error> {
     let mut transaction = begin(&services.pool).await?;
-    store::read_one_snapshot(&mut transaction).await?;
+    read_one_snapshot(&mut transaction).await?;
     let lines = of_one_instant(&mut transaction, statement, after, limit).await?;
     transaction.rollback().await?;
     Ok(lines)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{begin, read_one_snapshot};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -43,7 +43,7 @@ pub struct RosterEntry {
 /// their own.
 pub async fn get_roster(services: &Services, call: &Call, id: Uuid) -> Result<Roster, Error> {
     let mut transaction = begin(&services.pool).await?;
-    store::read_one_snapshot(&mut transaction).await?;
+    read_one_snapshot(&mut transaction).await?;
     let class = store::classes::find_placed(&mut *transaction, id, call.scope.student)
         .await?
         .filter(|class| call.reaches(&class.scope()))

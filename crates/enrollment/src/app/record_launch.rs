@@ -29,9 +29,7 @@ pub async fn record_launch(
         return Err(Refusal::AssignmentCancelled { assignment_id: id }.into());
     }
     if assignment.launched_at.is_some() {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(assignment);
     }
     store::assignments::launch(&mut transaction, id, now).await?;

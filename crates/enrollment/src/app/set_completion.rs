@@ -33,9 +33,7 @@ pub async fn set_completion(
     let locked = under_lock::lock(&mut transaction, call, wish.enrollment_id).await?;
     let enrollment = &locked.found.enrollment;
     if enrollment.completion == wish.completion {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(locked.found.enrollment);
     }
     let id = enrollment.id;

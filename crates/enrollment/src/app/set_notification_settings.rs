@@ -1,7 +1,7 @@
 //! Turning the notifications of an organization or of a class on and off, and how an organization writes.
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{self, begin};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ pub async fn set_notification_settings(
 ) -> Result<OrganizationNotifications, Error> {
     let mut transaction = begin(&services.pool).await?;
     lock_organization(&mut transaction, call, organization).await?;
-    let now = store::students::erasure::now(&mut transaction).await?;
+    let now = database::now(&mut transaction).await?;
     let found = settings::find(&mut *transaction, organization).await?;
     check_etag(etag, "notification_settings", organization, found.version)?;
     let wanted = OrganizationNotifications {
@@ -45,9 +45,7 @@ pub async fn set_notification_settings(
         version: found.version + 1,
     };
     if (wanted.enabled_since, &wanted.letterhead) == (found.enabled_since, &found.letterhead) {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(found);
     }
     settings::put(&mut transaction, organization, &wanted).await?;
@@ -88,9 +86,7 @@ pub async fn set_class_notifications(
     let after = wanted.map(|on| since(on, before.unwrap_or(of_owner), placed.now));
     let on = after.unwrap_or(of_owner).is_some();
     if before == after {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(on);
     }
     settings::put_of_class(&mut transaction, class, after).await?;

@@ -80,9 +80,7 @@ async fn commit(
     }
     let mut changed = change.apply(&class);
     if changed == class {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(class);
     }
     check(&changed)?;

@@ -76,9 +76,7 @@ pub async fn update_organization(
     let switched = change.self_registration.is_some();
     let wanted = change.apply(&found);
     if wanted == found {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(found);
     }
     let changed = store::organizations::update(&mut transaction, &wanted).await?;

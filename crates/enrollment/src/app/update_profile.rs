@@ -43,9 +43,7 @@ pub async fn update_profile(
     )
     .await?;
     if settings == found.settings {
-        // The answer rests on an earlier commit: it leaves once that is as safe as a commit of this call's own.
-        store::requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(found);
     }
     let changed = Profile {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{self, begin};
 use latchkey_service_kit::faults::crash_point;
 use latchkey_service_kit::telemetry::Chain;
 use uuid::Uuid;
@@ -127,7 +127,7 @@ async fn window(
     plan: &Plan,
     ahead: TimeDelta,
 ) -> sqlx::Result<(DateTime<Utc>, DateTime<Utc>)> {
-    let now = store::students::erasure::now(connection).await?;
+    let now = database::now(connection).await?;
     Ok((earliest(ahead, now).max(plan.created_at), now))
 }
 

@@ -6,6 +6,7 @@ pub mod write;
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::access::ResourceScope;
+use latchkey_service_kit::database;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
@@ -198,14 +199,8 @@ pub async fn find_longest(
     )
     .fetch_optional(&mut *connection)
     .await?;
-    let now = clock(connection).await?;
+    let now = database::now(connection).await?;
     Ok((row.map(Assignment::try_from).transpose()?, now))
-}
-
-async fn clock(connection: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
-    sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
-        .fetch_one(connection)
-        .await
 }
 
 /// Locks the assignment `id` against every other change. The time, read after that; `None` if there is none.
@@ -219,7 +214,7 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<Optio
     if locked.is_none() {
         return Ok(None);
     }
-    Ok(Some(clock(connection).await?))
+    Ok(Some(database::now(connection).await?))
 }
 
 /// Locks keys whose uses are counted, in order, until the transaction ends: so that two decisions at once do not both take the

@@ -55,14 +55,3 @@ pub async fn insert(
     .await?;
     Ok(done.rows_affected() == 1)
 }
-
-/// Makes the transaction write to the log, so that its commit waits until everything it saw is as durable as the
-/// server's settings promise: under synchronous replication a row can be visible before the standby has it.
-pub async fn confirm(connection: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!(
-        "SELECT pg_logical_emit_message(true, 'latchkey.enrollment', '')::text AS position"
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(())
-}

@@ -10,12 +10,10 @@ mod rows;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{begin, read_one_snapshot};
 use latchkey_service_kit::invariants::Findings;
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
-
-use super::read_one_snapshot;
 
 /// Every invariant of the schema looked at, and everything that breaks one, at one instant.
 pub async fn findings(pool: &PgPool) -> sqlx::Result<Findings> {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::attempts::Method;
-use latchkey_service_kit::database::{Transaction, begin};
+use latchkey_service_kit::database::{self, Transaction, begin};
 use latchkey_service_kit::ids::os_random;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -161,7 +161,7 @@ async fn attempt(app: &App, call: &Call, command: &AddOwnKeys) -> Result<Ending,
     }
     app.may_guess(call, method)?;
     issuing.hold(&mut transaction).await?;
-    let now = batches::clock(&mut transaction).await?;
+    let now = database::now(&mut transaction).await?;
     check_terms(command.target, now)?;
     let scene = Scene {
         app,

@@ -1,6 +1,6 @@
 //! Creating a pool of keys.
 
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{self, begin};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::{App, Call, Error, FieldProblem, Once, settled};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::pool::{KeyPool, PoolSettings, described};
 use crate::domain::refusal::Refusal;
-use crate::store::{audit, batches, organizations, pools};
+use crate::store::{audit, organizations, pools};
 
 /// A wish for a pool.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ async fn attempt(app: &App, call: &Call, wish: &NewPool) -> Result<KeyPool, Erro
         pool_id: app.ids.new_id(),
         organization_id: wish.organization_id,
         settings: wish.settings.clone(),
-        created_at: batches::clock(&mut transaction).await?,
+        created_at: database::now(&mut transaction).await?,
         created_by: call.actor.subject.clone(),
         version: 1,
     };

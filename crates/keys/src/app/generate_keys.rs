@@ -5,7 +5,7 @@
 //! several at once make no key too many. While one chunk is stored the next is drawn.
 
 use chrono::{DateTime, Utc};
-use latchkey_service_kit::database::{Transaction, begin};
+use latchkey_service_kit::database::{self, Transaction, begin};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -232,7 +232,7 @@ async fn store(
         transaction.commit().await?;
         return Ok((batch, false));
     }
-    let now = batches::clock(&mut transaction).await?;
+    let now = database::now(&mut transaction).await?;
     if !batch.may_go_on(&grant, now) {
         let missing = batch.missing();
         match admit(&mut transaction, &grant, batch.batch_id, missing, now).await? {
@@ -266,7 +266,7 @@ async fn begin_batch(
     drawn: &Drawn,
 ) -> Result<Batch, Error> {
     let batch_id = command.request_id;
-    let now = batches::clock(&mut transaction).await?;
+    let now = database::now(&mut transaction).await?;
     check_terms(command.target, now)?;
     let summary = admit(&mut transaction, grant, batch_id, command.count, now).await??;
     let issue = issue(call, grant, command, now);

@@ -1,6 +1,7 @@
 //! Requests that are carried out once, however often they arrive.
 
 use chrono::{DateTime, Utc};
+use latchkey_service_kit::database;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
@@ -54,7 +55,7 @@ impl Once<'_> {
                 })));
             }
         }
-        requests::confirm(connection).await?;
+        database::confirm(connection).await?;
         serde_json::from_value(recorded.result)
             .map(Some)
             .map_err(Error::internal)

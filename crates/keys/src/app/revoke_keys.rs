@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{self, begin};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use super::{App, Call, Error, settled};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::key::TrainingKey;
 use crate::domain::refusal::Refusal;
-use crate::store::{audit, requests, training_keys};
+use crate::store::{audit, training_keys};
 
 /// Revokes these keys, of which none may be an event key, and returns them as they are then, in this order. All or nothing; a
 /// key that is revoked already stays as it is.
@@ -40,7 +40,7 @@ async fn attempt(
     let by = &call.actor.subject;
     let revoked = training_keys::revoke(&mut transaction, key_ids, by, reason).await?;
     if revoked.is_empty() {
-        requests::confirm(&mut transaction).await?;
+        database::confirm(&mut transaction).await?;
     }
     let deeds = revoked.iter().map(|key| Deed {
         action: Action::Revoke,

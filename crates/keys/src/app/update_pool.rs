@@ -11,7 +11,7 @@ use crate::domain::grant::GrantKind;
 use crate::domain::pool::{KeyPool, PoolChange, described};
 use crate::domain::refusal::Refusal;
 use crate::store::grants::Admission;
-use crate::store::{audit, grants, pools, requests};
+use crate::store::{audit, grants, pools};
 
 /// Changes a pool: for all its keys at once, as far as they are redeemed later. `etag`, if given, must be of its present
 /// version. A change that changes nothing leaves no trace.
@@ -44,8 +44,7 @@ async fn attempt(
     check_etag(etag, kind, pool_id, pool.version)?;
     let changed = change.apply(&pool.settings);
     if changed == pool.settings {
-        requests::confirm(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.commit_confirmed().await?;
         return Ok(pool);
     }
     check(&changed)?;

@@ -1,6 +1,6 @@
 //! Changing the terms of a subscription key.
 
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{self, begin};
 use uuid::Uuid;
 
 use super::etags::check_etag;
@@ -9,7 +9,7 @@ use crate::domain::audit::{Action, Deed, difference};
 use crate::domain::key::TrainingKey;
 use crate::domain::refusal::Refusal;
 use crate::domain::subscription::{BelowUses, TermsChange, VersionedTerms};
-use crate::store::{audit, marks, requests, subscription_keys, training_keys};
+use crate::store::{audit, marks, subscription_keys, training_keys};
 
 /// Changes how many students may use a subscription key, and until when: for redemptions from now on. `etag`, if given, must be
 /// of its present version. A change that changes nothing leaves no trace.
@@ -46,7 +46,7 @@ async fn attempt(
         max_uses,
     })?;
     if changed == terms {
-        requests::confirm(&mut transaction).await?;
+        database::confirm(&mut transaction).await?;
     } else {
         let deed = Deed {
             action,

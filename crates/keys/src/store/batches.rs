@@ -119,14 +119,6 @@ pub async fn give_back(connection: &mut PgConnection, batch_id: Uuid) -> Result<
     Ok(())
 }
 
-/// The database's clock. To be asked after the grant is locked.
-pub async fn clock(connection: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
-    let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
-        .fetch_one(connection)
-        .await?;
-    Ok(now)
-}
-
 /// Counts what of a grant's maximum is taken, apart from what the generation `batch_id` has reserved. To be asked after the
 /// grant is locked.
 pub async fn census(

@@ -7,7 +7,7 @@ pub mod states;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use latchkey_service_kit::broken;
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{begin, read_one_snapshot};
 use latchkey_service_kit::invariants::Findings;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -19,9 +19,7 @@ use super::training_keys::KeyCount;
 /// Every invariant of the schema looked at, and everything that breaks one, at one instant.
 pub async fn findings(pool: &PgPool) -> Result<Findings, StoreError> {
     let mut transaction = begin(pool).await?;
-    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        .execute(&mut *transaction)
-        .await?;
+    read_one_snapshot(&mut transaction).await?;
     let mut findings = Findings::default();
     of_codes(&mut transaction, &mut findings).await?;
     of_keys(&mut transaction, &mut findings).await?;

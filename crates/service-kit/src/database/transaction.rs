@@ -8,6 +8,7 @@ use sqlx::{Error, PgConnection, PgPool};
 use sqlx::Postgres;
 
 use super::standing::Lent;
+use super::within::confirm;
 use crate::faults::{crash_point, planted};
 
 /// A transaction (READ COMMITTED) on a pooled connection. Used like a connection: `&mut *transaction`.
@@ -67,6 +68,13 @@ impl Transaction {
         crash_point("commit::after");
         self.over();
         Ok(())
+    }
+
+    /// Commits a transaction that has written nothing, and whose answer rests on an earlier commit: the answer leaves once that
+    /// is as safe as a commit of this transaction's own.
+    pub async fn commit_confirmed(mut self) -> Result<(), Error> {
+        confirm(&mut self).await?;
+        self.commit().await
     }
 
     /// Rolls back and waits for it, so that locks are gone when this returns.

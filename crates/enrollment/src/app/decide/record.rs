@@ -1,5 +1,6 @@
 //! Writing what a batch decided: about classes by one statement, and about courses by another, if it has such.
 
+use latchkey_service_kit::database;
 use latchkey_service_kit::faults::hold_point;
 use secrecy::ExposeSecret;
 use sqlx::PgConnection;
@@ -80,7 +81,7 @@ pub(super) async fn write(
             .iter()
             .any(|decision| matches!(decision, Decision::Repeat(_)))
         {
-            store::requests::confirm(connection).await?;
+            database::confirm(connection).await?;
         }
         return Ok(false);
     }

@@ -6,13 +6,6 @@ use uuid::Uuid;
 
 use crate::domain::student::Student;
 
-/// The time, read after the locks.
-pub async fn now(connection: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
-    sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
-        .fetch_one(connection)
-        .await
-}
-
 /// The classes in which `student` has a live enrollment, and which have not begun, in the order in which they are locked.
 pub async fn classes_ahead(
     connection: &mut PgConnection,
