@@ -1,7 +1,5 @@
 //! A caller's trace goes through both services to the collector, and tells nothing that it should not.
 
-use std::fmt::Write;
-
 use latchkey::stack::Service;
 use latchkey::stack::process::{ANY_PORT, claim};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -15,14 +13,6 @@ use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, logs,
 const PARENT: &str = "00f067aa0ba902b7";
 const KEPT: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const NOT_KEPT: &str = "a3ce929d0e0e47364bf92f3577b34da6";
-
-fn hex(id: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in id {
-        write!(text, "{byte:02x}").expect("text takes it");
-    }
-    text
-}
 
 /// A stack whose services send traces to `endpoint`.
 async fn traced(endpoint: &str, more: &str) -> Stack {
@@ -73,7 +63,7 @@ async fn a_callers_trace_goes_through_both_services_and_tells_no_code() {
         ))
     })
     .await;
-    assert_eq!(hex(&served.parent_span_id), PARENT);
+    assert_eq!(hex::encode(&served.parent_span_id), PARENT);
     assert_eq!(call.parent_span_id, served.span_id);
     assert_eq!(resolved.parent_span_id, call.span_id);
     for span in [&served, &call, &resolved] {
@@ -83,7 +73,7 @@ async fn a_callers_trace_goes_through_both_services_and_tells_no_code() {
 
     let known = ["rpc.method", "request.id", "rpc.code"];
     for (_, span) in collector.spans() {
-        assert_eq!(hex(&span.trace_id), KEPT, "{span:?}");
+        assert_eq!(hex::encode(&span.trace_id), KEPT, "{span:?}");
         assert_eq!(span.events, [], "{span:?}");
         for attribute in &span.attributes {
             assert!(known.contains(&attribute.key.as_str()), "{span:?}");

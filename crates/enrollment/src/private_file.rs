@@ -73,7 +73,9 @@ impl PrivateFile {
     /// Reads a key of fingerprints: random bytes in hexadecimal.
     pub fn fingerprint_key(&self) -> Result<FingerprintKey, PrivateFileError> {
         let text = read_private(&self.0)?;
-        let bytes = hexadecimal(text.trim()).ok_or_else(|| PrivateFileError::NotHexadecimal {
+        let bytes = hex::decode(text.trim());
+        // The decoder's error has a part of the secret in it.
+        let bytes = bytes.map_err(|_| PrivateFileError::NotHexadecimal {
             path: self.0.clone(),
         })?;
         FingerprintKey::new(bytes).map_err(|source| PrivateFileError::TooShort {
@@ -83,25 +85,26 @@ impl PrivateFile {
     }
 }
 
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let pairs = text.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| {
-        let &[high, low] = pair else { return None };
-        let digit = |digit: u8| char::from(digit).to_digit(16);
-        u8::try_from(digit(high)? * 16 + digit(low)?).ok()
-    };
-    pairs.map(byte).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use tempfile::NamedTempFile;
+
     use super::*;
 
     #[test]
-    fn only_whole_bytes_in_hexadecimal_are_read() {
-        assert_eq!(hexadecimal("00ffA1"), Some(vec![0x00, 0xff, 0xa1]));
-        for wrong in ["0", "0g", "+1", " 1", "é"] {
-            assert_eq!(hexadecimal(wrong), None, "{wrong}");
+    fn only_whole_bytes_in_hexadecimal_are_a_key() {
+        let file = NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            std::fs::write(file.path(), text).unwrap();
+            PrivateFile::new(file.path()).fingerprint_key()
+        };
+        read(&"0fA1".repeat(16)).unwrap();
+        for wrong in ["0", "0g", "+1", "0 1", "é"] {
+            let read = read(wrong);
+            assert!(
+                matches!(read, Err(PrivateFileError::NotHexadecimal { .. })),
+                "{wrong}"
+            );
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Rows as the content of a file, for people with spreadsheets and for programs.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::iter::zip;
 
 use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
@@ -175,12 +174,7 @@ impl Contents {
 
     /// The SHA-256 of its bytes, in lower-case hexadecimal.
     pub fn sha256(&self) -> String {
-        let digest = self.digest.clone().finalize();
-        digest.iter().fold(String::new(), |mut text, byte| {
-            // Writing into memory does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex::encode(self.digest.clone().finalize())
     }
 }
 

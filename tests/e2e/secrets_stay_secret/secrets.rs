@@ -15,14 +15,6 @@ use super::spellings;
 #[derive(Debug, Default)]
 pub(super) struct Secrets(BTreeMap<Vec<u8>, String>);
 
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("text takes it");
-    }
-    text
-}
-
 impl Secrets {
     /// A code: as it is shown, as it could be typed, and in its canonical form.
     pub(super) fn code(&mut self, code: &str) {
@@ -43,7 +35,7 @@ impl Secrets {
         assert!(bytes.len() >= 8, "{what} would be found by chance");
         let what = what.to_owned();
         self.0.insert(bytes.to_ascii_lowercase(), what.clone());
-        self.0.insert(hex(bytes).into_bytes(), what.clone());
+        self.0.insert(hex::encode(bytes).into_bytes(), what.clone());
         // Without its last characters, which depend on what follows.
         let base64 = STANDARD.encode(&bytes[..bytes.len() / 3 * 3]);
         self.0

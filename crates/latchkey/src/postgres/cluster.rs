@@ -1,6 +1,5 @@
 //! A private cluster: its own data directory, TCP on loopback at a free port, no Unix socket, fsync on.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -67,11 +66,7 @@ pub fn home_for(data_dir: &Path, account: &Account) -> PathBuf {
         return data_dir.join("postgres");
     }
     let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
-    let mut name = String::with_capacity(16);
-    for byte in &digest[..8] {
-        let _ = write!(name, "{byte:02x}");
-    }
-    Path::new(REACHABLE_HOME).join(name)
+    Path::new(REACHABLE_HOME).join(hex::encode(&digest[..8]))
 }
 
 /// The major version that made the cluster in `home`; none if there is no cluster yet.

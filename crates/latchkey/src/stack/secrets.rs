@@ -1,6 +1,5 @@
 //! Files with secrets: each made once, readable by their owner only.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -59,11 +58,7 @@ impl Secrets {
         self.get_or_make(name, || {
             let mut bytes = [0_u8; 32];
             os_random().fill_bytes(&mut bytes);
-            let mut text = String::with_capacity(64);
-            for byte in bytes {
-                write!(text, "{byte:02x}")?;
-            }
-            Ok(SecretString::from(text))
+            Ok(SecretString::from(hex::encode(bytes)))
         })
     }
 

@@ -11,7 +11,7 @@ mod in_use;
 mod look_up;
 mod seal;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use rand::CryptoRng;
@@ -181,12 +181,7 @@ fn digest(purpose: Purpose, entry: &document::Entry) -> String {
         .chain_update(entry.version.to_be_bytes())
         .finalize()
         .into_bytes();
-    let mut text = String::with_capacity(2 * DIGEST_LENGTH);
-    for byte in &digest[..DIGEST_LENGTH] {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex::encode(&digest[..DIGEST_LENGTH])
 }
 
 /// The keys of one purpose, the highest version first.
