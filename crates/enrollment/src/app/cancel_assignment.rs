@@ -4,10 +4,10 @@ use latchkey_service_kit::database::begin;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::reached::lock_assignment;
 use super::{Call, Error, Services};
 use crate::domain::assignment::{Assignment, EndedBy, Status};
 use crate::domain::audit::{Action, Deed};
-use crate::domain::refusal::Refusal;
 use crate::store;
 
 /// Cancels an assignment, and frees its key for another student: for 24 hours, as long as nothing was launched. Cancelling
@@ -18,15 +18,8 @@ pub async fn cancel_assignment(
     id: Uuid,
     reason: &str,
 ) -> Result<Assignment, Error> {
-    let missing = Refusal::AssignmentNotFound { assignment_id: id };
     let mut transaction = begin(&services.pool).await?;
-    store::assignments::find_placed(&mut transaction, id)
-        .await?
-        .filter(|assignment| call.reaches(&assignment.scope()))
-        .ok_or(missing.clone())?;
-    let now = store::assignments::lock(&mut transaction, id).await?;
-    let found = store::assignments::find(&mut *transaction, id).await?;
-    let (assignment, now) = found.zip(now).ok_or(missing)?;
+    let (assignment, now) = lock_assignment(&mut transaction, call, id).await?;
     if !assignment.is_live() {
         transaction.commit_confirmed().await?;
         return Ok(assignment);

@@ -11,7 +11,7 @@ use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::enrollment::{Enrollment, Status};
 use crate::domain::refusal::Refusal;
-use crate::domain::{direct, transitions};
+use crate::domain::transitions;
 use crate::store;
 
 /// A wish to change the status of an enrollment.
@@ -87,13 +87,7 @@ async fn judge(
         }
         .into());
     }
-    // After the class, like everybody: an account that is being erased is let in either before that or not at all.
-    store::students::lock(&mut *connection, student_id).await?;
-    let student = store::students::find_placed(connection, student_id, None)
-        .await?
-        .ok_or(Refusal::StudentNotFound { student_id })?;
-    direct::judge(class, &student.student, &student.ancestors, to, now)?;
-    Ok(())
+    Ok(under_lock::judge_student(connection, (class, now), enrollment, to).await??)
 }
 
 fn deed(was: &Enrollment, changed: &Enrollment, reason: &str) -> Deed {

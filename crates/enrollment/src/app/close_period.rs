@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::read_billing::exists;
+use super::read_organizations::get_organization;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::billing::ItemKind;
@@ -55,7 +55,7 @@ pub async fn close_period(
     wish: ClosePeriod,
 ) -> Result<Closed, Error> {
     let organization_id = wish.organization_id;
-    exists(services, call, organization_id).await?;
+    get_organization(services, call, organization_id).await?;
     let fingerprint = services
         .fingerprint_key
         .begin(METHOD)

@@ -6,6 +6,8 @@ use latchkey_service_kit::database::begin;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::made_before::made_before;
+use super::read_organizations::get_organization;
 use super::{Call, Error, FieldProblem, Services, push};
 use crate::clients::keys::KeysError;
 use crate::domain::audit::{Action, Deed};
@@ -82,7 +84,8 @@ pub async fn create_class(
     call: &Call,
     wish: NewClass,
 ) -> Result<CreatedClass, Error> {
-    let defaults = defaults(services, call, wish.organization_id).await?;
+    let organization = get_organization(services, call, wish.organization_id).await?;
+    let defaults = organization.settings.class_defaults;
     let fingerprint = fingerprint(services, &wish);
     if let Some(class) = recorded(services, &wish, &fingerprint).await? {
         let change = event_key_change(services, &wish, &fingerprint, &defaults).await?;
@@ -117,19 +120,6 @@ pub async fn create_class(
         event_key,
         warnings,
     })
-}
-
-/// What the organization, if it exists for the caller, lays down for its new classes.
-async fn defaults(
-    services: &Services,
-    call: &Call,
-    organization_id: Uuid,
-) -> Result<ClassDefaults, Error> {
-    let found = store::organizations::find(&services.pool, organization_id)
-        .await?
-        .filter(|one| call.scope.covers_organization(one.id, &one.ancestor_ids))
-        .ok_or(Refusal::OrganizationNotFound { organization_id })?;
-    Ok(found.settings.class_defaults)
 }
 
 /// What is set has to fit what the organization lays down, too.
@@ -199,16 +189,7 @@ async fn recorded(
 ) -> Result<Option<Class>, Error> {
     let mut transaction = begin(&services.pool).await?;
     let found = store::classes::find_by_request(&mut transaction, wish.request_id).await?;
-    let Some(found) = found else {
-        transaction.rollback().await?;
-        return Ok(None);
-    };
-    if found.fingerprint != fingerprint {
-        transaction.rollback().await?;
-        return Err(reused(wish));
-    }
-    transaction.commit_confirmed().await?;
-    Ok(Some(found.class))
+    made_before(transaction, found, wish.request_id, fingerprint).await
 }
 
 fn reused(wish: &NewClass) -> Error {

@@ -6,10 +6,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::made_before::made_before;
+use super::read_organizations::get_organization;
 use super::{Call, Error, Services, push};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::organization::{MAXIMUM_LEVELS, Organization, Settings};
-use crate::domain::refusal::Refusal;
 use crate::store;
 
 /// A wish for an organization.
@@ -97,16 +97,7 @@ async fn ancestors(
     let Some(id) = parent else {
         return Ok(Vec::new());
     };
-    let missing = Refusal::OrganizationNotFound {
-        organization_id: id,
-    };
-    let parent = store::organizations::find(&services.pool, id)
-        .await?
-        .filter(|parent| {
-            call.scope
-                .covers_organization(parent.id, &parent.ancestor_ids)
-        })
-        .ok_or(missing)?;
+    let parent = get_organization(services, call, id).await?;
     parent.ancestors_of_child().ok_or_else(|| {
         let text = format!("would be below {MAXIMUM_LEVELS} levels of organizations");
         Error::invalid("parent_id", text)

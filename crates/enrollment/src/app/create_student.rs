@@ -7,6 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::made_before::made_before;
+use super::read_organizations::get_organization;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::email::EmailAddress;
@@ -58,10 +59,7 @@ pub async fn create_student(
     wish: NewStudent,
 ) -> Result<Student, Error> {
     let organization_id = wish.organization_id;
-    store::organizations::find(&services.pool, organization_id)
-        .await?
-        .filter(|one| call.scope.covers_organization(one.id, &one.ancestor_ids))
-        .ok_or(Refusal::OrganizationNotFound { organization_id })?;
+    get_organization(services, call, organization_id).await?;
     let fingerprint = fingerprint(services, &wish);
     if let Some(student) = recorded(services, wish.request_id, &fingerprint).await? {
         return Ok(student);

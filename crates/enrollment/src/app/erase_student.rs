@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::etags::check_etag;
+use super::read_students::find_student;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::enrollment::CancelledBy;
@@ -67,17 +68,12 @@ async fn attempt(
     wish: &Erasure<'_>,
 ) -> Result<Option<ErasedStudent>, Error> {
     let id = wish.student_id;
-    let missing = Refusal::StudentNotFound { student_id: id };
-    let instructor = call.scope.instructor.as_deref();
     let mut transaction = begin(&services.pool).await?;
-    store::students::find_placed(&mut transaction, id, instructor)
-        .await?
-        .filter(|student| call.reaches(&student.scope()))
-        .ok_or(missing.clone())?;
+    find_student(&mut transaction, call, id).await?;
     let locked = lock(&mut transaction, id).await?;
     let student = store::students::find(&mut *transaction, id)
         .await?
-        .ok_or(missing)?;
+        .ok_or(Refusal::StudentNotFound { student_id: id })?;
     if student.erased_at.is_some() {
         transaction.commit_confirmed().await?;
         return Ok(Some(ErasedStudent {

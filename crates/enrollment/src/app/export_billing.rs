@@ -14,7 +14,8 @@ use latchkey_service_kit::rows::{RowFormat, RowWriter};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::read_billing::{EVER, Statement, exists, lines};
+use super::read_billing::{EVER, Statement, lines};
+use super::read_organizations::get_organization;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::billing::{ItemKind, Line, Place};
@@ -72,7 +73,7 @@ pub async fn export_billing(
     call: &Call,
     statement: Statement,
 ) -> Result<Export, Error> {
-    exists(services, call, statement.organization_id).await?;
+    get_organization(services, call, statement.organization_id).await?;
     let lines = Lines {
         services: Arc::clone(services),
         call: call.clone(),

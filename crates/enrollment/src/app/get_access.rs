@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use latchkey_service_kit::database::{begin, read_one_snapshot};
 use uuid::Uuid;
 
+use super::read_students::find_student;
 use super::{Call, Error, Services};
 use crate::domain::assignment::{self, Assignment};
 use crate::domain::class_access::{Denial, denial};
@@ -41,12 +42,7 @@ pub async fn get_access(
 ) -> Result<Access, Error> {
     let mut transaction = begin(&services.pool).await?;
     read_one_snapshot(&mut transaction).await?;
-    let instructor = call.scope.instructor.as_deref();
-    let student = store::students::find_placed(&mut transaction, student_id, instructor)
-        .await?
-        .filter(|student| call.reaches(&student.scope()))
-        .ok_or(Refusal::StudentNotFound { student_id })?
-        .student;
+    let student = find_student(&mut transaction, call, student_id).await?;
     let mut class = store::classes::find_placed(&mut *transaction, class_id, call.scope.student)
         .await?
         .ok_or(Refusal::ClassNotFound { class_id })?;
@@ -90,12 +86,7 @@ pub async fn get_course_access(
 ) -> Result<CourseAccess, Error> {
     let mut transaction = begin(&services.pool).await?;
     read_one_snapshot(&mut transaction).await?;
-    let instructor = call.scope.instructor.as_deref();
-    let student = store::students::find_placed(&mut transaction, student_id, instructor)
-        .await?
-        .filter(|student| call.reaches(&student.scope()))
-        .ok_or(Refusal::StudentNotFound { student_id })?
-        .student;
+    let student = find_student(&mut transaction, call, student_id).await?;
     let found = store::assignments::find_longest(&mut transaction, student_id, course_id).await?;
     transaction.rollback().await?;
     let (assignment, now) = found;

@@ -11,7 +11,7 @@ use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::enrollment::{Enrollment, Status};
 use crate::domain::refusal::Refusal;
-use crate::domain::{direct, transitions};
+use crate::domain::transitions;
 use crate::store;
 use crate::store::classes::PlacedClass;
 
@@ -91,14 +91,8 @@ async fn judge(
         }
         .into());
     }
-    // After the classes, like everybody.
-    store::students::lock(&mut *connection, student_id).await?;
-    let found = store::students::find_placed(connection, student_id, None)
-        .await?
-        .ok_or(Refusal::StudentNotFound { student_id })?;
-    let (student, ancestors) = (&found.student, &found.ancestors);
-    direct::judge(&target.class, student, ancestors, enrollment.status, now)?;
-    Ok(())
+    let of = (&target.class, now);
+    Ok(under_lock::judge_student(connection, of, enrollment, enrollment.status).await??)
 }
 
 async fn write(

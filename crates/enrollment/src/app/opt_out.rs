@@ -4,7 +4,7 @@ use latchkey_service_kit::database::begin;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::read_students::placed_student;
+use super::read_students::get_student;
 use super::{Call, Error, Services};
 use crate::domain::audit::{Action, Deed};
 use crate::store;
@@ -12,7 +12,7 @@ use crate::store::letters::facts;
 
 /// Whether a student does not want to be written to.
 pub async fn get_opt_out(services: &Services, call: &Call, student: Uuid) -> Result<bool, Error> {
-    placed_student(services, call, student).await?;
+    get_student(services, call, student).await?;
     let mut connection = services.pool.acquire().await?;
     Ok(facts::opted_out(&mut connection, student).await?)
 }
@@ -24,7 +24,7 @@ pub async fn set_opt_out(
     student: Uuid,
     opted_out: bool,
 ) -> Result<(), Error> {
-    let placed = placed_student(services, call, student).await?;
+    let found = get_student(services, call, student).await?;
     let mut transaction = begin(&services.pool).await?;
     if !facts::set_opted_out(&mut transaction, student, opted_out).await? {
         transaction.commit_confirmed().await?;
@@ -32,7 +32,7 @@ pub async fn set_opt_out(
     }
     let deed = Deed {
         action: Action::SetOptOut,
-        organization_id: placed.student.organization_id,
+        organization_id: found.organization_id,
         resource_id: student,
         student_id: Some(student),
         details: json!({ "opted_out": opted_out }),

@@ -9,9 +9,9 @@ use super::{Error, under_lock};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::class::Class;
 use crate::domain::enrollment::{Enrollment, Status};
+use crate::domain::promotion;
 use crate::domain::refusal::Refusal;
 use crate::domain::transitions::{self, Actor};
-use crate::domain::{direct, promotion};
 use crate::store;
 
 /// A seat that came free.
@@ -75,20 +75,8 @@ async fn judge(
     freed: Freed<'_>,
     waiting: &Enrollment,
 ) -> Result<Result<(), Refusal>, Error> {
-    let student_id = waiting.student_id;
-    store::students::lock(&mut *connection, student_id).await?;
-    let found = store::students::find_placed(connection, student_id, None)
-        .await?
-        .ok_or(Refusal::StudentNotFound { student_id })?;
-    let (student, ancestors) = (&found.student, &found.ancestors);
-    let (class, now) = (freed.class, freed.now);
-    Ok(direct::judge(
-        class,
-        student,
-        ancestors,
-        Status::Enrolled,
-        now,
-    ))
+    let of = (freed.class, freed.now);
+    under_lock::judge_student(connection, of, waiting, Status::Enrolled).await
 }
 
 async fn give(

@@ -1,9 +1,11 @@
 //! What a call changes, under its lock. Who may not know of a thing does not wait for it, and keeps nobody waiting who may.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Call, Error};
+use crate::domain::assignment::Assignment;
 use crate::domain::organization::Organization;
 use crate::domain::refusal::Refusal;
 use crate::store;
@@ -53,4 +55,20 @@ pub(super) async fn lock_student(
     let instructor = call.scope.instructor.as_deref();
     let student = store::students::find_placed(connection, id, instructor).await?;
     Ok(student.ok_or(missing)?)
+}
+
+/// The assignment `id` under its lock, for a caller for whom it exists; and the time, read after that.
+pub(super) async fn lock_assignment(
+    connection: &mut PgConnection,
+    call: &Call,
+    id: Uuid,
+) -> Result<(Assignment, DateTime<Utc>), Error> {
+    let missing = Refusal::AssignmentNotFound { assignment_id: id };
+    store::assignments::find_placed(connection, id)
+        .await?
+        .filter(|assignment| call.reaches(&assignment.scope()))
+        .ok_or(missing.clone())?;
+    let now = store::assignments::lock(connection, id).await?;
+    let found = store::assignments::find(connection, id).await?;
+    Ok(found.zip(now).ok_or(missing)?)
 }

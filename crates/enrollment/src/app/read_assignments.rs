@@ -4,7 +4,7 @@ use latchkey_service_kit::paging::{Page, PageRequest};
 use uuid::Uuid;
 
 use super::read_organizations::get_organization;
-use super::read_students::placed_student;
+use super::read_students::get_student;
 use super::{Call, Error, Services};
 use crate::domain::assignment::{Assigned, Assignment};
 use crate::domain::profile::bytes;
@@ -42,7 +42,7 @@ pub async fn list_assignments(
         get_organization(services, call, organization_id).await?;
     }
     if let Some(student_id) = filter.student_id {
-        placed_student(services, call, student_id).await?;
+        get_student(services, call, student_id).await?;
     }
     let mut connection = services.pool.acquire().await?;
     let rows = store::assignments::listing::page(

@@ -6,9 +6,9 @@ use latchkey_service_kit::paging::{Page, PageRequest};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::read_organizations::get_organization;
 use super::{Call, Error, Services};
 use crate::domain::billing::{Line, Place};
-use crate::domain::refusal::Refusal;
 use crate::store;
 
 pub use crate::store::billing::periods::ClosedPeriod;
@@ -31,7 +31,7 @@ pub async fn list_billing_lines(
     page: &PageRequest<Place>,
     query: &[&str],
 ) -> Result<Page<Line>, Error> {
-    exists(services, call, statement.organization_id).await?;
+    get_organization(services, call, statement.organization_id).await?;
     let lines = lines(services, statement, page.after, page.limit()).await?;
     Ok(Page::new(lines, page, query, Line::place))
 }
@@ -44,28 +44,12 @@ pub async fn list_billing_periods(
     page: &PageRequest<DateTime<Utc>>,
     query: &[&str],
 ) -> Result<Page<ClosedPeriod>, Error> {
-    exists(services, call, organization_id).await?;
+    get_organization(services, call, organization_id).await?;
     let mut connection = services.pool.acquire().await?;
     let (before, limit) = (page.after, page.limit());
     let periods =
         store::billing::periods::page(&mut connection, organization_id, before, limit).await?;
     Ok(Page::new(periods, page, query, |last| last.ends_at))
-}
-
-/// Refused with `OrganizationNotFound` unless the organization exists for the caller.
-pub(super) async fn exists(
-    services: &Services,
-    call: &Call,
-    organization_id: Uuid,
-) -> Result<(), Error> {
-    let found = store::organizations::find(&services.pool, organization_id).await?;
-    let reached =
-        found.is_some_and(|one| call.scope.covers_organization(one.id, &one.ancestor_ids));
-    if reached {
-        Ok(())
-    } else {
-        Err(Refusal::OrganizationNotFound { organization_id }.into())
-    }
 }
 
 /// The lines of a statement after the place `after`, in the order of their places, at most `limit`: closed ones and those

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::read_classes::placed_class;
 use super::read_organizations::get_organization;
-use super::read_students::placed_student;
+use super::read_students::get_student;
 use super::{Call, Error, Services};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::refusal::Refusal;
@@ -58,7 +58,7 @@ pub async fn list_enrollments(
         });
     }
     if let Some(student_id) = filter.student_id {
-        placed_student(services, call, student_id).await?;
+        get_student(services, call, student_id).await?;
     }
     let searches = filter.name.is_some() || filter.email.is_some();
     let ground = ground.filter(|_| searches && filter.student_id.is_none());

@@ -1,34 +1,34 @@
 //! Reading students.
 
 use latchkey_service_kit::paging::{Page, PageRequest};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Call, Error, Services};
 use crate::domain::refusal::Refusal;
 use crate::domain::student::Student;
 use crate::store;
-use crate::store::students::PlacedStudent;
 
 pub use crate::store::students::listing::{Place as StudentPlace, StudentFilter};
 
 /// One student, if the account exists for the caller.
 pub async fn get_student(services: &Services, call: &Call, id: Uuid) -> Result<Student, Error> {
-    Ok(placed_student(services, call, id).await?.student)
+    let mut connection = services.pool.acquire().await?;
+    find_student(&mut connection, call, id).await
 }
 
-/// One student with what says whom the account exists for, if it exists for the caller.
-pub(super) async fn placed_student(
-    services: &Services,
+/// The same, by the transaction of `connection`.
+pub(super) async fn find_student(
+    connection: &mut PgConnection,
     call: &Call,
     id: Uuid,
-) -> Result<PlacedStudent, Error> {
-    let mut connection = services.pool.acquire().await?;
+) -> Result<Student, Error> {
     let instructor = call.scope.instructor.as_deref();
-    let found = store::students::find_placed(&mut connection, id, instructor).await?;
-    let found = found
+    let found = store::students::find_placed(connection, id, instructor)
+        .await?
         .filter(|student| call.reaches(&student.scope()))
         .ok_or(Refusal::StudentNotFound { student_id: id })?;
-    Ok(found)
+    Ok(found.student)
 }
 
 /// Those of the students `ids` that exist for the caller, by id.

@@ -4,6 +4,7 @@ use latchkey_service_kit::database::begin;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::reached::lock_assignment;
 use super::{Call, Error, Services};
 use crate::domain::assignment::Assignment;
 use crate::domain::audit::{Action, Deed};
@@ -16,15 +17,8 @@ pub async fn record_launch(
     call: &Call,
     id: Uuid,
 ) -> Result<Assignment, Error> {
-    let missing = Refusal::AssignmentNotFound { assignment_id: id };
     let mut transaction = begin(&services.pool).await?;
-    store::assignments::find_placed(&mut transaction, id)
-        .await?
-        .filter(|assignment| call.reaches(&assignment.scope()))
-        .ok_or(missing.clone())?;
-    let now = store::assignments::lock(&mut transaction, id).await?;
-    let found = store::assignments::find(&mut *transaction, id).await?;
-    let (assignment, now) = found.zip(now).ok_or(missing)?;
+    let (assignment, now) = lock_assignment(&mut transaction, call, id).await?;
     if !assignment.is_live() {
         return Err(Refusal::AssignmentCancelled { assignment_id: id }.into());
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::read_classes::placed_class;
 use super::read_profiles::get_profile;
-use super::read_students::placed_student;
+use super::read_students::get_student;
 use super::{Call, Error, Services};
 use crate::clients::keys::KeysError;
 use crate::domain::invitation::{Invitation, Invited, Offer, judge_class, judge_student};
@@ -193,7 +193,7 @@ async fn student(
     id: Option<Uuid>,
 ) -> Result<Option<Student>, Error> {
     Ok(match id {
-        Some(id) => Some(placed_student(services, call, id).await?.student),
+        Some(id) => Some(get_student(services, call, id).await?),
         None => None,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use latchkey_service_kit::faults::planted;
 use latchkey_service_kit::identity::Role;
 use serde_json::json;
@@ -11,7 +12,8 @@ use uuid::Uuid;
 use super::{Call, Error};
 use crate::domain::audit::{Action, Deed};
 use crate::domain::class::Class;
-use crate::domain::enrollment::Enrollment;
+use crate::domain::direct;
+use crate::domain::enrollment::{Enrollment, Status};
 use crate::domain::refusal::Refusal;
 use crate::domain::transitions::Actor;
 use crate::store;
@@ -115,6 +117,23 @@ pub(super) async fn write(
         seats_taken: class.seats_taken + seats,
         ..class.clone()
     })
+}
+
+/// Whether the student of `enrollment` may be in the locked `class` in `status`. From here on the account is locked, after the
+/// class, like everybody: one that is being erased is let in either before that or not at all.
+pub(super) async fn judge_student(
+    connection: &mut PgConnection,
+    (class, now): (&Class, DateTime<Utc>),
+    enrollment: &Enrollment,
+    status: Status,
+) -> Result<Result<(), Refusal>, Error> {
+    let student_id = enrollment.student_id;
+    store::students::lock(&mut *connection, student_id).await?;
+    let found = store::students::find_placed(connection, student_id, None)
+        .await?
+        .ok_or(Refusal::StudentNotFound { student_id })?;
+    let (student, ancestors) = (&found.student, &found.ancestors);
+    Ok(direct::judge(class, student, ancestors, status, now))
 }
 
 /// That the block of the enrollment `id` was lifted, because its student is let in again by `now_in`.

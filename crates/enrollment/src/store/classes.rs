@@ -193,20 +193,11 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<bool>
 
 lock_within!("classes", "class_id");
 
-/// A class, and what was recorded of the request that created it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestedClass {
-    /// The class, as it is now.
-    pub class: Class,
-    /// The fingerprint of the request.
-    pub fingerprint: Vec<u8>,
-}
-
-/// The class that the request `request_id` created.
+/// The class that the request `request_id` created, as it is now, and the fingerprint of that request.
 pub async fn find_by_request(
     connection: &mut PgConnection,
     request_id: Uuid,
-) -> sqlx::Result<Option<RequestedClass>> {
+) -> sqlx::Result<Option<(Class, Vec<u8>)>> {
     let row = classes!("WHERE c.request_id = $1", request_id)
         .fetch_optional(&mut *connection)
         .await?;
@@ -217,10 +208,7 @@ pub async fn find_by_request(
     )
     .fetch_one(connection)
     .await?;
-    Ok(Some(RequestedClass {
-        class: row.try_into()?,
-        fingerprint,
-    }))
+    Ok(Some((row.try_into()?, fingerprint)))
 }
 
 /// A class to be inserted.
