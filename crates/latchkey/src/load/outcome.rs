@@ -26,6 +26,8 @@ pub enum Outcome {
     Unheard,
     /// The connection broke, or there was none.
     Disconnected,
+    /// It was due in an open loop, and was not made before the end: everybody waited for answers to the calls before it.
+    NeverSent,
 }
 
 impl Outcome {
@@ -48,6 +50,7 @@ impl Outcome {
             Self::Failed(code) => (5, code as i32),
             Self::Unheard => (6, 0),
             Self::Disconnected => (7, 0),
+            Self::NeverSent => (8, 0),
         }
     }
 
@@ -71,7 +74,7 @@ impl Outcome {
                     | ErrorReason::Internal
                     | ErrorReason::Unspecified
             ),
-            Self::Failed(_) | Self::Unheard | Self::Disconnected => true,
+            Self::Failed(_) | Self::Unheard | Self::Disconnected | Self::NeverSent => true,
             Self::Enrolled | Self::AlreadyIn | Self::Replayed | Self::Opens => false,
         }
     }
@@ -88,6 +91,7 @@ impl fmt::Display for Outcome {
             Self::Failed(code) => write!(f, "gRPC {code:?}"),
             Self::Unheard => f.write_str("no answer in time"),
             Self::Disconnected => f.write_str("no connection"),
+            Self::NeverSent => f.write_str("never sent"),
         }
     }
 }
@@ -108,7 +112,8 @@ impl Outcomes {
         self.add_many(outcome, 1);
     }
 
-    fn add_many(&mut self, outcome: Outcome, count: u64) {
+    /// Counts `count` of the same.
+    pub fn add_many(&mut self, outcome: Outcome, count: u64) {
         // A handful of different ones: looking through them is faster than hashing.
         match self.0.iter_mut().find(|(known, _)| *known == outcome) {
             Some((_, counted)) => *counted += count,
@@ -129,7 +134,12 @@ impl Outcomes {
         found.map_or(0, |(_, count)| *count)
     }
 
-    /// All together.
+    /// Those that were made: all but what was due and never sent.
+    pub fn made(&self) -> u64 {
+        self.sum(|outcome| outcome != Outcome::NeverSent)
+    }
+
+    /// All together, those that were due and never sent too.
     pub fn total(&self) -> u64 {
         self.0.iter().map(|(_, count)| count).sum()
     }
@@ -189,15 +199,17 @@ mod tests {
             Outcome::Enrolled,
             Outcome::of_failure(&bare),
             Outcome::Unheard,
+            Outcome::NeverSent,
         ] {
             outcomes.add(outcome);
         }
+        assert_eq!((outcomes.total(), outcomes.made()), (6, 5));
         let mut twice = outcomes.clone();
         twice.merge(&outcomes);
         assert_eq!(twice.of(Outcome::Enrolled), 4);
         assert_eq!(
             (twice.total(), twice.granted(), twice.failures()),
-            (10, 4, 4)
+            (12, 4, 6)
         );
         let named: Vec<String> = outcomes
             .refusals()
@@ -209,7 +221,8 @@ mod tests {
             [
                 "CLASS_FULL: 1",
                 "gRPC PermissionDenied: 1",
-                "no answer in time: 1"
+                "no answer in time: 1",
+                "never sent: 1"
             ]
         );
     }

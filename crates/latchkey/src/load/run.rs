@@ -34,7 +34,13 @@ impl Latencies {
 
     /// Adds one; none is longer than two minutes.
     pub fn record(&mut self, latency: Duration) {
-        self.0.saturating_record(micros(latency).max(1));
+        self.record_many(latency, 1);
+    }
+
+    /// Adds `count` of the same.
+    pub fn record_many(&mut self, latency: Duration, count: u64) {
+        let latency = micros(latency).max(1);
+        self.0.saturating_record_n(latency, count);
     }
 
     /// Adds all of `other`.
@@ -71,11 +77,12 @@ fn micros(duration: Duration) -> u64 {
 /// The figures of one action.
 #[derive(Debug, Clone)]
 pub struct ActionRun {
-    /// The latency of each call after the ramp, whatever became of it.
+    /// The latency of each call after the ramp, whatever became of it. Those that were due and never sent are among them
+    /// with the time from when they were due to the end, which is the least that they would have taken.
     pub latencies: Latencies,
     /// The same of those calls that got what they asked for.
     pub granted: Latencies,
-    /// What became of all calls, those during the ramp too.
+    /// What became of all calls, those during the ramp too, and how many were due and never sent.
     pub outcomes: Outcomes,
 }
 
@@ -89,10 +96,10 @@ impl Default for ActionRun {
     }
 }
 
-/// What was answered in one second.
+/// What was answered in one second, and what was due in it and never sent.
 #[derive(Debug, Clone)]
 pub struct Second {
-    /// Latencies of all answers.
+    /// Their latencies.
     pub latencies: Latencies,
     /// What they were.
     pub outcomes: Outcomes,

@@ -24,6 +24,12 @@ use super::schedule::{Pace, Schedule, wait_until};
 use super::tally::Tally;
 use super::wire::{Failure, Head, Hold, Line};
 
+/// How often it is looked whether the run was ended from outside.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How many looks there are in a second.
+const LOOKS: usize = 10;
+
 /// How long a worker waits before it tries again to connect.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -81,15 +87,17 @@ impl Crew<'_> {
             .enumerate()
             .map(|(place, number)| self.worker(place, number))
             .collect();
-        let second = Duration::from_secs(1);
-        let mut ticks = tokio::time::interval_at((self.began + second).into(), second);
-        let mut passed = 0;
+        let mut looks = tokio::time::interval_at((self.began + LOOK).into(), LOOK);
+        let mut looked = 0;
         loop {
             tokio::select! {
                 biased;
-                _ = ticks.tick() => {
-                    each_second(&self.state.borrow().tally, passed);
-                    passed += 1;
+                _ = looks.tick() => {
+                    self.schedule.look(self.began.elapsed());
+                    looked += 1;
+                    if looked % LOOKS == 0 {
+                        each_second(&self.state.borrow().tally, looked / LOOKS - 1);
+                    }
                 }
                 ended = workers.next() => if ended.is_none() { return },
             }

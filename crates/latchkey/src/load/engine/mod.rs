@@ -22,6 +22,8 @@ use anyhow::{anyhow, ensure};
 use chrono::{DateTime, Utc};
 use latchkey_service_kit::clock::{Clock, SystemClock};
 use latchkey_service_kit::identity::Role;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 pub use self::schedule::{Pace, Until};
 
@@ -179,6 +181,7 @@ pub fn run(
     for tally in tallies {
         all.merge(tally);
     }
+    count_never_sent(plan, &schedule, &mut all);
     let first_used_up = used_up.lock().ok().and_then(|used_up| *used_up);
     let ended = match first_used_up {
         Some(action) => Ended::UsedUp(action),
@@ -187,6 +190,17 @@ pub fn run(
     };
     let began = shared.began.get().map_or(SystemClock.now(), |(_, at)| *at);
     Ok(result(plan, all, began, ended))
+}
+
+/// Counts what was due and never sent: a service that answers late must not look fast because fewer calls were made. Of
+/// which action such a call would have been is drawn by the mix, as it would have been.
+fn count_never_sent(plan: &Plan, schedule: &Schedule<'_>, all: &mut Tally) {
+    let made = all.actions.iter().map(|run| run.outcomes.made()).sum();
+    let mut random = StdRng::seed_from_u64(plan.seed);
+    for unsent in schedule.never_sent(made) {
+        let action = plan.mix.drawn_by(random.random_range(0..plan.mix.total()));
+        all.count_never_sent(action, unsent.count, unsent.at, unsent.waited);
+    }
 }
 
 fn result(plan: &Plan, all: Tally, began: DateTime<Utc>, ended: Ended) -> Run {
@@ -304,6 +318,7 @@ impl Shared<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::Outcome;
     use super::*;
 
     #[test]
@@ -364,13 +379,41 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_was_never_sent_is_of_an_action_of_the_mix() {
+        let plan = Plan {
+            mix: "event=1,check=1".parse().expect("a mix"),
+            pace: Pace::Open { per_second: 100.0 },
+            until: Until::After(Duration::from_secs(2)),
+            ..Plan::default()
+        };
+        let stop = AtomicBool::new(false);
+        let schedule = Schedule::new(plan.pace, plan.until, plan.ramp, plan.streams, &stop);
+        let mut all = Tally::new(plan.ramp);
+        let second = Duration::from_secs(1);
+        for _ in 0..50 {
+            all.count(Action::Event, Outcome::Enrolled, second, second);
+        }
+        count_never_sent(&plan, &schedule, &mut all);
+        let run = result(&plan, all, SystemClock.now(), Ended::AsPlanned);
+        assert_eq!(run.count(Outcome::NeverSent), 150);
+        assert_eq!(run.outcomes().total(), 200);
+        for action in [Action::Event, Action::Check] {
+            let of = run.action(action).expect("figures");
+            assert!(of.outcomes.of(Outcome::NeverSent) > 30, "{action}");
+        }
+        // Those of the first moment waited a second and a half, and the calls that were made a second.
+        assert!(run.latencies().max() >= Duration::from_millis(1_490));
+        assert!(run.latencies().at(0.2) < second);
+    }
+
+    #[test]
     fn seconds_of_all_threads_come_together() {
         let (sender, receiver) = mpsc::channel();
         let pulse = |passed, count: u64| {
             let mut second = Second::default();
             for _ in 0..count {
                 second.latencies.record(Duration::from_millis(10));
-                second.outcomes.add(super::super::outcome::Outcome::Opens);
+                second.outcomes.add(Outcome::Opens);
             }
             Pulse { passed, second }
         };

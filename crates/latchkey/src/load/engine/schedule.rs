@@ -1,5 +1,6 @@
 //! When calls are made, and when it is enough.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub(super) struct Schedule<'s> {
     issued: AtomicU64,
     over: AtomicBool,
     stop: &'s AtomicBool,
+    /// When it was first seen to be stopped from outside.
+    stopped_at: OnceLock<Duration>,
 }
 
 impl<'s> Schedule<'s> {
@@ -57,6 +60,7 @@ impl<'s> Schedule<'s> {
             issued: AtomicU64::new(0),
             over: AtomicBool::new(false),
             stop,
+            stopped_at: OnceLock::new(),
         }
     }
 
@@ -92,6 +96,42 @@ impl<'s> Schedule<'s> {
         }
     }
 
+    /// Looks whether the run was ended from outside meanwhile, so that it is known when. `elapsed` is now.
+    pub(super) fn look(&self, elapsed: Duration) {
+        if self.is_stopped() {
+            self.stopped_at.get_or_init(|| elapsed);
+        }
+    }
+
+    /// The calls that were due before the end and have not been made, where `made` were. Asked when all have been
+    /// answered.
+    pub(super) fn never_sent(&self, made: u64) -> impl Iterator<Item = Unsent> {
+        let Pace::Open { per_second } = self.pace else {
+            return Backlog::default();
+        };
+        let stopped = self.stopped_at.get().copied();
+        let end = match (self.until, stopped) {
+            (Until::After(end), stopped) => Some(stopped.map_or(end, |at| at.min(end))),
+            (Until::Count(_), stopped) => stopped,
+        };
+        // Without an end all have been made that should be; and where nothing was left to call with, nothing was due.
+        let Some(end) = end.filter(|_| !self.over.load(Ordering::Relaxed)) else {
+            return Backlog::default();
+        };
+        let mut due = due_before(end, per_second, self.ramp);
+        if let Until::Count(count) = self.until {
+            due = due.min(count);
+        }
+        Backlog {
+            next: made,
+            due,
+            each: due.saturating_sub(made).div_ceil(UNSENT_ONE_BY_ONE).max(1),
+            per_second,
+            ramp: self.ramp,
+            end,
+        }
+    }
+
     /// Lets no further call begin.
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::Relaxed);
@@ -115,6 +155,70 @@ fn moment(number: u64, per_second: f64, ramp: Duration) -> Duration {
         ramp + (number - in_ramp) / per_second
     };
     Duration::from_secs_f64(seconds)
+}
+
+/// How many calls are due before `end`.
+fn due_before(end: Duration, per_second: f64, ramp: Duration) -> u64 {
+    let (end_seconds, ramp_seconds) = (end.as_secs_f64(), ramp.as_secs_f64());
+    let calls = if end < ramp {
+        per_second * end_seconds * end_seconds / (2.0 * ramp_seconds)
+    } else {
+        per_second * (end_seconds - ramp_seconds / 2.0)
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates"
+    )]
+    let mut due = calls.ceil() as u64;
+    // What is rounded here may be rounded the other way there.
+    while due > 0 && moment(due - 1, per_second, ramp) >= end {
+        due -= 1;
+    }
+    due
+}
+
+/// How many calls that were never sent are told one by one; of more, neighbours are told together.
+const UNSENT_ONE_BY_ONE: u64 = 1_000_000;
+
+/// Calls that were due and were never made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unsent {
+    /// How many.
+    pub(super) count: u64,
+    /// When the first of them was due.
+    pub(super) at: Duration,
+    /// From then to the end.
+    pub(super) waited: Duration,
+}
+
+/// Goes through the calls that were never sent.
+#[derive(Debug, Default)]
+struct Backlog {
+    next: u64,
+    due: u64,
+    each: u64,
+    per_second: f64,
+    ramp: Duration,
+    end: Duration,
+}
+
+impl Iterator for Backlog {
+    type Item = Unsent;
+
+    fn next(&mut self) -> Option<Unsent> {
+        let count = self.due.saturating_sub(self.next).min(self.each);
+        if count == 0 {
+            return None;
+        }
+        let at = moment(self.next, self.per_second, self.ramp);
+        self.next += count;
+        Some(Unsent {
+            count,
+            at,
+            waited: self.end.saturating_sub(at),
+        })
+    }
 }
 
 /// Waits until `at`; the moment from which the latency of the call counts: `at` itself, if the worker came to it late or the
@@ -154,6 +258,65 @@ mod tests {
         let pace = Pace::Open { per_second: 100.0 };
         let late = Schedule::new(pace, Until::After(seconds(1.0)), Duration::ZERO, 4, &stop);
         assert_eq!(late.next(seconds(1.0)), None, "the time is over");
+    }
+
+    fn unsent(schedule: &Schedule<'_>, made: u64) -> Vec<Unsent> {
+        schedule.never_sent(made).collect()
+    }
+
+    fn counted(unsent: &[Unsent]) -> u64 {
+        unsent.iter().map(|unsent| unsent.count).sum()
+    }
+
+    #[test]
+    fn what_was_due_and_never_sent_is_told_with_the_time_it_waited() {
+        let stop = AtomicBool::new(false);
+        let pace = Pace::Open { per_second: 300.0 };
+        let until = Until::After(seconds(14.0));
+        let schedule = Schedule::new(pace, until, Duration::ZERO, 16, &stop);
+        let told = unsent(&schedule, 1_815);
+        assert_eq!(told.len(), 2_385, "of 4200");
+        assert_eq!(told[0].at, seconds(6.05));
+        assert_eq!(told[0].waited, seconds(7.95));
+        assert!(told.iter().all(|unsent| unsent.at < seconds(14.0)));
+        assert_eq!(unsent(&schedule, 4_200), []);
+        // A closed loop owes nothing, and neither does one that had nothing left to call with.
+        let closed = Schedule::new(Pace::Closed, until, Duration::ZERO, 16, &stop);
+        assert_eq!(unsent(&closed, 0), []);
+        schedule.end();
+        assert_eq!(unsent(&schedule, 1_815), []);
+    }
+
+    #[test]
+    fn what_was_due_ends_where_the_run_was_stopped() {
+        let stop = AtomicBool::new(false);
+        let pace = Pace::Open { per_second: 10.0 };
+        let schedule = Schedule::new(pace, Until::Count(100), seconds(2.0), 1, &stop);
+        schedule.look(seconds(1.0));
+        assert_eq!(unsent(&schedule, 3), [], "all of a count are made");
+        stop.store(true, Ordering::Relaxed);
+        schedule.look(seconds(4.0));
+        schedule.look(seconds(5.0));
+        // Ten during the ramp, and twenty in two seconds after it.
+        assert_eq!(counted(&unsent(&schedule, 3)), 27);
+        let late = Schedule::new(pace, Until::Count(20), Duration::ZERO, 1, &stop);
+        late.look(seconds(60.0));
+        assert_eq!(
+            counted(&unsent(&late, 3)),
+            17,
+            "no more than were asked for"
+        );
+    }
+
+    #[test]
+    fn very_many_are_told_together() {
+        let stop = AtomicBool::new(false);
+        let pace = Pace::Open { per_second: 1e7 };
+        let until = Until::After(seconds(3.0));
+        let schedule = Schedule::new(pace, until, seconds(1.0), 1, &stop);
+        let told = unsent(&schedule, 7);
+        assert_eq!(counted(&told), 25_000_000 - 7);
+        assert!(told.len() <= 1_000_000);
     }
 
     #[test]

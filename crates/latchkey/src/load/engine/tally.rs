@@ -52,14 +52,38 @@ impl Tally {
                 run.granted.record(latency);
             }
         }
+        let second = self.second(at);
+        second.latencies.record(latency);
+        second.outcomes.add(outcome);
+        self.last = self.last.max(at);
+    }
+
+    /// Counts `count` calls that were due at `at` and had not been made at the end, which was `waited` later. They are of
+    /// the second in which they were due.
+    pub(super) fn count_never_sent(
+        &mut self,
+        action: Action,
+        count: u64,
+        at: Duration,
+        waited: Duration,
+    ) {
+        let run = &mut self.actions[action as usize];
+        run.outcomes.add_many(Outcome::NeverSent, count);
+        if at + waited >= self.ramp {
+            run.latencies.record_many(waited, count);
+        }
+        let second = self.second(at);
+        second.latencies.record_many(waited, count);
+        second.outcomes.add_many(Outcome::NeverSent, count);
+    }
+
+    /// The second that the moment `at` is in.
+    fn second(&mut self, at: Duration) -> &mut Second {
         let second = usize::try_from(at.as_secs()).unwrap_or(usize::MAX);
         while self.seconds.len() <= second {
             self.seconds.push(Second::default());
         }
-        let second = &mut self.seconds[second];
-        second.latencies.record(latency);
-        second.outcomes.add(outcome);
-        self.last = self.last.max(at);
+        &mut self.seconds[second]
     }
 
     /// Adds all that another thread counted.
@@ -108,5 +132,21 @@ mod tests {
             .collect();
         assert_eq!(each, [0, 1, 1, 0, 1, 1]);
         assert_eq!(tally.last, second(5));
+    }
+
+    #[test]
+    fn what_was_never_sent_waited_from_when_it_was_due() {
+        let second = Duration::from_secs;
+        let mut tally = Tally::new(second(2));
+        tally.count_never_sent(Action::Event, 3, second(1), second(4));
+        let run = &tally.actions[Action::Event as usize];
+        assert_eq!((run.outcomes.total(), run.outcomes.made()), (3, 0));
+        assert_eq!(run.latencies.count(), 3);
+        assert!(run.latencies.at(0.5) >= second(4), "at the least");
+        assert_eq!(tally.seconds[1].outcomes.of(Outcome::NeverSent), 3);
+        assert_eq!(tally.last, Duration::ZERO, "nothing was answered");
+        // A run that was ended within its ramp measured nothing.
+        tally.count_never_sent(Action::Event, 1, Duration::ZERO, second(1));
+        assert_eq!(tally.actions[Action::Event as usize].latencies.count(), 3);
     }
 }

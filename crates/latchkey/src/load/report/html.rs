@@ -41,6 +41,10 @@ fn verdict(report: &Report) -> String {
         }
         Ended::Stopped => "It ended before its time: it was told to.".to_owned(),
     };
+    let ended = match report.backlog() {
+        Some(backlog) => format!("{ended} <strong class=\"late\">{backlog}</strong>"),
+        None => ended,
+    };
     if report.wrong.count == 0 {
         return format!(
             "<p class=\"verdict\"><strong>No answer was wrong.</strong> No class has more students than seats, \
@@ -64,8 +68,13 @@ fn tiles(report: &Report) -> String {
     let tile = |value: String, what: &str| {
         format!("<div class=\"tile\"><b>{value}</b><span>{what}</span></div>\n")
     };
+    let never_sent = if report.never_sent > 0 {
+        tile(number(as_number(report.never_sent)), "never sent")
+    } else {
+        String::new()
+    };
     format!(
-        "<div class=\"tiles\">\n{}{}{}{}{}</div>\n",
+        "<div class=\"tiles\">\n{}{}{}{}{}{never_sent}</div>\n",
         tile(
             number(report.granted_per_second.round()),
             "granted a second"
@@ -135,7 +144,7 @@ fn actions(report: &Report) -> String {
         &report.latency_ms,
     ));
     let caption = format!(
-        "Latencies in milliseconds, of all calls whatever the answer, over {:.1} s{}.",
+        "Latencies in milliseconds, of all calls whatever became of them, over {:.1} s{}.",
         report.measured_seconds,
         if report.plan.rate.is_some() {
             "; measured from the moment at which a call should have been made"

@@ -17,7 +17,7 @@ pub use table::table;
 use super::engine::{Pace, Plan, Until};
 use super::mix::Action;
 use super::observe::Sample;
-use super::outcome::Outcomes;
+use super::outcome::{Outcome, Outcomes};
 use super::run::{Ended, Latencies, Run, Wrong, Wrongs, per_second};
 
 /// The quantiles of a curve: dense where the tail is.
@@ -45,8 +45,12 @@ pub struct Report {
     pub lasted_seconds: f64,
     /// The same without the ramp: latencies and rates are of this time.
     pub measured_seconds: f64,
-    /// All calls, those during the ramp too.
+    /// All calls that were made, those during the ramp too.
     pub calls: u64,
+    /// All calls that should have been made: more than were, where an open loop had nobody left to make them.
+    pub due: u64,
+    /// Those of them that were not made before the end. Their latency is the time from when they were due to the end.
+    pub never_sent: u64,
     /// Those that did not get what they asked for.
     pub not_granted: u64,
     /// Calls that were answered, whatever the answer.
@@ -124,11 +128,15 @@ pub struct ActionReport {
     pub action: Action,
     /// How often it was called, the ramp included.
     pub calls: u64,
+    /// How often it should have been called.
+    pub due: u64,
+    /// How often it was due and never sent.
+    pub never_sent: u64,
     /// How often it was answered, after the ramp.
     pub calls_per_second: f64,
     /// How often it was granted, after the ramp.
     pub granted_per_second: f64,
-    /// Latencies of all its calls.
+    /// Latencies of all its calls, those that were never sent too.
     pub latency_ms: Quantiles,
     /// Latencies of those that were granted.
     pub granted_latency_ms: Quantiles,
@@ -149,7 +157,7 @@ pub struct SecondReport {
     pub p50_ms: f64,
     /// What one in a hundred exceeded.
     pub p99_ms: f64,
-    /// Those that were not granted, by reason.
+    /// Those that were not granted, by reason; and calls that were due in this second and never sent.
     pub refusals: BTreeMap<String, u64>,
 }
 
@@ -190,7 +198,9 @@ impl Report {
         let outcomes = run.outcomes();
         let actions = run.actions.iter().map(|(action, figures)| ActionReport {
             action: *action,
-            calls: figures.outcomes.total(),
+            calls: figures.outcomes.made(),
+            due: figures.outcomes.total(),
+            never_sent: figures.outcomes.of(Outcome::NeverSent),
             calls_per_second: per_second(figures.latencies.count(), run.measured()),
             granted_per_second: per_second(figures.granted.count(), run.measured()),
             latency_ms: Quantiles::of(&figures.latencies),
@@ -206,8 +216,10 @@ impl Report {
             ended: run.ended,
             lasted_seconds: run.lasted.as_secs_f64(),
             measured_seconds: run.measured().as_secs_f64(),
-            calls: outcomes.total(),
-            not_granted: outcomes.total() - outcomes.granted(),
+            calls: outcomes.made(),
+            due: outcomes.total(),
+            never_sent: outcomes.of(Outcome::NeverSent),
+            not_granted: outcomes.made() - outcomes.granted(),
             calls_per_second: run.calls_per_second(),
             granted_per_second: run.granted_per_second(),
             latency_ms: Quantiles::of(&run.latencies()),
@@ -220,6 +232,16 @@ impl Report {
                 first: wrong.kept().to_vec(),
             },
         }
+    }
+
+    /// That calls were due and never sent, in a sentence; nothing, if all were.
+    fn backlog(&self) -> Option<String> {
+        (self.never_sent > 0).then(|| {
+            format!(
+                "{} of the {} calls that were due were never sent: all {} streams were waiting for answers.",
+                self.never_sent, self.due, self.plan.streams
+            )
+        })
     }
 
     /// As JSON, for machines.
@@ -292,7 +314,7 @@ fn seconds(run: &Run) -> Vec<SecondReport> {
     seconds
         .map(|(number, second)| SecondReport {
             second: number,
-            calls: second.outcomes.total(),
+            calls: second.outcomes.made(),
             granted: second.outcomes.granted(),
             p50_ms: millis(second.latencies.at(0.5)),
             p99_ms: millis(second.latencies.at(0.99)),
@@ -309,11 +331,11 @@ fn seconds(run: &Run) -> Vec<SecondReport> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::LazyLock;
 
     use latchkey_proto::errors::v1::ErrorReason;
 
     use super::*;
-    use crate::load::outcome::Outcome;
     use crate::load::run::{ActionRun, Second, WrongKind};
 
     /// Two seconds and a half of event keys, one of them for a class that is full.
@@ -343,11 +365,12 @@ mod tests {
         }
     }
 
-    fn report(wrong: &Wrongs) -> Report {
-        let circumstances = Circumstances {
+    fn circumstances() -> Circumstances<'static> {
+        static PLAN: LazyLock<Plan> = LazyLock::new(Plan::default);
+        Circumstances {
             target: "https://<here>".to_owned(),
             supply: "two classes".to_owned(),
-            plan: &Plan::default(),
+            plan: &PLAN,
             services: vec![ServiceReport {
                 name: "keys".to_owned(),
                 samples: vec![Sample {
@@ -356,8 +379,11 @@ mod tests {
                     batch_items: BTreeMap::from([("decide".to_owned(), 12.0)]),
                 }],
             }],
-        };
-        Report::new(circumstances, &run(), wrong)
+        }
+    }
+
+    fn report(wrong: &Wrongs) -> Report {
+        Report::new(circumstances(), &run(), wrong)
     }
 
     #[test]
@@ -382,6 +408,24 @@ mod tests {
         assert_eq!(page.matches("<svg").count(), 6);
         assert_eq!(page.matches("<details>").count(), 6, "a table beside each");
         assert!(!page.contains("NaN"));
+    }
+
+    #[test]
+    fn calls_that_were_due_and_never_sent_are_told() {
+        let mut run = run();
+        let figures = &mut run.actions[0].1;
+        figures.outcomes.add_many(Outcome::NeverSent, 7);
+        figures.latencies.record_many(Duration::from_secs(2), 7);
+        run.seconds[1].outcomes.add_many(Outcome::NeverSent, 7);
+        let report = Report::new(circumstances(), &run, &Wrongs::default());
+        assert_eq!((report.calls, report.due, report.never_sent), (3, 10, 7));
+        assert_eq!(report.actions[0].never_sent, 7);
+        assert_eq!(report.seconds[1].calls, 1);
+        assert_eq!(report.seconds[1].refusals["never sent"], 7);
+        assert!(report.latency_ms.p50 >= 2e3, "they waited two seconds");
+        let sentence = "7 of the 10 calls that were due were never sent";
+        assert!(table(&report).contains(sentence), "{}", table(&report));
+        assert!(html(&report).contains(sentence));
     }
 
     #[test]

@@ -86,6 +86,9 @@ fn verdict(report: &Report) -> String {
         }
         Ended::Stopped => "Ended before its time: it was told to.\n".to_owned(),
     };
+    if let Some(backlog) = report.backlog() {
+        let _ = writeln!(text, "{backlog}");
+    }
     let _ = writeln!(
         text,
         "{:.1} calls a second over {:.1} s",
