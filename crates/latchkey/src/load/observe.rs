@@ -1,9 +1,10 @@
 //! What services say of themselves while they are under load: their processor time, and how large their batches are.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -17,6 +18,9 @@ const EACH: Duration = Duration::from_secs(1);
 
 /// How long one look may take.
 const WITHIN: Duration = Duration::from_secs(2);
+
+/// The most bytes of a page of metrics.
+const MOST: usize = 16 << 20;
 
 /// How often the end is looked for.
 const STEP: Duration = Duration::from_millis(50);
@@ -44,41 +48,53 @@ pub struct Look {
     batches: BTreeMap<String, (f64, f64)>,
 }
 
-/// Looks at the services that show their metrics at `urls` each second until `stop`; blocks until then. A service that does
-/// not answer has no samples.
+/// Looks at the services that show their metrics at `urls` each second until `stop`; blocks until then, and at most for one
+/// look longer. A service that never answered has no samples, and says why.
 pub fn observe(urls: &[(String, String)], began: Instant, stop: &AtomicBool) -> Vec<ServiceReport> {
-    let mut services: Vec<(ServiceReport, Option<(Instant, Look)>)> = urls
-        .iter()
-        .map(|(name, _)| {
-            let report = ServiceReport {
-                name: name.clone(),
-                samples: Vec::new(),
-            };
-            (report, None)
-        })
-        .collect();
+    // Each by a thread of its own: one that stays silent keeps nobody from looking at the others.
+    std::thread::scope(|scope| {
+        let watches: Vec<_> = urls
+            .iter()
+            .map(|(name, url)| scope.spawn(move || watch(name, url, began, stop)))
+            .collect();
+        let reports = watches.into_iter().map(ScopedJoinHandle::join);
+        reports.filter_map(Result::ok).collect()
+    })
+}
+
+/// Looks at one service until `stop`.
+fn watch(name: &str, url: &str, began: Instant, stop: &AtomicBool) -> ServiceReport {
+    let mut samples = Vec::new();
+    let mut last: Option<(Instant, Look)> = None;
+    let mut failure = None;
     let mut due = began;
-    loop {
-        for ((service, last), (_, url)) in services.iter_mut().zip(urls) {
-            let Ok(look) = Look::at(url) else {
-                *last = None;
-                continue;
-            };
-            let now = (Instant::now(), look);
-            if let Some((then, before)) = last {
-                let passed = now.0.duration_since(*then);
-                let at = now.0.duration_since(began);
-                service.samples.push(sample(before, &now.1, passed, at));
+    while !stop.load(Ordering::Relaxed) {
+        match Look::at(url) {
+            Ok(look) => {
+                let now = Instant::now();
+                if let Some((then, before)) = &last {
+                    let passed = now.duration_since(*then);
+                    samples.extend(sample(before, &look, passed, now.duration_since(began)));
+                }
+                last = Some((now, look));
             }
-            *last = Some(now);
+            Err(error) => {
+                failure = Some(error);
+                last = None;
+            }
         }
-        due += EACH;
-        while Instant::now() < due {
-            if stop.load(Ordering::Relaxed) {
-                return services.into_iter().map(|(report, _)| report).collect();
-            }
+        // A look that took longer than a second is not made up for by several at once.
+        due = due.max(Instant::now()) + EACH;
+        while Instant::now() < due && !stop.load(Ordering::Relaxed) {
             std::thread::sleep(STEP);
         }
+    }
+    let unread = failure.filter(|_| samples.is_empty());
+    ServiceReport {
+        name: name.to_owned(),
+        samples,
+        unread: unread
+            .map(|error| format!("metrics of {name} could not be read at {url}: {error:#}")),
     }
 }
 
@@ -102,15 +118,22 @@ impl Look {
     }
 }
 
-/// What was between two looks.
-fn sample(before: &Look, after: &Look, passed: Duration, at: Duration) -> Sample {
-    let passed = passed.as_secs_f64();
+/// What was between two looks; nothing, if something that only grows became less: then it was another process.
+fn sample(before: &Look, after: &Look, passed: Duration, at: Duration) -> Option<Sample> {
+    let began_anew = before.batches.iter().any(|(stage, (items, batches))| {
+        let (now_items, now_batches) = after.batches.get(stage).copied().unwrap_or_default();
+        now_items < *items || now_batches < *batches
+    });
     let cpu = before.cpu_seconds.zip(after.cpu_seconds);
-    Sample {
+    if began_anew || cpu.is_some_and(|(before, after)| after < before) {
+        return None;
+    }
+    let passed = passed.as_secs_f64();
+    Some(Sample {
         at_seconds: at.as_secs_f64(),
         cpu: cpu.map(|(before, after)| (after - before) / passed),
         batch_items: after.batch_items_since(before),
-    }
+    })
 }
 
 /// The numbers in a page of metrics.
@@ -154,17 +177,37 @@ fn scrape(url: &str) -> anyhow::Result<String> {
     let port = uri.port_u16().unwrap_or(80);
     let address = (host.trim_matches(['[', ']']), port).to_socket_addrs()?;
     let address = address.into_iter().next().context("no address")?;
-    let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
-    stream.set_read_timeout(Some(WITHIN))?;
+    let end = Instant::now() + WITHIN;
+    let mut stream = TcpStream::connect_timeout(&address, WITHIN)
+        .with_context(|| format!("nobody answers at {address}"))?;
     stream.set_write_timeout(Some(WITHIN))?;
     let request = format!("GET {} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n", uri.path());
     stream.write_all(request.as_bytes())?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
+    let page = read_until(&mut stream, end)?;
+    let text = String::from_utf8_lossy(&page);
     let (head, body) = text.split_once("\r\n\r\n").context("no page")?;
     let first = head.lines().next().unwrap_or_default();
     ensure!(first.contains(" 200"), "{first}");
     Ok(body.to_owned())
+}
+
+/// All that `stream` brings before it ends, which it must by `end`.
+fn read_until(stream: &mut TcpStream, end: Instant) -> anyhow::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let mut piece = [0; 16 * 1024];
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        ensure!(!left.is_zero(), "no answer within {} s", WITHIN.as_secs());
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut piece) {
+            Ok(0) => return Ok(page),
+            Ok(length) => page.extend_from_slice(&piece[..length]),
+            // The time is over, which is looked at above.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error.into()),
+        }
+        ensure!(page.len() <= MOST, "the page is too large");
+    }
 }
 
 #[cfg(test)]
@@ -190,16 +233,23 @@ mod tests {
         );
         let after = read(PAGE);
         let second = Duration::from_secs(1);
-        let sample = sample(&before, &after, second * 2, second * 7);
         assert_eq!(
-            sample,
-            Sample {
+            sample(&before, &after, second * 2, second * 7),
+            Some(Sample {
                 at_seconds: 7.0,
                 cpu: Some(0.75),
                 batch_items: BTreeMap::from([("decide".to_owned(), 10.0)]),
-            }
+            })
         );
         assert_eq!(read("").cpu_seconds, None);
+        // A process that was started again counts from nothing.
+        assert_eq!(sample(&after, &before, second, second), None);
+        let batches_only = |look: &Look| Look {
+            cpu_seconds: None,
+            ..look.clone()
+        };
+        let (after, before) = (batches_only(&after), batches_only(&before));
+        assert_eq!(sample(&after, &before, second, second), None);
     }
 
     #[test]
@@ -240,5 +290,27 @@ mod tests {
         assert_eq!(reports.len(), 1);
         assert!(reports[0].samples.is_empty());
         scrape("https://127.0.0.1:1/metrics").expect_err("no TLS there");
+    }
+
+    #[test]
+    fn who_accepts_and_stays_silent_holds_nobody_up_and_is_named() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let url = format!("http://{address}/metrics");
+        let urls = [("mute".to_owned(), url.clone())];
+        let stop = AtomicBool::new(false);
+        let (sender, ended) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let stop = &stop;
+            scope.spawn(move || sender.send(observe(&urls, Instant::now(), stop)));
+            // It looks, and hears nothing.
+            let held = listener.accept().expect("a look");
+            stop.store(true, Ordering::Relaxed);
+            let reports = ended.recv_timeout(WITHIN * 5).expect("it ends");
+            let told = reports[0].unread.as_deref().expect("it says why");
+            let begins = format!("metrics of mute could not be read at {url}: ");
+            assert!(told.starts_with(&begins), "{told}");
+            drop(held);
+        });
     }
 }

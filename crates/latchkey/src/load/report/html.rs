@@ -28,6 +28,9 @@ pub fn html(report: &Report) -> String {
     for figure in figures::all(report) {
         page += &section(&figure.plot, figure.note.as_deref(), &figure.table);
     }
+    for unread in report.unread() {
+        let _ = writeln!(page, "<p class=\"soft\">{}</p>", escaped(unread));
+    }
     page += &outcomes(report);
     page += &plan(report);
     page + "</main>\n</body>\n</html>\n"

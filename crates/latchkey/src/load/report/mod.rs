@@ -168,6 +168,9 @@ pub struct ServiceReport {
     pub name: String,
     /// Between two looks each: about every second.
     pub samples: Vec<Sample>,
+    /// Why there are none, if it could not be looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 /// Answers that cannot be.
@@ -242,6 +245,12 @@ impl Report {
                 self.never_sent, self.due, self.plan.streams
             )
         })
+    }
+
+    /// Which services could not be looked at, and why: a sentence each.
+    fn unread(&self) -> impl Iterator<Item = &str> {
+        let services = self.services.iter();
+        services.filter_map(|service| service.unread.as_deref())
     }
 
     /// As JSON, for machines.
@@ -378,6 +387,7 @@ mod tests {
                     cpu: Some(0.5),
                     batch_items: BTreeMap::from([("decide".to_owned(), 12.0)]),
                 }],
+                unread: None,
             }],
         }
     }
@@ -426,6 +436,19 @@ mod tests {
         let sentence = "7 of the 10 calls that were due were never sent";
         assert!(table(&report).contains(sentence), "{}", table(&report));
         assert!(html(&report).contains(sentence));
+    }
+
+    #[test]
+    fn a_service_that_could_not_be_looked_at_is_named() {
+        let mut circumstances = circumstances();
+        let service = &mut circumstances.services[0];
+        service.samples.clear();
+        service.unread = Some("metrics of <keys> could not be read".to_owned());
+        let report = Report::new(circumstances, &run(), &Wrongs::default());
+        assert!(table(&report).contains("metrics of <keys> could not be read\n"));
+        assert!(html(&report).contains("metrics of &lt;keys&gt; could not be read"));
+        let json = report.json().expect("JSON");
+        assert!(json.contains("\"unread\""), "{json}");
     }
 
     #[test]

@@ -94,6 +94,9 @@ fn verdict(report: &Report) -> String {
         "{:.1} calls a second over {:.1} s",
         report.calls_per_second, report.measured_seconds
     );
+    for unread in report.unread() {
+        let _ = writeln!(text, "{unread}");
+    }
     if report.wrong.count == 0 {
         return text + "No answer was wrong.\n";
     }
