@@ -1,6 +1,7 @@
 //! `latchkey load`: load on the redemption endpoint.
 
 mod options;
+mod output;
 mod show;
 
 use std::process::ExitCode;
@@ -11,10 +12,10 @@ use std::time::Instant;
 use anyhow::{Context, anyhow};
 use latchkey::load::engine::{self, Plan};
 use latchkey::load::given;
-use latchkey::load::judge::judge;
+use latchkey::load::judge::{Verdict, verdict};
 use latchkey::load::observe::observe;
 use latchkey::load::prepare::prepare;
-use latchkey::load::report::{Circumstances, Report, ServiceReport, html, table};
+use latchkey::load::report::{Circumstances, Report, ServiceReport, table};
 use latchkey::load::run::Run;
 use latchkey::load::supply::Supply;
 use latchkey::load::target::Target;
@@ -23,12 +24,18 @@ use latchkey_service_kit::lifecycle::shutdown_on_signal;
 pub(crate) use self::options::Load;
 
 use self::options::Source;
+use self::output::Output;
 use self::show::Show;
 
-/// Does it. The exit status is 1 if an answer was wrong; the first Ctrl-C ends the run, and what it was is told all the same.
+/// The exit status when it is not known whether an answer was wrong.
+const NOT_JUDGED: u8 = 2;
+
+/// Does it. The exit status is 1 if an answer was wrong, and 2 if that is not known because the rosters could not be read.
+/// The first Ctrl-C ends the run, and what it was is told all the same.
 pub(crate) async fn run(load: &Load) -> anyhow::Result<ExitCode> {
     let plan = load.plan()?;
     let target = Arc::new(load.target()?);
+    let output = Output::open(load.json.clone(), load.html.clone())?;
     let shutdown = shutdown_on_signal().context("cannot listen for Ctrl-C")?;
     let mut show = Show::on_stderr();
     let prepared = tokio::select! {
@@ -56,20 +63,22 @@ pub(crate) async fn run(load: &Load) -> anyhow::Result<ExitCode> {
     };
     let (run, services) = called.context("the calls were not made")??;
     eprintln!("Reading the rosters …");
-    let wrong = judge(&target, &supply, &[&run]).await?;
+    let verdict = verdict(&target, &supply, &[&run]).await;
     let circumstances = Circumstances {
         target: target.name(),
         supply: words,
         plan: &plan,
         services,
     };
-    let report = Report::new(circumstances, &run, &wrong);
+    let report = Report::new(circumstances, &run, &verdict);
     print!("{}", table(&report));
-    write(load, &report)?;
-    Ok(if wrong.count() == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    output.write(&report)?;
+    Ok(match verdict {
+        Verdict { wrong, .. } if wrong.count() > 0 => ExitCode::FAILURE,
+        Verdict {
+            unread: Some(_), ..
+        } => ExitCode::from(NOT_JUDGED),
+        Verdict { unread: None, .. } => ExitCode::SUCCESS,
     })
 }
 
@@ -135,18 +144,4 @@ impl Calls {
         show.finish();
         Ok((run?, services))
     }
-}
-
-fn write(load: &Load, report: &Report) -> anyhow::Result<()> {
-    if let Some(path) = &load.json {
-        std::fs::write(path, report.json()?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        eprintln!("The figures are in {}", path.display());
-    }
-    if let Some(path) = &load.html {
-        std::fs::write(path, html(report))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        eprintln!("The report is in {}", path.display());
-    }
-    Ok(())
 }

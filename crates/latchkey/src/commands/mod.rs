@@ -56,7 +56,8 @@ enum Command {
     /// Put load on the redemption endpoint, measure it, and tell whether an answer was wrong.
     ///
     /// Makes classes, keys and students for it, or takes them from files. The exit status is 1 if a class has more students
-    /// than seats, a key was used twice, or a replay differs from the first answer.
+    /// than seats, a key was used twice, or a replay differs from the first answer; and 2 if the rosters could not be read, so
+    /// that nobody knows.
     Load(Box<load::Load>),
     /// Work on training keys: export them.
     Keys(keys::Keys),

@@ -53,18 +53,36 @@ pub struct Entry {
     pub key: Option<Uuid>,
 }
 
+/// What is wrong, as far as that could be found out.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// What is wrong in the answers; and in the rosters, if they could be read.
+    pub wrong: Wrongs,
+    /// Why the rosters could not be read, if so: then nobody knows whether all answers came true.
+    pub unread: Option<String>,
+}
+
+/// All that is wrong in `runs`, which were made out of `supply`, as far as that can be found out.
+pub async fn verdict(target: &Target, supply: &Supply, runs: &[&Run]) -> Verdict {
+    match judge(target, supply, runs).await {
+        Ok(wrong) => Verdict {
+            wrong,
+            unread: None,
+        },
+        Err(error) => Verdict {
+            wrong: of_answers(supply, runs),
+            unread: Some(format!("{error:#}")),
+        },
+    }
+}
+
 /// All that is wrong in `runs`, which were made out of `supply`.
 ///
 /// # Errors
 /// When a roster cannot be read.
 pub async fn judge(target: &Target, supply: &Supply, runs: &[&Run]) -> anyhow::Result<Wrongs> {
     let rosters = rosters(target, supply).await?;
-    let mut wrong = Wrongs::default();
-    for run in runs {
-        wrong.merge(run.wrong.clone());
-    }
-    let uses = runs.iter().flat_map(|run| &run.key_uses);
-    keys_used_twice(supply, uses, &mut wrong);
+    let mut wrong = of_answers(supply, runs);
     for roster in &rosters {
         of_roster(roster, &mut wrong);
     }
@@ -76,6 +94,17 @@ pub async fn judge(target: &Target, supply: &Supply, runs: &[&Run]) -> anyhow::R
         full_with_seats_left(&rosters, full, &mut wrong);
     }
     Ok(wrong)
+}
+
+/// What is wrong in the answers alone.
+fn of_answers(supply: &Supply, runs: &[&Run]) -> Wrongs {
+    let mut wrong = Wrongs::default();
+    for run in runs {
+        wrong.merge(run.wrong.clone());
+    }
+    let uses = runs.iter().flat_map(|run| &run.key_uses);
+    keys_used_twice(supply, uses, &mut wrong);
+    wrong
 }
 
 /// Keys for one student that enrolled two, as they were answered.

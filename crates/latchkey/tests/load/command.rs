@@ -7,11 +7,15 @@ use std::time::Duration;
 use latchkey::load::prepare::{Wanted, prepare};
 use latchkey::load::target::Target;
 use latchkey::stack::Stack;
+use latchkey_code::{Kind, generate};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use tokio::process::Command;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::{decided, stack};
 
@@ -193,6 +197,52 @@ async fn keys_and_students_may_come_from_files() {
     let output = output(command).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(decided(&stack, "enrolled", None).await, 20);
+    stack.stop().await.expect("stopped");
+}
+
+#[tokio::test]
+async fn figures_are_kept_where_nobody_can_judge_the_answers() {
+    let stack = stack().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: String| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let code = generate(Kind::Enrollment, &mut StdRng::seed_from_u64(1));
+    let (class, student) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let code = code.expose_text();
+    let keys = file("keys.csv", format!("code,class_id\n{code},{class}\n"));
+    let students = file("students.csv", format!("student_id\n{student}\n"));
+    let with_output = |json: &Path| {
+        let mut command = load(&stack, &["--mix=enrollment=1", "--count=1", "--streams=1"]);
+        command.arg("--keys-csv").arg(&keys);
+        command.arg("--students-csv").arg(&students);
+        command.arg("--json").arg(json);
+        command
+    };
+    // What cannot be written is told before a call is made.
+    let nowhere = directory.path().join("no/where.json");
+    let output_of_nowhere = output(with_output(&nowhere)).await;
+    let said = text(&output_of_nowhere.stderr);
+    assert_eq!(output_of_nowhere.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write"), "{said}");
+    assert!(!said.contains("Calling"), "{said}");
+
+    // There is no such class, so that it has no roster.
+    let figures = directory.path().join("a.json");
+    let output = output(with_output(&figures)).await;
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("whether an answer was wrong is not known"),
+        "{said}"
+    );
+    let report = json(&figures);
+    assert_eq!(report["calls"], 1);
+    assert_eq!(report["wrong"]["judged"], false);
+    let why = report["wrong"]["why"].as_str().expect("why");
+    assert!(why.contains(&class.to_string()), "{why}");
     stack.stop().await.expect("stopped");
 }
 

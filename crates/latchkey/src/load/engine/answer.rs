@@ -64,6 +64,20 @@ pub(super) fn is_decision(reason: ErrorReason) -> bool {
     )
 }
 
+/// Whether a refusal for this reason comes before a recorded decision is looked at: it speaks of who calls, and how often, and
+/// denies nothing that was decided.
+pub(super) fn is_of_the_caller(reason: ErrorReason) -> bool {
+    matches!(
+        reason,
+        ErrorReason::TokenMissing
+            | ErrorReason::TokenInvalid
+            | ErrorReason::CredentialsInvalid
+            | ErrorReason::NotAllowed
+            | ErrorReason::MethodUnknown
+            | ErrorReason::TooManyAttempts
+    )
+}
+
 /// Reads the answer to `wish`; the text says what in it cannot be true.
 pub(super) fn of_redemption(
     supply: &Supply,

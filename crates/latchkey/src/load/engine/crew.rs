@@ -189,8 +189,9 @@ impl State<'_> {
                 let (id, wish) = (*id, *wish);
                 self.choice.remember(First { id, wish, said });
             }
-            // Only what was decided is repeated; an outage is none.
-            Job::Replay(first) if !outcome.is_failure() => {
+            // Only what was decided is repeated. An outage is no decision, and neither is a token that ran out meanwhile; but
+            // to be told that there is no such key, or that the id is another one's, is to be told something else.
+            Job::Replay(first) if !outcome.is_failure() && !answer::is_of_the_caller(reason) => {
                 self.compare(
                     first,
                     &Granted {
@@ -282,5 +283,50 @@ impl State<'_> {
             let what = format!("redemption {}: {what}", first.id);
             self.tally.wrong.add(WrongKind::ReplayDiffers, what);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latchkey_service_kit::status::ApiError;
+
+    use super::super::super::supply::Ticket;
+    use super::*;
+
+    #[test]
+    fn a_replay_differs_where_it_denies_what_was_decided_and_not_where_nobody_looked() {
+        let supply = Supply::default();
+        let plan = Plan::default();
+        let mut state = State {
+            choice: Choice::new(&supply, &plan.mix, 1),
+            writer: Writer::default(),
+            tally: Tally::new(plan.ramp),
+        };
+        let ticket = Ticket {
+            class: 0,
+            key: KeyNumber::Event,
+            student: 0,
+        };
+        let first = First {
+            id: Uuid::from_u128(1),
+            wish: Wish::Register { ticket },
+            said: Said::Refused(ErrorReason::ClassFull),
+        };
+        let mut wrong_after = |reason| {
+            let status = Status::from(ApiError::new(reason, "no"));
+            state.refused(&Job::Replay(first), &status);
+            state.tally.wrong.count()
+        };
+        for unlooked in [
+            ErrorReason::TokenInvalid,
+            ErrorReason::NotAllowed,
+            ErrorReason::TooManyAttempts,
+            ErrorReason::Overloaded,
+        ] {
+            assert_eq!(wrong_after(unlooked), 0, "{unlooked:?}");
+        }
+        assert_eq!(wrong_after(ErrorReason::ClassFull), 0, "the same");
+        assert_eq!(wrong_after(ErrorReason::KeyNotFound), 1);
+        assert_eq!(wrong_after(ErrorReason::RequestIdReused), 2);
     }
 }

@@ -48,7 +48,8 @@ fn verdict(report: &Report) -> String {
         Some(backlog) => format!("{ended} <strong class=\"late\">{backlog}</strong>"),
         None => ended,
     };
-    if report.wrong.count == 0 {
+    let not_judged = report.not_judged();
+    if report.wrong.count == 0 && not_judged.is_none() {
         return format!(
             "<p class=\"verdict\"><strong>No answer was wrong.</strong> No class has more students than seats, \
              no key enrolled two students, and every replay said what was said first. {ended}</p>\n"
@@ -58,12 +59,15 @@ fn verdict(report: &Report) -> String {
     for wrong in &report.wrong.first {
         let _ = writeln!(items, "<li>{}</li>", escaped(&wrong.what));
     }
+    let count = match report.wrong.count {
+        0 => None,
+        1 => Some("One answer was wrong.".to_owned()),
+        count => Some(format!("{count} answers were wrong.")),
+    };
+    let told: Vec<String> = count.into_iter().chain(not_judged).collect();
     format!(
         "<div class=\"verdict bad\"><strong>{}</strong> {ended}\n<ul>\n{items}</ul></div>\n",
-        match report.wrong.count {
-            1 => "One answer was wrong.".to_owned(),
-            count => format!("{count} answers were wrong."),
-        }
+        escaped(&told.join(" "))
     )
 }
 

@@ -15,10 +15,11 @@ pub use html::html;
 pub use table::table;
 
 use super::engine::{Pace, Plan, Until};
+use super::judge::Verdict;
 use super::mix::Action;
 use super::observe::Sample;
 use super::outcome::{Outcome, Outcomes};
-use super::run::{Ended, Latencies, Run, Wrong, Wrongs, per_second};
+use super::run::{Ended, Latencies, Run, Wrong, per_second};
 
 /// The quantiles of a curve: dense where the tail is.
 const CURVE: [f64; 17] = [
@@ -176,6 +177,11 @@ pub struct ServiceReport {
 /// Answers that cannot be.
 #[derive(Debug, Clone, Serialize)]
 pub struct WrongReport {
+    /// Whether answers were held against the rosters. If not, those that are counted were seen in the answers alone.
+    pub judged: bool,
+    /// Why they were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// How many.
     pub count: u64,
     /// The first ones.
@@ -196,8 +202,8 @@ pub struct Circumstances<'c> {
 }
 
 impl Report {
-    /// The account of `run`, of whose answers `wrong` cannot be.
-    pub fn new(circumstances: Circumstances<'_>, run: &Run, wrong: &Wrongs) -> Self {
+    /// The account of `run`, of whose answers `verdict` tells which cannot be.
+    pub fn new(circumstances: Circumstances<'_>, run: &Run, verdict: &Verdict) -> Self {
         let outcomes = run.outcomes();
         let actions = run.actions.iter().map(|(action, figures)| ActionReport {
             action: *action,
@@ -231,8 +237,10 @@ impl Report {
             seconds: seconds(run),
             services: circumstances.services,
             wrong: WrongReport {
-                count: wrong.count(),
-                first: wrong.kept().to_vec(),
+                judged: verdict.unread.is_none(),
+                why: verdict.unread.clone(),
+                count: verdict.wrong.count(),
+                first: verdict.wrong.kept().to_vec(),
             },
         }
     }
@@ -245,6 +253,14 @@ impl Report {
                 self.never_sent, self.due, self.plan.streams
             )
         })
+    }
+
+    /// That nobody knows whether an answer was wrong, in a sentence; nothing, if it was looked at.
+    fn not_judged(&self) -> Option<String> {
+        let why = self.wrong.why.as_ref()?;
+        Some(format!(
+            "The rosters could not be read, so whether an answer was wrong is not known: {why}"
+        ))
     }
 
     /// Which services could not be looked at, and why: a sentence each.
@@ -345,7 +361,7 @@ mod tests {
     use latchkey_proto::errors::v1::ErrorReason;
 
     use super::*;
-    use crate::load::run::{ActionRun, Second, WrongKind};
+    use crate::load::run::{ActionRun, Second, WrongKind, Wrongs};
 
     /// Two seconds and a half of event keys, one of them for a class that is full.
     fn run() -> Run {
@@ -392,13 +408,13 @@ mod tests {
         }
     }
 
-    fn report(wrong: &Wrongs) -> Report {
-        Report::new(circumstances(), &run(), wrong)
+    fn report(verdict: &Verdict) -> Report {
+        Report::new(circumstances(), &run(), verdict)
     }
 
     #[test]
     fn table_json_and_page_tell_the_same() {
-        let report = report(&Wrongs::default());
+        let report = report(&Verdict::default());
         assert_eq!(report.seconds.len(), 2, "whole seconds only");
         assert_eq!(report.seconds[1].refusals["CLASS_FULL"], 1);
         let json: serde_json::Value =
@@ -427,7 +443,7 @@ mod tests {
         figures.outcomes.add_many(Outcome::NeverSent, 7);
         figures.latencies.record_many(Duration::from_secs(2), 7);
         run.seconds[1].outcomes.add_many(Outcome::NeverSent, 7);
-        let report = Report::new(circumstances(), &run, &Wrongs::default());
+        let report = Report::new(circumstances(), &run, &Verdict::default());
         assert_eq!((report.calls, report.due, report.never_sent), (3, 10, 7));
         assert_eq!(report.actions[0].never_sent, 7);
         assert_eq!(report.seconds[1].calls, 1);
@@ -444,7 +460,7 @@ mod tests {
         let service = &mut circumstances.services[0];
         service.samples.clear();
         service.unread = Some("metrics of <keys> could not be read".to_owned());
-        let report = Report::new(circumstances, &run(), &Wrongs::default());
+        let report = Report::new(circumstances, &run(), &Verdict::default());
         assert!(table(&report).contains("metrics of <keys> could not be read\n"));
         assert!(html(&report).contains("metrics of &lt;keys&gt; could not be read"));
         let json = report.json().expect("JSON");
@@ -455,11 +471,46 @@ mod tests {
     fn what_is_wrong_is_said_first() {
         let mut wrong = Wrongs::default();
         wrong.add(WrongKind::KeyUsedTwice, "the key <7> enrolled two");
-        let report = report(&wrong);
+        let mut verdict = Verdict {
+            wrong,
+            unread: None,
+        };
+        let report = report(&verdict);
         assert!(table(&report).contains("WRONG: 1\n  the key <7> enrolled two"));
         let page = html(&report);
         assert!(page.contains("One answer was wrong."), "{page}");
         assert!(page.contains("the key &lt;7&gt; enrolled two"));
         assert!(!page.contains("No answer was wrong"));
+        // What was seen in the answers is told even if the rosters could not be read.
+        verdict.unread = Some("no connection".to_owned());
+        let table = table(&super::Report::new(circumstances(), &run(), &verdict));
+        assert!(table.contains("WRONG: 1\n"), "{table}");
+        assert!(table.contains("is not known: no connection"), "{table}");
+    }
+
+    #[test]
+    fn what_nobody_judged_is_not_called_right() {
+        let report = report(&Verdict {
+            wrong: Wrongs::default(),
+            unread: Some("<nobody> answers".to_owned()),
+        });
+        let (table, page) = (table(&report), html(&report));
+        let sentence =
+            "The rosters could not be read, so whether an answer was wrong is not known:";
+        assert!(
+            table.contains(&format!("{sentence} <nobody> answers\n")),
+            "{table}"
+        );
+        assert!(
+            page.contains(&format!("{sentence} &lt;nobody&gt; answers")),
+            "{page}"
+        );
+        for told in [table, page] {
+            assert!(!told.contains("No answer was wrong"), "{told}");
+        }
+        let json: serde_json::Value =
+            serde_json::from_str(&report.json().expect("JSON")).expect("JSON");
+        assert_eq!(json["wrong"]["judged"], false);
+        assert_eq!(json["wrong"]["why"], "<nobody> answers");
     }
 }

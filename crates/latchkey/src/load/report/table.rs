@@ -97,8 +97,21 @@ fn verdict(report: &Report) -> String {
     for unread in report.unread() {
         let _ = writeln!(text, "{unread}");
     }
+    match report.not_judged() {
+        Some(not_judged) => {
+            let _ = writeln!(text, "{not_judged}");
+        }
+        None if report.wrong.count == 0 => text += "No answer was wrong.\n",
+        None => {}
+    }
+    text + &wrong(report)
+}
+
+/// What is wrong; nothing, if nothing is.
+fn wrong(report: &Report) -> String {
+    let mut text = String::new();
     if report.wrong.count == 0 {
-        return text + "No answer was wrong.\n";
+        return text;
     }
     let count = report.wrong.count;
     let _ = writeln!(text, "WRONG: {count}");
