@@ -37,7 +37,8 @@ struct StudentRow {
 /// mix. The same `seed` gives the same order.
 ///
 /// # Errors
-/// When a file cannot be read, or there is nothing in it for an action of the mix. No message holds a code.
+/// When a file cannot be read, there is nothing in it for an action of the mix, or the mix has an action that needs students
+/// made for it. No message holds a code.
 pub fn read(keys: &Path, students: &Path, mix: &Mix, seed: u64) -> anyhow::Result<Supply> {
     let key_rows = std::fs::File::open(keys);
     let key_rows = key_rows.with_context(|| format!("cannot read {}", keys.display()))?;
@@ -73,6 +74,7 @@ fn supply(
         !mix.has(Action::Spent),
         "`spent` needs students who hold no key: it is for prepared classes only"
     );
+    ensure!(!mix.has(Action::Wrong), "{}", Action::WRONG_SHUTS_OUT);
     let classes = classes(keys)?;
     let organization = Organization {
         id: students.iter().find_map(|row| row.organization_id),
@@ -229,6 +231,7 @@ mod tests {
         assert!(error(&keys(0), 1, "enrollment=1").contains("`enrollment`"));
         assert!(error(&keys(1), 0, "enrollment=1").contains("no student"));
         assert!(error(&keys(1), 1, "enrollment=1,spent=1").contains("spent"));
+        assert!(error(&keys(1), 1, "enrollment=1,wrong=1").contains("shut out"));
         let odd = format!("code,class_id,kind\nEK-1,{CLASS},pool\n");
         assert!(error(&odd, 1, "enrollment=1").contains("`pool`"));
         let none = format!("code,class_id,status\nEK-1,{CLASS},expired\n");

@@ -38,6 +38,9 @@ impl Action {
         Self::Spent,
     ];
 
+    /// Why wrong codes are tried only in an organization that is made for that.
+    pub(super) const WRONG_SHUTS_OUT: &str = "`wrong` would shut out the organization's own students, because too many wrong guesses shut out all of one: it is for organizations that are made for it";
+
     /// Its name in a mix and in reports.
     pub fn name(self) -> &'static str {
         match self {

@@ -52,7 +52,8 @@ pub(crate) struct Load {
     #[arg(long)]
     yes: bool,
 
-    /// What is called, with weights: enrollment, event, register, check, replay, wrong, spent.
+    /// What is called, with weights: enrollment, event, register, check, replay, wrong, spent. The last two need students made
+    /// for them, and wrong an organization too: they would shut out others.
     #[arg(long, default_value = "enrollment=70,event=20,check=10")]
     mix: Mix,
     /// Calls on their way at once: exactly in a closed loop, at most with --rate.

@@ -168,11 +168,7 @@ impl<'s> Choice<'s> {
     }
 
     fn wrong(&mut self) -> Option<Job> {
-        let supply = self.supply;
-        let students = match supply.organizations.first() {
-            Some(organization) if supply.guessers.is_empty() => &organization.students,
-            _ => &supply.guessers,
-        };
+        let students = &self.supply.guessers;
         if students.is_empty() {
             return None;
         }

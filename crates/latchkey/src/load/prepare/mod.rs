@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use self::parties::Parties;
 pub use self::shares::Skew;
+use super::mix::Action;
 use super::supply::{Class, KeyNumber, Organization, Supply, Ticket};
 use super::target::Target;
 
@@ -46,7 +47,7 @@ pub struct Wanted {
     pub registrations: usize,
     /// How keys and seats are spread over classes, and classes over organizations.
     pub skew: Skew,
-    /// Whether wrong codes are going to be tried.
+    /// Whether wrong codes are going to be tried: not where an organization is given, whose students they would shut out.
     pub guessers: bool,
     /// Whether spent keys are going to be tried.
     pub spares: bool,
@@ -114,7 +115,8 @@ impl Lot {
 /// Makes what is `wanted`, and says how far it is as often as something was made.
 ///
 /// # Errors
-/// When a call fails, or a class would have more seats than a class can have.
+/// When a call fails, a class would have more seats than a class can have, or wrong codes would be tried in an organization
+/// that was there before.
 pub async fn prepare(
     target: &Target,
     wanted: &Wanted,
@@ -153,10 +155,7 @@ pub async fn prepare(
     let classes = keys(&parties, classes, &lots, &ids, progress).await?;
     let guessers = if wanted.guessers {
         // An organization of their own: their guesses shut out nobody else.
-        let id = match own {
-            Some(given) => given,
-            None => parties.organization().await?,
-        };
+        let id = parties.organization().await?;
         made("students who guess", GUESSERS, progress, async |_| {
             parties.student(id).await
         })
@@ -283,6 +282,11 @@ fn lots(wanted: &Wanted) -> anyhow::Result<Vec<Lot>> {
     ensure!(
         wanted.organizations > 0,
         "at least one organization is needed"
+    );
+    ensure!(
+        !wanted.guessers || wanted.organization.is_none(),
+        "{}",
+        Action::WRONG_SHUTS_OUT
     );
     ensure!(wanted.crowd >= 1.0, "fewer than one student for each seat");
     let by_event = wanted.enrollment_keys == 0 && wanted.event_seats > 0;
@@ -424,5 +428,23 @@ mod tests {
             ..Wanted::default()
         };
         lots(&none).expect_err("no class");
+    }
+
+    #[test]
+    fn nobody_guesses_in_an_organization_that_was_there_before() {
+        let wanted = Wanted {
+            guessers: true,
+            ..Wanted::default()
+        };
+        lots(&wanted).expect("an organization is made for them");
+        let given = Wanted {
+            organization: Some(Uuid::from_u128(1)),
+            ..wanted
+        };
+        let error = lots(&given).expect_err("refused").to_string();
+        assert!(
+            error.contains("shut out the organization's own students"),
+            "{error}"
+        );
     }
 }
