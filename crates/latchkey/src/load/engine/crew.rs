@@ -20,14 +20,11 @@ use super::Plan;
 use super::answer::{self, First, Granted, Said};
 use super::choice::{Choice, Job};
 use super::request::{Method, Wish, Writer};
-use super::schedule::{Pace, Schedule, wait_until};
+use super::schedule::{LOOK, Pace, Schedule};
 use super::tally::Tally;
 use super::wire::{Failure, Head, Hold, Line};
 
-/// How often it is looked whether the run was ended from outside.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// How many looks there are in a second.
+/// How many looks for the end there are in a second.
 const LOOKS: usize = 10;
 
 /// How long a worker waits before it tries again to connect.
@@ -108,13 +105,16 @@ impl Crew<'_> {
         let lane = &self.lanes[place % self.lanes.len()];
         let mut hold = Hold::default();
         let entrance = self.began + self.schedule.entrance(number);
-        if entrance > Instant::now() {
-            tokio::time::sleep_until(entrance.into()).await;
+        if self.schedule.wait_until(entrance).await.is_none() {
+            return;
         }
         while let Some(at) = self.schedule.next(self.began.elapsed()) {
             let due = match self.plan.pace {
                 Pace::Closed => Instant::now(),
-                Pace::Open { .. } => wait_until(self.began + at).await,
+                Pace::Open { .. } => match self.schedule.wait_until(self.began + at).await {
+                    Some(due) => due,
+                    None => return,
+                },
             };
             let drawn = self.state.borrow_mut().choice.next();
             let job = match drawn {

@@ -27,6 +27,9 @@ pub enum Until {
     Count(u64),
 }
 
+/// How often those who wait look whether the run was ended meanwhile.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+
 /// The timer rings at whole milliseconds. What it is late by that is no fault of the service.
 const TIMER: Duration = Duration::from_millis(2);
 
@@ -78,7 +81,7 @@ impl<'s> Schedule<'s> {
 
     /// The moment, since the beginning, at which the next call should be made; `None` when it is enough. `elapsed` is now.
     pub(super) fn next(&self, elapsed: Duration) -> Option<Duration> {
-        if self.is_stopped() || self.over.load(Ordering::Relaxed) {
+        if self.is_over() {
             return None;
         }
         let number = self.issued.fetch_add(1, Ordering::Relaxed);
@@ -135,6 +138,30 @@ impl<'s> Schedule<'s> {
     /// Lets no further call begin.
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until `at`; the moment from which the latency of the call counts: `at` itself, if the worker came to it late or
+    /// the machine woke it far too late, and otherwise the moment at which the timer rang. `None` when the run is over before
+    /// that, which is soon seen however far away `at` is.
+    pub(super) async fn wait_until(&self, at: Instant) -> Option<Instant> {
+        let mut is_late = true;
+        loop {
+            if self.is_over() {
+                return None;
+            }
+            let now = Instant::now();
+            if now >= at {
+                is_late |= now.duration_since(at) > TIMER;
+                return Some(if is_late { at } else { now });
+            }
+            is_late = false;
+            tokio::time::sleep_until(at.min(now + LOOK).into()).await;
+        }
+    }
+
+    /// Whether no further call shall begin.
+    fn is_over(&self) -> bool {
+        self.is_stopped() || self.over.load(Ordering::Relaxed)
     }
 
     /// Whether the run was ended from outside.
@@ -218,21 +245,6 @@ impl Iterator for Backlog {
             at,
             waited: self.end.saturating_sub(at),
         })
-    }
-}
-
-/// Waits until `at`; the moment from which the latency of the call counts: `at` itself, if the worker came to it late or the
-/// machine woke it far too late, and otherwise the moment at which the timer rang.
-pub(super) async fn wait_until(at: Instant) -> Instant {
-    if at <= Instant::now() {
-        return at;
-    }
-    tokio::time::sleep_until(at.into()).await;
-    let now = Instant::now();
-    if now.duration_since(at) <= TIMER {
-        now
-    } else {
-        at
     }
 }
 
@@ -357,11 +369,29 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_late_counts_from_when_it_should_have_been() {
+        let stop = AtomicBool::new(false);
+        let schedule = Schedule::new(Pace::Closed, Until::Count(9), Duration::ZERO, 1, &stop);
         let now = Instant::now();
         let past = now.checked_sub(seconds(0.5)).expect("a past");
-        assert_eq!(wait_until(past).await, past);
+        assert_eq!(schedule.wait_until(past).await, Some(past));
         let soon = now + seconds(0.01);
-        let woken = wait_until(soon).await;
+        let woken = schedule.wait_until(soon).await.expect("it goes on");
         assert!(woken >= soon && woken <= soon + TIMER, "{:?}", woken - soon);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_far_moment_sees_the_end() {
+        let stop = AtomicBool::new(false);
+        let schedule = Schedule::new(Pace::Closed, Until::Count(9), Duration::ZERO, 1, &stop);
+        let far = Instant::now() + Duration::from_hours(1);
+        let end = async {
+            tokio::time::sleep(LOOK / 2).await;
+            stop.store(true, Ordering::Relaxed);
+        };
+        let waited = async { tokio::join!(schedule.wait_until(far), end).0 };
+        let woken = tokio::time::timeout(LOOK * 100, waited).await;
+        assert_eq!(woken.expect("it ends"), None);
+        // Who is due now does not begin either.
+        assert_eq!(schedule.wait_until(Instant::now()).await, None);
     }
 }
