@@ -140,7 +140,12 @@ fn tickets(
     mix: &Mix,
 ) -> (Vec<Ticket>, Vec<Ticket>, Vec<Ticket>) {
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let (students, registers) = (mix.weight(Action::Enrollment), mix.weight(Action::Register));
+    let (students, registers) = if mix.consumes() {
+        (mix.weight(Action::Enrollment), mix.weight(Action::Register))
+    } else {
+        // Nobody redeems anything: all keys are there to be asked about.
+        (1, 0)
+    };
     let (mut keyed, mut event, mut newcomers) = (Vec::new(), Vec::new(), Vec::new());
     for (at, class) in classes.iter().enumerate() {
         let ticket = |key, student| Ticket {
@@ -217,6 +222,9 @@ mod tests {
         );
         let shared = of(&keys(4), 5, "enrollment=3,register=1").expect("a supply");
         assert_eq!(shared.left(), (3, 2, 1));
+        let only_asked = of(&keys(3), 5, "check=1").expect("a supply");
+        assert!(only_asked.question(0).is_some());
+        assert_eq!(only_asked.left(), (3, 2, 0));
     }
 
     #[test]

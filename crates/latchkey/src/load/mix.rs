@@ -89,11 +89,16 @@ pub enum MixError {
     /// All weights are 0, or too large together.
     #[error("the weights must add up to something between 1 and 4294967295")]
     Sum,
-    /// What is replayed or tried once more must have been redeemed before.
+    /// What is replayed must have been redeemed before.
     #[error(
-        "replay and spent repeat what enrollment, event or register did: one of these must be in the mix"
+        "replay repeats what enrollment, event or register did: one of these must be in the mix"
     )]
     NothingToRepeat,
+    /// What is tried once more must have been redeemed before, by a key for one student.
+    #[error(
+        "spent tries the keys of enrollment and register again: one of these must be in the mix"
+    )]
+    NothingToSpend,
 }
 
 impl Mix {
@@ -112,6 +117,12 @@ impl Mix {
     /// Whether an action is in it.
     pub fn has(&self, action: Action) -> bool {
         self.weight(action) > 0
+    }
+
+    /// Whether any of its actions uses up what was prepared.
+    pub fn consumes(&self) -> bool {
+        let mut actions = Action::ALL.into_iter();
+        actions.any(|action| action.consumes() && self.has(action))
     }
 
     /// All weights together.
@@ -164,12 +175,12 @@ impl FromStr for Mix {
             return Err(MixError::Sum);
         }
         let mix = Self { weights };
-        let repeats = mix.has(Action::Replay) || mix.has(Action::Spent);
-        let decides = Action::ALL
-            .iter()
-            .any(|&action| action.consumes() && mix.has(action));
-        if repeats && !decides {
+        if mix.has(Action::Replay) && !mix.consumes() {
             return Err(MixError::NothingToRepeat);
+        }
+        let spends = mix.has(Action::Enrollment) || mix.has(Action::Register);
+        if mix.has(Action::Spent) && !spends {
+            return Err(MixError::NothingToSpend);
         }
         Ok(mix)
     }
@@ -216,5 +227,9 @@ mod tests {
         assert_eq!(error("event=0"), MixError::Sum);
         assert_eq!(error("event=4294967295,check=1"), MixError::Sum);
         assert_eq!(error("check=1,replay=1"), MixError::NothingToRepeat);
+        assert_eq!(error("event=1,spent=1"), MixError::NothingToSpend);
+        for good in ["event=1,replay=1", "register=1,spent=1", "check=1"] {
+            good.parse::<Mix>().expect(good);
+        }
     }
 }

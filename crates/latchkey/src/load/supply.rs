@@ -65,6 +65,30 @@ pub struct Ticket {
     pub student: u32,
 }
 
+/// Who asks what a code would open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// Somebody with an account.
+    Student {
+        /// Who.
+        student: Uuid,
+    },
+    /// Somebody who would register.
+    Newcomer {
+        /// In this organization.
+        organization: Uuid,
+    },
+}
+
+/// Somebody who asks what a code would open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// The ticket with the code.
+    pub ticket: Ticket,
+    /// Who asks.
+    pub asker: Asker,
+}
+
 /// All of it. Each ticket is used once, in order; several runs share them.
 #[derive(Debug, Default)]
 pub struct Supply {
@@ -93,6 +117,15 @@ impl Tickets {
     fn next(&self) -> Option<Ticket> {
         let at = self.used.fetch_add(1, Ordering::Relaxed);
         self.all.get(at).copied()
+    }
+
+    /// One by the number `lot`, of those that are not used if there are any.
+    fn preferably_unused(&self, lot: usize) -> Option<Ticket> {
+        let unused = self.all.get(self.used.load(Ordering::Relaxed)..);
+        let from = unused
+            .filter(|unused| !unused.is_empty())
+            .unwrap_or(&self.all);
+        from.get(lot.checked_rem(from.len())?).copied()
     }
 
     fn left(&self) -> usize {
@@ -138,18 +171,25 @@ impl Supply {
         (self.keyed.left(), self.event.left(), self.newcomers.left())
     }
 
-    /// Any ticket, used or not, by the number `lot`; `None` when there is none at all.
-    pub fn any(&self, lot: usize) -> Option<Ticket> {
+    /// A code that somebody asks about, by the number `lot`: that of any ticket of a student, used or not. Where there are
+    /// only newcomers, that of one of theirs, and if possible of one that is not used. `None` when there is no ticket at all.
+    pub fn question(&self, lot: usize) -> Option<Question> {
         let (keyed, event) = (&self.keyed.all, &self.event.all);
-        let of_newcomers = keyed.is_empty() && event.is_empty();
-        if of_newcomers {
-            return None;
+        let of_students = keyed.len() + event.len();
+        if of_students == 0 {
+            let ticket = self.newcomers.preferably_unused(lot)?;
+            let organization = self.organization(ticket).id?;
+            let asker = Asker::Newcomer { organization };
+            return Some(Question { ticket, asker });
         }
-        let at = lot % (keyed.len() + event.len());
-        Some(match keyed.get(at) {
+        let at = lot % of_students;
+        let ticket = match keyed.get(at) {
             Some(ticket) => *ticket,
             None => event[at - keyed.len()],
-        })
+        };
+        let student = self.student(ticket);
+        let asker = Asker::Student { student };
+        Some(Question { ticket, asker })
     }
 
     /// The key of a ticket.
@@ -190,13 +230,26 @@ mod tests {
         }
     }
 
+    /// A class of an organization with a student.
+    fn school() -> Supply {
+        Supply {
+            organizations: vec![Organization {
+                id: Some(Uuid::from_u128(1)),
+                students: vec![Uuid::from_u128(2)],
+                spares: Vec::new(),
+            }],
+            classes: vec![Class::default()],
+            ..Supply::default()
+        }
+    }
+
     #[test]
     fn each_ticket_is_used_once() {
         let keyed: Vec<Ticket> = (0..3)
             .map(|number| ticket(0, KeyNumber::Enrollment(number)))
             .collect();
         let event = vec![ticket(0, KeyNumber::Event)];
-        let supply = Supply::default().with_tickets(keyed.clone(), event.clone(), Vec::new());
+        let supply = school().with_tickets(keyed.clone(), event.clone(), Vec::new());
         assert_eq!(supply.left(), (3, 1, 0));
         let used: Vec<Ticket> = std::iter::from_fn(|| supply.next_keyed()).collect();
         assert_eq!(used, keyed);
@@ -204,10 +257,29 @@ mod tests {
         assert_eq!(supply.left(), (0, 1, 0));
         assert_eq!(supply.next_newcomer(), None);
         // What is only asked about may have been used.
-        assert_eq!(supply.any(1), Some(keyed[1]));
-        assert_eq!(supply.any(3), Some(event[0]));
-        assert_eq!(supply.any(4), Some(keyed[0]));
-        assert_eq!(Supply::default().any(0), None);
+        let asked = |lot| supply.question(lot).map(|question| question.ticket);
+        assert_eq!(asked(1), Some(keyed[1]));
+        assert_eq!(asked(3), Some(event[0]));
+        assert_eq!(asked(4), Some(keyed[0]));
+        assert_eq!(Supply::default().question(0), None);
+    }
+
+    #[test]
+    fn newcomers_ask_about_codes_that_are_not_used_yet() {
+        let newcomers: Vec<Ticket> = (0..3)
+            .map(|number| ticket(0, KeyNumber::Enrollment(number)))
+            .collect();
+        let supply = school().with_tickets(Vec::new(), Vec::new(), newcomers.clone());
+        let asked = |lot| supply.question(lot).map(|question| question.ticket);
+        assert_eq!(asked(3), Some(newcomers[0]));
+        supply.next_newcomer().expect("one");
+        assert_eq!(asked(0), Some(newcomers[1]));
+        assert_eq!(asked(2), Some(newcomers[1]));
+        while supply.next_newcomer().is_some() {}
+        assert_eq!(asked(1), Some(newcomers[1]));
+        let organization = Uuid::from_u128(1);
+        let question = supply.question(0).expect("one");
+        assert_eq!(question.asker, Asker::Newcomer { organization });
     }
 
     #[test]

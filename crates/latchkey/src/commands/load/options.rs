@@ -17,6 +17,9 @@ use uuid::Uuid;
 /// How many calls a second a closed loop is taken to make, where nobody says how much it shall be given.
 const ASSUMED_RATE: f64 = 4_000.0;
 
+/// How many enrollment keys are made to be asked about, where nobody redeems anything.
+const ASKED_ABOUT: usize = 1_000;
+
 /// What is prepared beyond what is expected to be used.
 const SPARE: f64 = 1.05;
 
@@ -233,11 +236,15 @@ impl Load {
             None => 0,
         };
         // A replay or a spent key for which there is nothing yet takes the place of another call.
+        let keys = match self.keys {
+            None if plan.mix.has(Action::Check) && !plan.mix.consumes() => ASKED_ABOUT,
+            given => of(given, Action::Enrollment),
+        };
         let seats = of(self.seats, Action::Event);
         Ok(Source::New(Wanted {
             organizations: self.organizations,
             classes: self.classes,
-            enrollment_keys: of(self.keys, Action::Enrollment),
+            enrollment_keys: keys,
             event_seats: seats,
             crowd: self.crowd,
             registrations: of(self.registrations, Action::Register),
@@ -303,6 +310,30 @@ mod tests {
             let error = time(bad).expect_err(bad);
             assert!(error.contains("500ms"), "{error}");
         }
+    }
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        load: Load,
+    }
+
+    fn wanted(arguments: &[&str]) -> Wanted {
+        let all = std::iter::once("load").chain(arguments.iter().copied());
+        let load = <Cli as clap::Parser>::parse_from(all).load;
+        let plan = load.plan().expect("a plan");
+        match load.source(&plan).expect("a source") {
+            Source::New(wanted) => wanted,
+            Source::Files { .. } => panic!("no files were named"),
+        }
+    }
+
+    #[test]
+    fn who_only_asks_has_something_to_ask_about() {
+        assert_eq!(wanted(&["--mix=check=1"]).enrollment_keys, ASKED_ABOUT);
+        assert_eq!(wanted(&["--mix=check=1", "--keys=7"]).enrollment_keys, 7);
+        assert_eq!(wanted(&["--mix=event=1,check=1"]).enrollment_keys, 0);
+        assert_eq!(wanted(&["--mix=wrong=1"]).enrollment_keys, 0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
 use super::super::mix::{Action, Mix};
-use super::super::supply::{KeyNumber, Supply, Ticket};
+use super::super::supply::{KeyNumber, Question, Supply};
 use super::answer::{First, Said};
 use super::request::Wish;
 
@@ -28,7 +28,7 @@ pub(super) enum Job {
     /// The same redemption again.
     Replay(First),
     /// What would it open?
-    Check(Ticket),
+    Check(Question),
     /// A code that does not exist.
     Wrong { student: Uuid, code: String },
 }
@@ -126,7 +126,7 @@ impl<'s> Choice<'s> {
 
     fn check(&mut self) -> Option<Job> {
         let lot = self.random.random_range(0..usize::MAX);
-        self.supply.any(lot).map(Job::Check)
+        self.supply.question(lot).map(Job::Check)
     }
 
     fn replay(&mut self) -> Option<Job> {
@@ -201,7 +201,7 @@ fn mistyped(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::supply::{Class, Key, Organization};
+    use super::super::super::supply::{Class, Key, Organization, Ticket};
     use super::*;
 
     fn supply() -> Supply {

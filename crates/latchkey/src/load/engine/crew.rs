@@ -146,7 +146,7 @@ impl Crew<'_> {
             Job::Redemption { id, wish, .. } | Job::Replay(First { id, wish, .. }) => {
                 (wish.method(), writer.redemption(self.supply, *id, wish))
             }
-            Job::Check(ticket) => (Method::Check, writer.check(self.supply, *ticket)),
+            Job::Check(question) => (Method::Check, writer.check(self.supply, *question)),
             Job::Wrong { student, code } => {
                 let message = writer.redeem(choice.id(), code.clone(), *student);
                 (Method::Redeem, message)
@@ -207,8 +207,8 @@ impl State<'_> {
 
     fn granted(&mut self, supply: &Supply, job: &Job, message: Bytes) -> Outcome {
         match job {
-            Job::Check(ticket) => {
-                if let Err(what) = answer::of_check(supply, *ticket, message) {
+            Job::Check(question) => {
+                if let Err(what) = answer::of_check(supply, question.ticket, message) {
                     let wrong = &mut self.tally.wrong;
                     wrong.add(WrongKind::BesideTheQuestion, format!("CheckKey: {what}"));
                 }

@@ -7,7 +7,7 @@ use prost::Message;
 use prost::bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
-use super::super::supply::{Supply, Ticket};
+use super::super::supply::{Asker, Question, Supply, Ticket};
 use super::wire::PREFIX;
 
 /// How much room for messages is taken at once.
@@ -113,12 +113,16 @@ impl Writer {
         })
     }
 
-    /// What would the code of `ticket` open for its student?
-    pub(super) fn check(&mut self, supply: &Supply, ticket: Ticket) -> Bytes {
+    /// What would the code open for who asks?
+    pub(super) fn check(&mut self, supply: &Supply, question: Question) -> Bytes {
+        let (student_id, organization_id) = match question.asker {
+            Asker::Student { student } => (student.to_string(), String::new()),
+            Asker::Newcomer { organization } => (String::new(), organization.to_string()),
+        };
         self.write(&CheckKeyRequest {
-            code: supply.key(ticket).code.clone(),
-            student_id: supply.student(ticket).to_string(),
-            organization_id: String::new(),
+            code: supply.key(question.ticket).code.clone(),
+            student_id,
+            organization_id,
         })
     }
 
@@ -188,11 +192,28 @@ mod tests {
             key: KeyNumber::Event,
             ..ticket
         };
-        let check: CheckKeyRequest = read(&writer.check(&supply, event));
-        assert_eq!(
-            (check.code.as_str(), check.organization_id.as_str()),
-            ("EK-4", "")
-        );
+        let organization = Uuid::from_u128(1);
+        for (asker, by_student, by_organization) in [
+            (
+                Asker::Student { student },
+                student.to_string(),
+                String::new(),
+            ),
+            (
+                Asker::Newcomer { organization },
+                String::new(),
+                organization.to_string(),
+            ),
+        ] {
+            let question = Question {
+                ticket: event,
+                asker,
+            };
+            let check: CheckKeyRequest = read(&writer.check(&supply, question));
+            assert_eq!(check.code, "EK-4");
+            assert_eq!(check.student_id, by_student);
+            assert_eq!(check.organization_id, by_organization);
+        }
         let wish = Wish::Register { ticket };
         let register = writer.redemption(&supply, id, &wish);
         // A repetition is the same to the letter.

@@ -43,7 +43,8 @@ pub struct Wanted {
     pub event_seats: usize,
     /// How many want each of these seats: with 1.5, a third of them are told that the class is full.
     pub crowd: f64,
-    /// How many registrations. They have enrollment keys of their own; seats of event keys where there are only these.
+    /// How many registrations. They have enrollment keys of their own; seats of event keys where there are only these, and
+    /// nobody is going to try keys that are spent.
     pub registrations: usize,
     /// How keys and seats are spread over classes, and classes over organizations.
     pub skew: Skew,
@@ -289,7 +290,7 @@ fn lots(wanted: &Wanted) -> anyhow::Result<Vec<Lot>> {
         Action::WRONG_SHUTS_OUT
     );
     ensure!(wanted.crowd >= 1.0, "fewer than one student for each seat");
-    let by_event = wanted.enrollment_keys == 0 && wanted.event_seats > 0;
+    let by_event = wanted.enrollment_keys == 0 && wanted.event_seats > 0 && !wanted.spares;
     let (newcomers, event_newcomers) = if by_event {
         (0, wanted.registrations)
     } else {
@@ -412,6 +413,18 @@ mod tests {
                 .all(|ticket| ticket.key == KeyNumber::Event)
         );
         assert_eq!(newcomers.len(), 3);
+        // But there would be no key that is spent.
+        let spent = Wanted {
+            spares: true,
+            ..wanted
+        };
+        let lots = super::lots(&spent).expect("lots");
+        let (_, _, newcomers) = tickets(&lots, &spent);
+        assert!(
+            newcomers
+                .iter()
+                .all(|ticket| ticket.key != KeyNumber::Event)
+        );
     }
 
     #[test]

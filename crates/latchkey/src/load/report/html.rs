@@ -44,10 +44,9 @@ fn verdict(report: &Report) -> String {
         }
         Ended::Stopped => "It ended before its time: it was told to.".to_owned(),
     };
-    let ended = match report.backlog() {
-        Some(backlog) => format!("{ended} <strong class=\"late\">{backlog}</strong>"),
-        None => ended,
-    };
+    let remarks = report.backlog().into_iter().chain(report.idle());
+    let remarks = remarks.map(|remark| format!(" <strong class=\"late\">{remark}</strong>"));
+    let ended = remarks.fold(ended, |ended, remark| ended + &remark);
     let not_judged = report.not_judged();
     if report.wrong.count == 0 && not_judged.is_none() {
         return format!(

@@ -16,7 +16,7 @@ pub use table::table;
 
 use super::engine::{Pace, Plan, Until};
 use super::judge::Verdict;
-use super::mix::Action;
+use super::mix::{Action, Mix};
 use super::observe::Sample;
 use super::outcome::{Outcome, Outcomes};
 use super::run::{Ended, Latencies, Run, Wrong, per_second};
@@ -62,8 +62,10 @@ pub struct Report {
     pub latency_ms: Quantiles,
     /// What became of all calls.
     pub outcomes: BTreeMap<String, u64>,
-    /// Each action.
+    /// Each action that was called.
     pub actions: Vec<ActionReport>,
+    /// Actions of the mix that were never called, because there was nothing to call them with.
+    pub never_called: Vec<Action>,
     /// Each whole second.
     pub seconds: Vec<SecondReport>,
     /// What the services said of themselves, as far as that can be reached.
@@ -234,6 +236,7 @@ impl Report {
             latency_ms: Quantiles::of(&run.latencies()),
             outcomes: counted(&outcomes),
             actions: actions.collect(),
+            never_called: never_called(&circumstances.plan.mix, run),
             seconds: seconds(run),
             services: circumstances.services,
             wrong: WrongReport {
@@ -253,6 +256,16 @@ impl Report {
                 self.never_sent, self.due, self.plan.streams
             )
         })
+    }
+
+    /// Which actions of the mix were never called, in a sentence; nothing, if all were.
+    fn idle(&self) -> Option<String> {
+        let names: Vec<String> = self
+            .never_called
+            .iter()
+            .map(|action| format!("`{action}`"))
+            .collect();
+        (!names.is_empty()).then(|| format!("In the mix, and never called: {}.", names.join(", ")))
     }
 
     /// That nobody knows whether an answer was wrong, in a sentence; nothing, if it was looked at.
@@ -319,6 +332,12 @@ impl Quantiles {
             curve: CURVE.map(|quantile| (quantile, at(quantile))).to_vec(),
         }
     }
+}
+
+fn never_called(mix: &Mix, run: &Run) -> Vec<Action> {
+    let made = |action: &Action| run.action(*action).map_or(0, |run| run.outcomes.made());
+    let of_mix = Action::ALL.into_iter().filter(|action| mix.has(*action));
+    of_mix.filter(|action| made(action) == 0).collect()
 }
 
 fn millis(duration: Duration) -> f64 {
@@ -391,7 +410,10 @@ mod tests {
     }
 
     fn circumstances() -> Circumstances<'static> {
-        static PLAN: LazyLock<Plan> = LazyLock::new(Plan::default);
+        static PLAN: LazyLock<Plan> = LazyLock::new(|| Plan {
+            mix: "event=9,replay=1".parse().expect("a mix"),
+            ..Plan::default()
+        });
         Circumstances {
             target: "https://<here>".to_owned(),
             supply: "two classes".to_owned(),
@@ -426,7 +448,13 @@ mod tests {
         assert_eq!(json["ended"]["used_up"], "event");
         assert_eq!(json["actions"][0]["outcomes"]["enrolled"], 2);
         let (table, page) = (table(&report), html(&report));
-        for part in ["CLASS_FULL", "No answer was wrong.", "was used up"] {
+        assert_eq!(json["never_called"], serde_json::json!(["replay"]));
+        for part in [
+            "CLASS_FULL",
+            "No answer was wrong.",
+            "was used up",
+            "In the mix, and never called: `replay`.",
+        ] {
             assert!(table.contains(part), "{part} in {table}");
             assert!(page.contains(part), "{part} in the page");
         }

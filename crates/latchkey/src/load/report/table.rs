@@ -86,8 +86,8 @@ fn verdict(report: &Report) -> String {
         }
         Ended::Stopped => "Ended before its time: it was told to.\n".to_owned(),
     };
-    if let Some(backlog) = report.backlog() {
-        let _ = writeln!(text, "{backlog}");
+    for remark in report.backlog().into_iter().chain(report.idle()) {
+        let _ = writeln!(text, "{remark}");
     }
     let _ = writeln!(
         text,
