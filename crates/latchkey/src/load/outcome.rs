@@ -62,6 +62,17 @@ impl Outcome {
         )
     }
 
+    /// Whether the service said anything.
+    pub fn is_answered(self) -> bool {
+        !matches!(self, Self::Unheard | Self::Disconnected | Self::NeverSent)
+    }
+
+    /// Whether the time that the call took says anything of the service. Where there was no connection it was over in no time;
+    /// who gave up waiting knows that it took at least that long.
+    pub fn is_timed(self) -> bool {
+        self != Self::Disconnected
+    }
+
     /// Whether it tells of a service that could not, rather than of one that would not: outages, overload, no answer.
     pub fn is_failure(self) -> bool {
         match self {
@@ -149,6 +160,11 @@ impl Outcomes {
         self.sum(Outcome::is_granted)
     }
 
+    /// Those to which the service said anything.
+    pub fn answered(&self) -> u64 {
+        self.sum(Outcome::is_answered)
+    }
+
     /// Outages, overload, no answer.
     pub fn failures(&self) -> u64 {
         self.sum(Outcome::is_failure)
@@ -204,6 +220,7 @@ mod tests {
             outcomes.add(outcome);
         }
         assert_eq!((outcomes.total(), outcomes.made()), (6, 5));
+        assert_eq!(outcomes.answered(), 4);
         let mut twice = outcomes.clone();
         twice.merge(&outcomes);
         assert_eq!(twice.of(Outcome::Enrolled), 4);

@@ -77,11 +77,15 @@ fn micros(duration: Duration) -> u64 {
 /// The figures of one action.
 #[derive(Debug, Clone)]
 pub struct ActionRun {
-    /// The latency of each call after the ramp, whatever became of it. Those that were due and never sent are among them
+    /// The latency of each call after the ramp, whatever became of it; but not of those for which there was no connection. Those that were due and never sent are among them
     /// with the time from when they were due to the end, which is the least that they would have taken.
     pub latencies: Latencies,
     /// The same of those calls that got what they asked for.
     pub granted: Latencies,
+    /// Those that were answered within the time that rates are of.
+    pub answered: u64,
+    /// Those of them that got what they asked for.
+    pub granted_in_time: u64,
     /// What became of all calls, those during the ramp too, and how many were due and never sent.
     pub outcomes: Outcomes,
 }
@@ -91,8 +95,49 @@ impl Default for ActionRun {
         Self {
             latencies: Latencies::new(3),
             granted: Latencies::new(3),
+            answered: 0,
+            granted_in_time: 0,
             outcomes: Outcomes::default(),
         }
+    }
+}
+
+impl ActionRun {
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        self.latencies.merge(&other.latencies);
+        self.granted.merge(&other.granted);
+        self.answered += other.answered;
+        self.granted_in_time += other.granted_in_time;
+        self.outcomes.merge(&other.outcomes);
+    }
+}
+
+/// The time that is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Window {
+    /// When it begins: with the end of the ramp.
+    pub from: Duration,
+    /// When it should end, if that is planned. What is answered after it is counted, but makes no rate: the longer the last
+    /// answers take, the more of the time nobody calls any more.
+    pub until: Option<Duration>,
+}
+
+impl Window {
+    /// Whether it has begun at the moment `at`: from then on latencies are measured.
+    pub fn has_begun(self, at: Duration) -> bool {
+        at >= self.from
+    }
+
+    /// Whether the moment `at` is in it.
+    pub fn holds(self, at: Duration) -> bool {
+        self.has_begun(at) && self.until.is_none_or(|until| at <= until)
+    }
+
+    /// How long it was in a run that `lasted` so long.
+    pub fn length(self, lasted: Duration) -> Duration {
+        let end = self.until.map_or(lasted, |until| until.min(lasted));
+        end.saturating_sub(self.from)
     }
 }
 
@@ -219,8 +264,8 @@ pub enum Ended {
 pub struct Run {
     /// When it began.
     pub began: DateTime<Utc>,
-    /// The ramp: calls answered during it are counted, but their latency is not.
-    pub ramp: Duration,
+    /// What of it was measured: calls answered during the ramp are counted, but their latency is not.
+    pub window: Window,
     /// From the beginning to the last answer.
     pub lasted: Duration,
     /// Why it ended.
@@ -255,30 +300,33 @@ impl Run {
         all
     }
 
-    /// Latencies of all calls after the ramp.
-    pub fn latencies(&self) -> Latencies {
-        let mut all = Latencies::new(3);
+    /// The figures of all actions together.
+    pub fn all(&self) -> ActionRun {
+        let mut all = ActionRun::default();
         for (_, run) in &self.actions {
-            all.merge(&run.latencies);
+            all.merge(run);
         }
         all
     }
 
-    /// How long was measured: all but the ramp.
+    /// Latencies of all calls after the ramp.
+    pub fn latencies(&self) -> Latencies {
+        self.all().latencies
+    }
+
+    /// How long was measured: from the ramp to the planned end, or to the last answer if that came before.
     pub fn measured(&self) -> Duration {
-        self.lasted.saturating_sub(self.ramp)
+        self.window.length(self.lasted)
     }
 
-    /// Calls that got what they asked for, a second, after the ramp.
+    /// Calls that got what they asked for, a second of the time that was measured.
     pub fn granted_per_second(&self) -> f64 {
-        let granted = self.actions.iter().map(|(_, run)| run.granted.count());
-        per_second(granted.sum(), self.measured())
+        per_second(self.all().granted_in_time, self.measured())
     }
 
-    /// All calls, a second, after the ramp.
+    /// Calls that were answered, whatever the answer, a second of the time that was measured.
     pub fn calls_per_second(&self) -> f64 {
-        let calls = self.actions.iter().map(|(_, run)| run.latencies.count());
-        per_second(calls.sum(), self.measured())
+        per_second(self.all().answered, self.measured())
     }
 
     /// How many were refused for `outcome`, over all actions.
@@ -313,6 +361,26 @@ mod tests {
         assert_eq!(one.count(), 101);
         assert!(one.max() >= LONGEST, "{:?}", one.max());
         assert_eq!(Latencies::new(3).at(0.99), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_rate_is_of_the_time_in_which_calls_were_made() {
+        let second = Duration::from_secs;
+        let window = Window {
+            from: second(2),
+            until: Some(second(10)),
+        };
+        assert!(!window.holds(second(1)) && window.holds(second(2)));
+        assert!(window.holds(second(10)) && !window.holds(second(11)));
+        // The last answers came ten seconds late; or all was used up before.
+        assert_eq!(window.length(second(20)), second(8));
+        assert_eq!(window.length(second(5)), second(3));
+        assert_eq!(window.length(second(1)), Duration::ZERO);
+        let by_count = Window {
+            until: None,
+            ..window
+        };
+        assert_eq!(by_count.length(second(20)), second(18));
     }
 
     #[test]

@@ -300,7 +300,7 @@ mod tests {
         let mut state = State {
             choice: Choice::new(&supply, &plan.mix, 1),
             writer: Writer::default(),
-            tally: Tally::new(plan.ramp),
+            tally: Tally::new(plan.window()),
         };
         let ticket = Ticket {
             class: 0,

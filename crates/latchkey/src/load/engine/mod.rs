@@ -35,7 +35,7 @@ use self::tally::Tally;
 use self::wire::Line;
 use super::mix::{Action, Mix};
 use super::outcome::Outcomes;
-use super::run::{Ended, Run, Second, per_second};
+use super::run::{Ended, Run, Second, Window, per_second};
 use super::supply::Supply;
 use super::target::Target;
 
@@ -81,6 +81,17 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// What of a run is measured.
+    pub(super) fn window(&self) -> Window {
+        Window {
+            from: self.ramp,
+            until: match self.until {
+                Until::After(end) => Some(end),
+                Until::Count(_) => None,
+            },
+        }
+    }
+
     /// Whether it can be carried out.
     ///
     /// # Errors
@@ -177,7 +188,7 @@ pub fn run(
         });
         ended.collect::<anyhow::Result<Vec<Tally>>>()
     })?;
-    let mut all = Tally::new(plan.ramp);
+    let mut all = Tally::new(plan.window());
     for tally in tallies {
         all.merge(tally);
     }
@@ -207,7 +218,7 @@ fn result(plan: &Plan, all: Tally, began: DateTime<Utc>, ended: Ended) -> Run {
     let called = Action::ALL.into_iter().zip(all.actions);
     Run {
         began,
-        ramp: plan.ramp,
+        window: plan.window(),
         lasted: all.last,
         ended,
         actions: called.filter(|(_, run)| run.outcomes.total() > 0).collect(),
@@ -234,7 +245,7 @@ fn watch(receiver: &mpsc::Receiver<Pulse>, threads: usize, observer: &mut dyn Fn
         outcomes.merge(&second.outcomes);
         observer(&Beat {
             passed: pulse.passed as u64 + 1,
-            per_second: per_second(second.outcomes.total(), Duration::from_secs(1)),
+            per_second: per_second(second.outcomes.answered(), Duration::from_secs(1)),
             p50: second.latencies.at(0.5),
             p99: second.latencies.at(0.99),
             outcomes: outcomes.clone(),
@@ -286,7 +297,7 @@ impl Shared<'_> {
                     self.plan.seed.wrapping_add(number as u64),
                 ),
                 writer: Writer::default(),
-                tally: Tally::new(self.plan.ramp),
+                tally: Tally::new(self.plan.window()),
             }),
         };
         let each_second = |tally: &Tally, passed: usize| {
@@ -388,7 +399,7 @@ mod tests {
         };
         let stop = AtomicBool::new(false);
         let schedule = Schedule::new(plan.pace, plan.until, plan.ramp, plan.streams, &stop);
-        let mut all = Tally::new(plan.ramp);
+        let mut all = Tally::new(plan.window());
         let second = Duration::from_secs(1);
         for _ in 0..50 {
             all.count(Action::Event, Outcome::Enrolled, second, second);

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::super::mix::Action;
 use super::super::outcome::Outcome;
-use super::super::run::{ActionRun, KeyUse, Seat, Second, Wrongs};
+use super::super::run::{ActionRun, KeyUse, Seat, Second, Window, Wrongs};
 
 /// The counts of one thread.
 #[derive(Debug)]
 pub(super) struct Tally {
-    ramp: Duration,
+    window: Window,
     pub(super) actions: Vec<ActionRun>,
     pub(super) seconds: Vec<Second>,
     pub(super) key_uses: Vec<KeyUse>,
@@ -22,10 +22,10 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Nothing yet; latencies count after `ramp`.
-    pub(super) fn new(ramp: Duration) -> Self {
+    /// Nothing yet; what is in `window` is measured.
+    pub(super) fn new(window: Window) -> Self {
         Self {
-            ramp,
+            window,
             actions: Action::ALL.map(|_| ActionRun::default()).into(),
             seconds: Vec::new(),
             key_uses: Vec::new(),
@@ -36,7 +36,7 @@ impl Tally {
         }
     }
 
-    /// Counts an answer that came `at` this time after the beginning.
+    /// Counts what became of a call `at` this time after the beginning.
     pub(super) fn count(
         &mut self,
         action: Action,
@@ -46,14 +46,20 @@ impl Tally {
     ) {
         let run = &mut self.actions[action as usize];
         run.outcomes.add(outcome);
-        if at >= self.ramp {
+        if self.window.has_begun(at) && outcome.is_timed() {
             run.latencies.record(latency);
             if outcome.is_granted() {
                 run.granted.record(latency);
             }
         }
+        if self.window.holds(at) {
+            run.answered += u64::from(outcome.is_answered());
+            run.granted_in_time += u64::from(outcome.is_granted());
+        }
         let second = self.second(at);
-        second.latencies.record(latency);
+        if outcome.is_timed() {
+            second.latencies.record(latency);
+        }
         second.outcomes.add(outcome);
         self.last = self.last.max(at);
     }
@@ -69,7 +75,7 @@ impl Tally {
     ) {
         let run = &mut self.actions[action as usize];
         run.outcomes.add_many(Outcome::NeverSent, count);
-        if at + waited >= self.ramp {
+        if self.window.has_begun(at + waited) {
             run.latencies.record_many(waited, count);
         }
         let second = self.second(at);
@@ -89,9 +95,7 @@ impl Tally {
     /// Adds all that another thread counted.
     pub(super) fn merge(&mut self, other: Self) {
         for (one, other) in self.actions.iter_mut().zip(&other.actions) {
-            one.latencies.merge(&other.latencies);
-            one.granted.merge(&other.granted);
-            one.outcomes.merge(&other.outcomes);
+            one.merge(other);
         }
         while self.seconds.len() < other.seconds.len() {
             self.seconds.push(Second::default());
@@ -112,14 +116,44 @@ impl Tally {
 mod tests {
     use super::*;
 
+    /// After a ramp of so many seconds.
+    fn from(ramp: u64) -> Window {
+        Window {
+            from: Duration::from_secs(ramp),
+            until: None,
+        }
+    }
+
+    #[test]
+    fn what_nobody_answered_has_no_rate_and_without_a_connection_no_latency() {
+        let second = Duration::from_secs;
+        let mut tally = Tally::new(Window {
+            from: Duration::ZERO,
+            until: Some(second(10)),
+        });
+        let mut count = |outcome, latency, at| tally.count(Action::Event, outcome, latency, at);
+        count(Outcome::Enrolled, second(1), second(1));
+        for _ in 0..100 {
+            count(Outcome::Disconnected, Duration::from_millis(2), second(2));
+        }
+        count(Outcome::Unheard, second(5), second(7));
+        count(Outcome::Enrolled, second(5), second(12));
+        let run = &tally.actions[Action::Event as usize];
+        assert_eq!(run.outcomes.total(), 103);
+        assert_eq!((run.answered, run.granted_in_time), (1, 1));
+        assert_eq!((run.latencies.count(), run.granted.count()), (3, 2));
+        assert!(run.latencies.at(0.0) >= Duration::from_millis(990));
+        assert_eq!(tally.seconds[2].latencies.count(), 0);
+    }
+
     #[test]
     fn answers_of_the_ramp_are_counted_and_not_measured() {
         let second = Duration::from_secs;
-        let mut tally = Tally::new(second(2));
+        let mut tally = Tally::new(from(2));
         tally.count(Action::Event, Outcome::Enrolled, second(1), second(1));
         tally.count(Action::Event, Outcome::Enrolled, second(1), second(2));
         tally.count(Action::Event, Outcome::Unheard, second(1), second(4));
-        let mut other = Tally::new(second(2));
+        let mut other = Tally::new(from(2));
         other.count(Action::Check, Outcome::Opens, second(1), second(5));
         tally.merge(other);
         let run = &tally.actions[Action::Event as usize];
@@ -137,7 +171,7 @@ mod tests {
     #[test]
     fn what_was_never_sent_waited_from_when_it_was_due() {
         let second = Duration::from_secs;
-        let mut tally = Tally::new(second(2));
+        let mut tally = Tally::new(from(2));
         tally.count_never_sent(Action::Event, 3, second(1), second(4));
         let run = &tally.actions[Action::Event as usize];
         assert_eq!((run.outcomes.total(), run.outcomes.made()), (3, 0));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::figures;
 use super::plot::{COLOURS, Plot, escaped, number};
-use super::{Quantiles, Report};
+use super::{Report, rows};
 use crate::load::run::Ended;
 
 /// How the page looks.
@@ -104,53 +104,8 @@ pub(super) fn as_number(count: u64) -> f64 {
 
 /// The figures of each action.
 fn actions(report: &Report) -> String {
-    let head = [
-        "action",
-        "calls",
-        "granted/s",
-        "p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "max",
-    ];
-    let row = |name: &str, calls: u64, granted: f64, latency: &Quantiles| {
-        let mut cells = vec![
-            name.to_owned(),
-            number(as_number(calls)),
-            format!("{granted:.1}"),
-        ];
-        let Quantiles {
-            p50,
-            p90,
-            p99,
-            p99_9,
-            max,
-            ..
-        } = latency;
-        cells.extend([p50, p90, p99, p99_9, max].map(|value| format!("{value:.2}")));
-        cells
-    };
-    let mut rows: Vec<Vec<String>> = report
-        .actions
-        .iter()
-        .map(|action| {
-            row(
-                action.action.name(),
-                action.calls,
-                action.granted_per_second,
-                &action.latency_ms,
-            )
-        })
-        .collect();
-    rows.push(row(
-        "all",
-        report.calls,
-        report.granted_per_second,
-        &report.latency_ms,
-    ));
     let caption = format!(
-        "Latencies in milliseconds, of all calls whatever became of them, over {:.1} s{}.",
+        "Of {:.1} s. Latencies of all calls whatever became of them, but of those without a connection{}.",
         report.measured_seconds,
         if report.plan.rate.is_some() {
             "; measured from the moment at which a call should have been made"
@@ -160,8 +115,8 @@ fn actions(report: &Report) -> String {
     );
     let table = figures::Table {
         caption,
-        head: head.map(str::to_owned).to_vec(),
-        rows,
+        head: rows::COLUMNS.map(str::to_owned).to_vec(),
+        rows: rows::rows(report, |calls| number(as_number(calls))),
     };
     format!(
         "<section>\n<h2>Actions</h2>\n{}</section>\n",

@@ -3,6 +3,7 @@
 mod figures;
 mod html;
 mod plot;
+mod rows;
 mod table;
 
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub struct Report {
     pub ended: Ended,
     /// From the beginning to the last answer, in seconds.
     pub lasted_seconds: f64,
-    /// The same without the ramp: latencies and rates are of this time.
+    /// From the ramp to the planned end, or to the last answer if that came before: rates are of this time.
     pub measured_seconds: f64,
     /// All calls that were made, those during the ramp too.
     pub calls: u64,
@@ -58,8 +59,10 @@ pub struct Report {
     pub calls_per_second: f64,
     /// Calls that got what they asked for.
     pub granted_per_second: f64,
-    /// Latencies of all calls.
+    /// Latencies of all calls after the ramp, but of those without a connection.
     pub latency_ms: Quantiles,
+    /// Latencies of those that were granted.
+    pub granted_latency_ms: Quantiles,
     /// What became of all calls.
     pub outcomes: BTreeMap<String, u64>,
     /// Each action that was called.
@@ -135,11 +138,13 @@ pub struct ActionReport {
     pub due: u64,
     /// How often it was due and never sent.
     pub never_sent: u64,
-    /// How often it was answered, after the ramp.
+    /// How often it was granted, the ramp included.
+    pub granted: u64,
+    /// How often it was answered in a second of the time that was measured.
     pub calls_per_second: f64,
-    /// How often it was granted, after the ramp.
+    /// How often it was granted in a second of that time.
     pub granted_per_second: f64,
-    /// Latencies of all its calls, those that were never sent too.
+    /// Latencies of all its calls after the ramp, those that were never sent too, but not those without a connection.
     pub latency_ms: Quantiles,
     /// Latencies of those that were granted.
     pub granted_latency_ms: Quantiles,
@@ -206,14 +211,16 @@ pub struct Circumstances<'c> {
 impl Report {
     /// The account of `run`, of whose answers `verdict` tells which cannot be.
     pub fn new(circumstances: Circumstances<'_>, run: &Run, verdict: &Verdict) -> Self {
-        let outcomes = run.outcomes();
+        let all = run.all();
+        let outcomes = &all.outcomes;
         let actions = run.actions.iter().map(|(action, figures)| ActionReport {
             action: *action,
             calls: figures.outcomes.made(),
             due: figures.outcomes.total(),
             never_sent: figures.outcomes.of(Outcome::NeverSent),
-            calls_per_second: per_second(figures.latencies.count(), run.measured()),
-            granted_per_second: per_second(figures.granted.count(), run.measured()),
+            granted: figures.outcomes.granted(),
+            calls_per_second: per_second(figures.answered, run.measured()),
+            granted_per_second: per_second(figures.granted_in_time, run.measured()),
             latency_ms: Quantiles::of(&figures.latencies),
             granted_latency_ms: Quantiles::of(&figures.granted),
             outcomes: counted(&figures.outcomes),
@@ -233,8 +240,9 @@ impl Report {
             not_granted: outcomes.made() - outcomes.granted(),
             calls_per_second: run.calls_per_second(),
             granted_per_second: run.granted_per_second(),
-            latency_ms: Quantiles::of(&run.latencies()),
-            outcomes: counted(&outcomes),
+            latency_ms: Quantiles::of(&all.latencies),
+            granted_latency_ms: Quantiles::of(&all.granted),
+            outcomes: counted(outcomes),
             actions: actions.collect(),
             never_called: never_called(&circumstances.plan.mix, run),
             seconds: seconds(run),
@@ -358,7 +366,7 @@ fn seconds(run: &Run) -> Vec<SecondReport> {
     seconds
         .map(|(number, second)| SecondReport {
             second: number,
-            calls: second.outcomes.made(),
+            calls: second.outcomes.answered(),
             granted: second.outcomes.granted(),
             p50_ms: millis(second.latencies.at(0.5)),
             p99_ms: millis(second.latencies.at(0.99)),
@@ -380,7 +388,7 @@ mod tests {
     use latchkey_proto::errors::v1::ErrorReason;
 
     use super::*;
-    use crate::load::run::{ActionRun, Second, WrongKind, Wrongs};
+    use crate::load::run::{ActionRun, Second, Window, WrongKind, Wrongs};
 
     /// Two seconds and a half of event keys, one of them for a class that is full.
     fn run() -> Run {
@@ -394,10 +402,11 @@ mod tests {
             seconds[second].latencies.record(latency);
             seconds[second].outcomes.add(outcome);
         }
-        figures.granted.record(Duration::from_millis(4));
+        figures.granted.record_many(Duration::from_millis(4), 2);
+        (figures.answered, figures.granted_in_time) = (3, 2);
         Run {
             began: DateTime::from_timestamp(1_700_000_000, 0).expect("a time"),
-            ramp: Duration::ZERO,
+            window: Window::default(),
             lasted: Duration::from_millis(2_500),
             ended: Ended::UsedUp(Action::Event),
             actions: vec![(Action::Event, figures)],
@@ -448,6 +457,13 @@ mod tests {
         assert_eq!(json["ended"]["used_up"], "event");
         assert_eq!(json["actions"][0]["outcomes"]["enrolled"], 2);
         let (table, page) = (table(&report), html(&report));
+        assert_eq!(json["granted_latency_ms"]["count"], 2);
+        for row in ["event, granted", "event"] {
+            assert!(
+                table.contains(row) && page.contains(row),
+                "{row} in {table}"
+            );
+        }
         assert_eq!(json["never_called"], serde_json::json!(["replay"]));
         for part in [
             "CLASS_FULL",

@@ -5,39 +5,15 @@ use std::fmt::Write;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 
-use super::{Quantiles, Report};
+use super::{Report, rows};
 use crate::load::run::Ended;
 
 /// The figures, for a terminal.
 pub fn table(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header([
-        "action",
-        "calls",
-        "granted/s",
-        "p50 ms",
-        "p90 ms",
-        "p99 ms",
-        "p99.9 ms",
-        "max ms",
-    ]);
-    for action in &report.actions {
-        let mut row = vec![
-            action.action.to_string(),
-            action.calls.to_string(),
-            format!("{:.1}", action.granted_per_second),
-        ];
-        row.extend(latencies(&action.latency_ms));
-        table.add_row(row);
-    }
-    if report.actions.len() > 1 {
-        let mut row = vec![
-            "all".to_owned(),
-            report.calls.to_string(),
-            format!("{:.1}", report.granted_per_second),
-        ];
-        row.extend(latencies(&report.latency_ms));
+    table.set_header(rows::COLUMNS);
+    for row in rows::rows(report, |calls| calls.to_string()) {
         table.add_row(row);
     }
     for column in table.column_iter_mut().skip(1) {
@@ -49,18 +25,6 @@ pub fn table(report: &Report) -> String {
         outcomes(report),
         verdict(report)
     )
-}
-
-fn latencies(quantiles: &Quantiles) -> [String; 5] {
-    let Quantiles {
-        p50,
-        p90,
-        p99,
-        p99_9,
-        max,
-        ..
-    } = quantiles;
-    [p50, p90, p99, p99_9, max].map(|millis| format!("{millis:.2}"))
 }
 
 /// What became of the calls of each action.
@@ -91,7 +55,7 @@ fn verdict(report: &Report) -> String {
     }
     let _ = writeln!(
         text,
-        "{:.1} calls a second over {:.1} s",
+        "{:.1} calls answered a second over {:.1} s",
         report.calls_per_second, report.measured_seconds
     );
     for unread in report.unread() {
