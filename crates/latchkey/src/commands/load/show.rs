@@ -113,6 +113,9 @@ fn line(beat: &Beat) -> String {
 }
 
 fn millis(latency: Duration) -> String {
+    if latency.is_zero() {
+        return "–".to_owned();
+    }
     format!("{:.1} ms", latency.as_secs_f64() * 1e3)
 }
 
@@ -139,5 +142,13 @@ mod tests {
             line(&beat),
             "3/s  p50 4.1 ms  p99 12.0 ms  no answer in time 2"
         );
+        let silent = Beat {
+            per_second: 0.0,
+            p50: Duration::ZERO,
+            p99: Duration::ZERO,
+            outcomes: Outcomes::default(),
+            ..beat
+        };
+        assert_eq!(line(&silent), "0/s  p50 –  p99 –");
     }
 }

@@ -132,7 +132,7 @@ pub struct Beat {
     pub passed: u64,
     /// Calls that were answered in the last one.
     pub per_second: f64,
-    /// Their median latency.
+    /// Their median latency; 0 if none has any.
     pub p50: Duration,
     /// The latency that one in a hundred of them exceeded.
     pub p99: Duration,

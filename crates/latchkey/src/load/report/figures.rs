@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::html::as_number;
 use super::plot::{Axis, Plot, Scale, Series, number};
-use super::{Report, SecondReport};
+use super::{Quantiles, Report, SecondReport, figure};
 
 /// The most rows of a table beside a plot; of longer ones every so-many-th is shown.
 const ROWS: usize = 120;
@@ -48,13 +48,14 @@ fn axis(label: &str, scale: Scale) -> Axis {
 
 /// Latency by percentile.
 fn percentiles(report: &Report) -> Figure {
-    let mut curves: Vec<(String, &super::Quantiles)> = report
+    let mut curves: Vec<(String, &Quantiles)> = report
         .actions
         .iter()
-        .map(|action| (action.action.to_string(), &action.latency_ms))
+        .filter_map(|action| Some((action.action.to_string(), action.latency_ms.as_ref()?)))
         .collect();
+    let all = report.latency_ms.as_ref();
     if curves.len() > 1 {
-        curves.insert(0, ("all".to_owned(), &report.latency_ms));
+        curves.splice(0..0, all.map(|all| ("all".to_owned(), all)));
     }
     let series = curves.iter().map(|(name, quantiles)| Series {
         name: name.clone(),
@@ -66,7 +67,7 @@ fn percentiles(report: &Report) -> Figure {
             .copied()
             .collect(),
     });
-    let rows = report.latency_ms.curve.iter().enumerate();
+    let rows = all.into_iter().flat_map(|all| all.curve.iter().enumerate());
     let rows = rows.map(|(at, (quantile, _))| {
         let mut row = vec![format!("{} %", number(quantile * 100.0))];
         let cells = curves
@@ -79,10 +80,12 @@ fn percentiles(report: &Report) -> Figure {
         plot: Plot {
             id: "percentiles",
             title: "Latency by percentile".to_owned(),
-            description: format!(
-                "Half of all calls took at most {:.2} ms, 99 in a hundred at most {:.2} ms, the slowest {:.2} ms.",
-                report.latency_ms.p50, report.latency_ms.p99, report.latency_ms.max
-            ),
+            description: all.map_or_else(String::new, |all| {
+                format!(
+                    "Half of all calls took at most {:.2} ms, 99 in a hundred at most {:.2} ms, the slowest {:.2} ms.",
+                    all.p50, all.p99, all.max
+                )
+            }),
             x: axis("percentile", Scale::Nines),
             y: axis("milliseconds, logarithmic", Scale::Log),
             series: series.collect(),
@@ -99,8 +102,11 @@ fn percentiles(report: &Report) -> Figure {
     }
 }
 
-/// A column of a table, and how its value is read from a second.
-type Column<'c> = (String, Box<dyn Fn(&SecondReport) -> f64 + 'c>);
+/// A column of a table, and how its value is read from a second, if there is one.
+type Column<'c> = (String, Value<'c>);
+
+/// What is read from a second.
+type Value<'c> = Box<dyn Fn(&SecondReport) -> Option<f64> + 'c>;
 
 /// One value a second, for each of `columns`.
 struct OverTime<'c> {
@@ -118,14 +124,15 @@ impl OverTime<'_> {
             name: name.clone(),
             points: seconds
                 .iter()
-                .map(|second| (as_number(second.second as u64), value(second)))
+                .filter_map(|second| Some((as_number(second.second as u64), value(second)?)))
                 .collect(),
         });
         let every = seconds.len().div_ceil(ROWS).max(1);
         let rows = seconds.iter().step_by(every).map(|second| {
             let mut row = vec![second.second.to_string()];
             let values = self.columns.iter().map(|(_, value)| value(second));
-            row.extend(values.map(|value| number((value * 100.0).round() / 100.0)));
+            let two_digits = |value: f64| number((value * 100.0).round() / 100.0);
+            row.extend(values.map(|value| value.map_or_else(|| "–".to_owned(), two_digits)));
             row
         });
         let rows = rows.collect();
@@ -161,19 +168,20 @@ fn rate(report: &Report) -> Figure {
         id: "rate",
         title: "Rate",
         description: format!(
-            "On average {:.0} calls were answered and {:.0} granted each second.",
-            report.calls_per_second, report.granted_per_second
+            "On average {} calls were answered and {} granted each second.",
+            figure(report.calls_per_second, 0),
+            figure(report.granted_per_second, 0)
         ),
         y: axis("answers a second", Scale::Linear),
         stacked: false,
         columns: vec![
             (
                 "answered".to_owned(),
-                Box::new(|second| as_number(second.calls)),
+                Box::new(|second| Some(as_number(second.calls))),
             ),
             (
                 "granted".to_owned(),
-                Box::new(|second| as_number(second.granted)),
+                Box::new(|second| Some(as_number(second.granted))),
             ),
         ],
     }
@@ -204,9 +212,9 @@ fn refusals(report: &Report) -> Figure {
     let nobody = reasons.is_empty();
     let columns = reasons.into_iter().map(|reason| {
         let value = move |second: &SecondReport| {
-            as_number(second.refusals.get(reason).copied().unwrap_or(0))
+            Some(as_number(second.refusals.get(reason).copied().unwrap_or(0)))
         };
-        let value: Box<dyn Fn(&SecondReport) -> f64> = Box::new(value);
+        let value: Value<'_> = Box::new(value);
         (reason.clone(), value)
     });
     let mut figure = OverTime {

@@ -44,9 +44,9 @@ fn verdict(report: &Report) -> String {
         }
         Ended::Stopped => "It ended before its time: it was told to.".to_owned(),
     };
-    let remarks = report.backlog().into_iter().chain(report.idle());
-    let remarks = remarks.map(|remark| format!(" <strong class=\"late\">{remark}</strong>"));
-    let ended = remarks.fold(ended, |ended, remark| ended + &remark);
+    let emphasized = |remark| format!(" <strong class=\"late\">{remark}</strong>");
+    let remarks: String = report.remarks().map(emphasized).collect();
+    let ended = ended + &remarks;
     let not_judged = report.not_judged();
     if report.wrong.count == 0 && not_judged.is_none() {
         return format!(
@@ -74,6 +74,8 @@ fn tiles(report: &Report) -> String {
     let tile = |value: String, what: &str| {
         format!("<div class=\"tile\"><b>{value}</b><span>{what}</span></div>\n")
     };
+    let latency = report.latency_ms.as_ref();
+    let rounded = |rate: f64| number(rate.round());
     let never_sent = if report.never_sent > 0 {
         tile(number(as_number(report.never_sent)), "never sent")
     } else {
@@ -82,14 +84,19 @@ fn tiles(report: &Report) -> String {
     format!(
         "<div class=\"tiles\">\n{}{}{}{}{}{never_sent}</div>\n",
         tile(
-            number(report.granted_per_second.round()),
+            shown(report.granted_per_second, rounded),
             "granted a second"
         ),
-        tile(millis(report.latency_ms.p50), "median latency"),
-        tile(millis(report.latency_ms.p99), "99th percentile"),
+        tile(shown(latency.map(|of| of.p50), millis), "median latency"),
+        tile(shown(latency.map(|of| of.p99), millis), "99th percentile"),
         tile(number(as_number(report.calls)), "calls"),
         tile(number(as_number(report.not_granted)), "not granted"),
     )
+}
+
+/// A figure as `write` writes it; a dash, if it was not measured.
+fn shown(value: Option<f64>, write: impl Fn(f64) -> String) -> String {
+    value.map_or_else(|| "–".to_owned(), write)
 }
 
 fn millis(millis: f64) -> String {

@@ -3,8 +3,11 @@
 mod figures;
 mod html;
 mod plot;
+mod remarks;
 mod rows;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +23,7 @@ use super::judge::Verdict;
 use super::mix::{Action, Mix};
 use super::observe::Sample;
 use super::outcome::{Outcome, Outcomes};
-use super::run::{Ended, Latencies, Run, Wrong, per_second};
+use super::run::{Ended, Latencies, Run, Second, Wrong, per_second};
 
 /// The quantiles of a curve: dense where the tail is.
 const CURVE: [f64; 17] = [
@@ -28,7 +31,7 @@ const CURVE: [f64; 17] = [
     0.99999, 1.0,
 ];
 
-/// The account of a run. Latencies are in milliseconds, rates by the second.
+/// The account of a run. Latencies are in milliseconds, rates by the second; of what was not measured there is nothing.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// Where calls went.
@@ -56,13 +59,13 @@ pub struct Report {
     /// Those that did not get what they asked for.
     pub not_granted: u64,
     /// Calls that were answered, whatever the answer.
-    pub calls_per_second: f64,
+    pub calls_per_second: Option<f64>,
     /// Calls that got what they asked for.
-    pub granted_per_second: f64,
+    pub granted_per_second: Option<f64>,
     /// Latencies of all calls after the ramp, but of those without a connection.
-    pub latency_ms: Quantiles,
+    pub latency_ms: Option<Quantiles>,
     /// Latencies of those that were granted.
-    pub granted_latency_ms: Quantiles,
+    pub granted_latency_ms: Option<Quantiles>,
     /// What became of all calls.
     pub outcomes: BTreeMap<String, u64>,
     /// Each action that was called.
@@ -141,13 +144,13 @@ pub struct ActionReport {
     /// How often it was granted, the ramp included.
     pub granted: u64,
     /// How often it was answered in a second of the time that was measured.
-    pub calls_per_second: f64,
+    pub calls_per_second: Option<f64>,
     /// How often it was granted in a second of that time.
-    pub granted_per_second: f64,
+    pub granted_per_second: Option<f64>,
     /// Latencies of all its calls after the ramp, those that were never sent too, but not those without a connection.
-    pub latency_ms: Quantiles,
+    pub latency_ms: Option<Quantiles>,
     /// Latencies of those that were granted.
-    pub granted_latency_ms: Quantiles,
+    pub granted_latency_ms: Option<Quantiles>,
     /// What became of them.
     pub outcomes: BTreeMap<String, u64>,
 }
@@ -162,9 +165,9 @@ pub struct SecondReport {
     /// Those that were granted.
     pub granted: u64,
     /// Their median latency.
-    pub p50_ms: f64,
+    pub p50_ms: Option<f64>,
     /// What one in a hundred exceeded.
-    pub p99_ms: f64,
+    pub p99_ms: Option<f64>,
     /// Those that were not granted, by reason; and calls that were due in this second and never sent.
     pub refusals: BTreeMap<String, u64>,
 }
@@ -219,8 +222,8 @@ impl Report {
             due: figures.outcomes.total(),
             never_sent: figures.outcomes.of(Outcome::NeverSent),
             granted: figures.outcomes.granted(),
-            calls_per_second: per_second(figures.answered, run.measured()),
-            granted_per_second: per_second(figures.granted_in_time, run.measured()),
+            calls_per_second: rate(figures.answered, run),
+            granted_per_second: rate(figures.granted_in_time, run),
             latency_ms: Quantiles::of(&figures.latencies),
             granted_latency_ms: Quantiles::of(&figures.granted),
             outcomes: counted(&figures.outcomes),
@@ -238,8 +241,8 @@ impl Report {
             due: outcomes.total(),
             never_sent: outcomes.of(Outcome::NeverSent),
             not_granted: outcomes.made() - outcomes.granted(),
-            calls_per_second: run.calls_per_second(),
-            granted_per_second: run.granted_per_second(),
+            calls_per_second: rate(all.answered, run),
+            granted_per_second: rate(all.granted_in_time, run),
             latency_ms: Quantiles::of(&all.latencies),
             granted_latency_ms: Quantiles::of(&all.granted),
             outcomes: counted(outcomes),
@@ -254,40 +257,6 @@ impl Report {
                 first: verdict.wrong.kept().to_vec(),
             },
         }
-    }
-
-    /// That calls were due and never sent, in a sentence; nothing, if all were.
-    fn backlog(&self) -> Option<String> {
-        (self.never_sent > 0).then(|| {
-            format!(
-                "{} of the {} calls that were due were never sent: all {} streams were waiting for answers.",
-                self.never_sent, self.due, self.plan.streams
-            )
-        })
-    }
-
-    /// Which actions of the mix were never called, in a sentence; nothing, if all were.
-    fn idle(&self) -> Option<String> {
-        let names: Vec<String> = self
-            .never_called
-            .iter()
-            .map(|action| format!("`{action}`"))
-            .collect();
-        (!names.is_empty()).then(|| format!("In the mix, and never called: {}.", names.join(", ")))
-    }
-
-    /// That nobody knows whether an answer was wrong, in a sentence; nothing, if it was looked at.
-    fn not_judged(&self) -> Option<String> {
-        let why = self.wrong.why.as_ref()?;
-        Some(format!(
-            "The rosters could not be read, so whether an answer was wrong is not known: {why}"
-        ))
-    }
-
-    /// Which services could not be looked at, and why: a sentence each.
-    fn unread(&self) -> impl Iterator<Item = &str> {
-        let services = self.services.iter();
-        services.filter_map(|service| service.unread.as_deref())
     }
 
     /// As JSON, for machines.
@@ -325,9 +294,13 @@ impl PlanReport {
 }
 
 impl Quantiles {
-    fn of(latencies: &Latencies) -> Self {
+    /// Nothing, if nothing was measured.
+    fn of(latencies: &Latencies) -> Option<Self> {
+        if latencies.count() == 0 {
+            return None;
+        }
         let at = |quantile| millis(latencies.at(quantile));
-        Self {
+        Some(Self {
             count: latencies.count(),
             mean: millis(latencies.mean()),
             p50: at(0.5),
@@ -338,8 +311,19 @@ impl Quantiles {
             p99_99: at(0.9999),
             max: millis(latencies.max()),
             curve: CURVE.map(|quantile| (quantile, at(quantile))).to_vec(),
-        }
+        })
     }
+}
+
+/// `count` calls a second of the time that was measured; nothing, if there was none.
+fn rate(count: u64, run: &Run) -> Option<f64> {
+    let measured = run.measured();
+    (!measured.is_zero()).then(|| per_second(count, measured))
+}
+
+/// A figure with so many digits behind the point; a dash, if it was not measured.
+fn figure(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
 }
 
 fn never_called(mix: &Mix, run: &Run) -> Vec<Action> {
@@ -358,6 +342,10 @@ fn counted(outcomes: &Outcomes) -> BTreeMap<String, u64> {
         .collect()
 }
 
+fn latency(second: &Second, quantile: f64) -> Option<f64> {
+    (second.latencies.count() > 0).then(|| millis(second.latencies.at(quantile)))
+}
+
 /// The seconds of a run, without the last one if that was not whole.
 fn seconds(run: &Run) -> Vec<SecondReport> {
     let whole = usize::try_from(run.lasted.as_secs()).unwrap_or(usize::MAX);
@@ -368,8 +356,8 @@ fn seconds(run: &Run) -> Vec<SecondReport> {
             second: number,
             calls: second.outcomes.answered(),
             granted: second.outcomes.granted(),
-            p50_ms: millis(second.latencies.at(0.5)),
-            p99_ms: millis(second.latencies.at(0.99)),
+            p50_ms: latency(second, 0.5),
+            p99_ms: latency(second, 0.99),
             refusals: second
                 .outcomes
                 .refusals()
@@ -378,183 +366,4 @@ fn seconds(run: &Run) -> Vec<SecondReport> {
                 .collect(),
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::sync::LazyLock;
-
-    use latchkey_proto::errors::v1::ErrorReason;
-
-    use super::*;
-    use crate::load::run::{ActionRun, Second, Window, WrongKind, Wrongs};
-
-    /// Two seconds and a half of event keys, one of them for a class that is full.
-    fn run() -> Run {
-        let mut figures = ActionRun::default();
-        let mut seconds = vec![Second::default(); 3];
-        let full = Outcome::Refused(ErrorReason::ClassFull);
-        for (second, outcome) in [(0, Outcome::Enrolled), (1, full), (2, Outcome::Enrolled)] {
-            let latency = Duration::from_millis(4 + second as u64);
-            figures.latencies.record(latency);
-            figures.outcomes.add(outcome);
-            seconds[second].latencies.record(latency);
-            seconds[second].outcomes.add(outcome);
-        }
-        figures.granted.record_many(Duration::from_millis(4), 2);
-        (figures.answered, figures.granted_in_time) = (3, 2);
-        Run {
-            began: DateTime::from_timestamp(1_700_000_000, 0).expect("a time"),
-            window: Window::default(),
-            lasted: Duration::from_millis(2_500),
-            ended: Ended::UsedUp(Action::Event),
-            actions: vec![(Action::Event, figures)],
-            seconds,
-            key_uses: Vec::new(),
-            seats: Vec::new(),
-            full: BTreeSet::new(),
-            wrong: Wrongs::default(),
-        }
-    }
-
-    fn circumstances() -> Circumstances<'static> {
-        static PLAN: LazyLock<Plan> = LazyLock::new(|| Plan {
-            mix: "event=9,replay=1".parse().expect("a mix"),
-            ..Plan::default()
-        });
-        Circumstances {
-            target: "https://<here>".to_owned(),
-            supply: "two classes".to_owned(),
-            plan: &PLAN,
-            services: vec![ServiceReport {
-                name: "keys".to_owned(),
-                samples: vec![Sample {
-                    at_seconds: 1.0,
-                    cpu: Some(0.5),
-                    batch_items: BTreeMap::from([("decide".to_owned(), 12.0)]),
-                }],
-                unread: None,
-            }],
-        }
-    }
-
-    fn report(verdict: &Verdict) -> Report {
-        Report::new(circumstances(), &run(), verdict)
-    }
-
-    #[test]
-    fn table_json_and_page_tell_the_same() {
-        let report = report(&Verdict::default());
-        assert_eq!(report.seconds.len(), 2, "whole seconds only");
-        assert_eq!(report.seconds[1].refusals["CLASS_FULL"], 1);
-        let json: serde_json::Value =
-            serde_json::from_str(&report.json().expect("JSON")).expect("JSON");
-        assert_eq!(
-            (&json["calls"], &json["not_granted"]),
-            (&3.into(), &1.into())
-        );
-        assert_eq!(json["ended"]["used_up"], "event");
-        assert_eq!(json["actions"][0]["outcomes"]["enrolled"], 2);
-        let (table, page) = (table(&report), html(&report));
-        assert_eq!(json["granted_latency_ms"]["count"], 2);
-        for row in ["event, granted", "event"] {
-            assert!(
-                table.contains(row) && page.contains(row),
-                "{row} in {table}"
-            );
-        }
-        assert_eq!(json["never_called"], serde_json::json!(["replay"]));
-        for part in [
-            "CLASS_FULL",
-            "No answer was wrong.",
-            "was used up",
-            "In the mix, and never called: `replay`.",
-        ] {
-            assert!(table.contains(part), "{part} in {table}");
-            assert!(page.contains(part), "{part} in the page");
-        }
-        assert!(page.contains("https://&lt;here&gt;"), "text is escaped");
-        assert_eq!(page.matches("<svg").count(), 6);
-        assert_eq!(page.matches("<details>").count(), 6, "a table beside each");
-        assert!(!page.contains("NaN"));
-    }
-
-    #[test]
-    fn calls_that_were_due_and_never_sent_are_told() {
-        let mut run = run();
-        let figures = &mut run.actions[0].1;
-        figures.outcomes.add_many(Outcome::NeverSent, 7);
-        figures.latencies.record_many(Duration::from_secs(2), 7);
-        run.seconds[1].outcomes.add_many(Outcome::NeverSent, 7);
-        let report = Report::new(circumstances(), &run, &Verdict::default());
-        assert_eq!((report.calls, report.due, report.never_sent), (3, 10, 7));
-        assert_eq!(report.actions[0].never_sent, 7);
-        assert_eq!(report.seconds[1].calls, 1);
-        assert_eq!(report.seconds[1].refusals["never sent"], 7);
-        assert!(report.latency_ms.p50 >= 2e3, "they waited two seconds");
-        let sentence = "7 of the 10 calls that were due were never sent";
-        assert!(table(&report).contains(sentence), "{}", table(&report));
-        assert!(html(&report).contains(sentence));
-    }
-
-    #[test]
-    fn a_service_that_could_not_be_looked_at_is_named() {
-        let mut circumstances = circumstances();
-        let service = &mut circumstances.services[0];
-        service.samples.clear();
-        service.unread = Some("metrics of <keys> could not be read".to_owned());
-        let report = Report::new(circumstances, &run(), &Verdict::default());
-        assert!(table(&report).contains("metrics of <keys> could not be read\n"));
-        assert!(html(&report).contains("metrics of &lt;keys&gt; could not be read"));
-        let json = report.json().expect("JSON");
-        assert!(json.contains("\"unread\""), "{json}");
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_first() {
-        let mut wrong = Wrongs::default();
-        wrong.add(WrongKind::KeyUsedTwice, "the key <7> enrolled two");
-        let mut verdict = Verdict {
-            wrong,
-            unread: None,
-        };
-        let report = report(&verdict);
-        assert!(table(&report).contains("WRONG: 1\n  the key <7> enrolled two"));
-        let page = html(&report);
-        assert!(page.contains("One answer was wrong."), "{page}");
-        assert!(page.contains("the key &lt;7&gt; enrolled two"));
-        assert!(!page.contains("No answer was wrong"));
-        // What was seen in the answers is told even if the rosters could not be read.
-        verdict.unread = Some("no connection".to_owned());
-        let table = table(&super::Report::new(circumstances(), &run(), &verdict));
-        assert!(table.contains("WRONG: 1\n"), "{table}");
-        assert!(table.contains("is not known: no connection"), "{table}");
-    }
-
-    #[test]
-    fn what_nobody_judged_is_not_called_right() {
-        let report = report(&Verdict {
-            wrong: Wrongs::default(),
-            unread: Some("<nobody> answers".to_owned()),
-        });
-        let (table, page) = (table(&report), html(&report));
-        let sentence =
-            "The rosters could not be read, so whether an answer was wrong is not known:";
-        assert!(
-            table.contains(&format!("{sentence} <nobody> answers\n")),
-            "{table}"
-        );
-        assert!(
-            page.contains(&format!("{sentence} &lt;nobody&gt; answers")),
-            "{page}"
-        );
-        for told in [table, page] {
-            assert!(!told.contains("No answer was wrong"), "{told}");
-        }
-        let json: serde_json::Value =
-            serde_json::from_str(&report.json().expect("JSON")).expect("JSON");
-        assert_eq!(json["wrong"]["judged"], false);
-        assert_eq!(json["wrong"]["why"], "<nobody> answers");
-    }
 }

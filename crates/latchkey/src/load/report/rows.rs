@@ -1,6 +1,6 @@
 //! The rows of the table of actions, which terminal and page have alike.
 
-use super::{Quantiles, Report};
+use super::{Quantiles, Report, figure};
 
 /// The columns of a row.
 pub(super) const COLUMNS: [&str; 8] = [
@@ -19,9 +19,11 @@ pub(super) const COLUMNS: [&str; 8] = [
 /// number of calls.
 pub(super) fn rows(report: &Report, whole: impl Fn(u64) -> String) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    let mut add = |name: &str, calls, granted, rate, all: &Quantiles, of_granted: &Quantiles| {
-        rows.push(row(name, whole(calls), format!("{rate:.1}"), all));
-        if of_granted.count > 0 && of_granted.count != all.count {
+    let mut add = |name: &str, calls, granted, rate, latencies: [&Option<Quantiles>; 2]| {
+        let [all, of_granted] = latencies.map(Option::as_ref);
+        rows.push(row(name, whole(calls), figure(rate, 1), all));
+        let count = |quantiles: &Quantiles| quantiles.count;
+        if of_granted.is_some() && of_granted.map(count) != all.map(count) {
             let name = format!("{name}, granted");
             rows.push(row(&name, whole(granted), String::new(), of_granted));
         }
@@ -32,8 +34,7 @@ pub(super) fn rows(report: &Report, whole: impl Fn(u64) -> String) -> Vec<Vec<St
             action.calls,
             action.granted,
             action.granted_per_second,
-            &action.latency_ms,
-            &action.granted_latency_ms,
+            [&action.latency_ms, &action.granted_latency_ms],
         );
     }
     if report.actions.len() > 1 {
@@ -42,23 +43,21 @@ pub(super) fn rows(report: &Report, whole: impl Fn(u64) -> String) -> Vec<Vec<St
             report.calls,
             report.calls - report.not_granted,
             report.granted_per_second,
-            &report.latency_ms,
-            &report.granted_latency_ms,
+            [&report.latency_ms, &report.granted_latency_ms],
         );
     }
     rows
 }
 
-fn row(name: &str, calls: String, rate: String, latency: &Quantiles) -> Vec<String> {
-    let Quantiles {
-        p50,
-        p90,
-        p99,
-        p99_9,
-        max,
-        ..
-    } = latency;
+fn row(name: &str, calls: String, rate: String, latency: Option<&Quantiles>) -> Vec<String> {
     let mut row = vec![name.to_owned(), calls, rate];
-    row.extend([p50, p90, p99, p99_9, max].map(|millis| format!("{millis:.2}")));
+    let columns: [fn(&Quantiles) -> f64; 5] = [
+        |of| of.p50,
+        |of| of.p90,
+        |of| of.p99,
+        |of| of.p99_9,
+        |of| of.max,
+    ];
+    row.extend(columns.map(|column| figure(latency.map(column), 2)));
     row
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 
-use super::{Report, rows};
+use super::{Report, figure, rows};
 use crate::load::run::Ended;
 
 /// The figures, for a terminal.
@@ -50,13 +50,14 @@ fn verdict(report: &Report) -> String {
         }
         Ended::Stopped => "Ended before its time: it was told to.\n".to_owned(),
     };
-    for remark in report.backlog().into_iter().chain(report.idle()) {
+    for remark in report.remarks() {
         let _ = writeln!(text, "{remark}");
     }
     let _ = writeln!(
         text,
-        "{:.1} calls answered a second over {:.1} s",
-        report.calls_per_second, report.measured_seconds
+        "{} calls answered a second over {:.1} s",
+        figure(report.calls_per_second, 1),
+        report.measured_seconds
     );
     for unread in report.unread() {
         let _ = writeln!(text, "{unread}");
