@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use latchkey::bench::baselines::ByHand;
 use latchkey::bench::catalogue::Benchmark;
+use latchkey::bench::echo::EchoProcess;
 use latchkey::bench::ground::Ground;
 use latchkey::bench::scale::Scale;
 use latchkey::bench::site::Site;
 use latchkey::bench::{self, BenchOptions};
+use latchkey::load::observe::Look;
 use latchkey::progress::Progress;
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
@@ -57,6 +59,22 @@ async fn both_sides_are_measured_in_turns_and_every_answer_is_judged() {
     assert!(usage["enrollment_us"].as_f64() > Some(0.0), "{usage}");
     assert!(usage["batch"].as_f64() >= Some(1.0), "{usage}");
     assert_eq!(json["generate_1m"]["must"], 0.2, "half, for so short a run");
+}
+
+#[tokio::test]
+async fn the_echo_counts_and_shows_what_it_counts_as_the_services_do() {
+    let executable = PathBuf::from(env!("CARGO_BIN_EXE_latchkey"));
+    let ground = Ground::prepare(executable, &Progress::hidden()).await;
+    let ground = ground.expect("a cluster");
+    let site = Site::start(&ground, "echoed", 1).await.expect("services");
+    let echo = EchoProcess::start(&ground, &site, "a class").await;
+    let echo = echo.expect("an echo");
+    let url = format!("http://{}/metrics", echo.metrics());
+    let look = tokio::task::spawn_blocking(move || Look::at(&url)).await;
+    look.expect("it looks").expect("a page of metrics");
+    drop(echo);
+    site.stop(&ground).await.expect("the services stop");
+    ground.stop().await.expect("the cluster stops");
 }
 
 /// The columns and indexes of a table, whatever the schema and the indexes are called.

@@ -178,6 +178,7 @@ impl RedemptionService for Echo {
 #[derive(Debug)]
 pub struct EchoProcess {
     address: SocketAddr,
+    metrics: SocketAddr,
     child: Child,
     _leash: Option<ChildStdin>,
 }
@@ -191,9 +192,11 @@ impl EchoProcess {
         let directory = ground.directory(&site.name)?;
         let config = directory.join("echo.toml");
         let address = claim(Service::Enrollment, ANY_PORT)?;
+        // Without an address nobody would collect what is counted, and counting would cost nothing.
+        let metrics = claim(Service::Enrollment, ANY_PORT)?;
         let keys = site.keys.first().context("no keys service")?.address();
         site.files()
-            .write_config(Service::Enrollment, &config, address, None, keys)?;
+            .write_config(Service::Enrollment, &config, address, Some(metrics), keys)?;
         let log = std::fs::File::create(directory.join("echo.log"))?;
         let mut child = Command::new(&ground.executable)
             .arg("bench-echo")
@@ -218,6 +221,7 @@ impl EchoProcess {
             .context("the echo does not listen")?;
         Ok(Self {
             address,
+            metrics,
             child,
             _leash: leash,
         })
@@ -226,6 +230,11 @@ impl EchoProcess {
     /// Its address for gRPC clients.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
+    }
+
+    /// Where it shows its metrics.
+    pub fn metrics(&self) -> SocketAddr {
+        self.metrics
     }
 
     /// Its process id.
