@@ -206,7 +206,11 @@ impl Benchmark {
                 "COPY TO of the same rows",
                 "keys/s",
             ),
-            Self::Memory => ("peak of the larger service", "256 MiB", "MiB"),
+            Self::Memory => (
+                "memory of the larger service: idle, its peaks, and whether they grow",
+                "what it may take",
+                "MiB",
+            ),
         };
         Text {
             ours,

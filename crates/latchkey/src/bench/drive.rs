@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_service_kit::config::ClientTlsConfig;
 
 use super::baselines::count;
@@ -16,6 +17,7 @@ use crate::export::Place;
 use crate::load::engine::{self, Plan, Until};
 use crate::load::judge;
 use crate::load::mix::{Action, Mix};
+use crate::load::outcome::Outcome;
 use crate::load::prepare::{Wanted, prepare};
 use crate::load::run::{Ended, Run};
 use crate::load::supply::Supply;
@@ -41,8 +43,6 @@ pub struct Driver {
     /// What was answered, to be judged at the end.
     runs: Vec<Run>,
     wrong: Vec<String>,
-    /// Whether calls are made that the service must refuse.
-    refusals: bool,
 }
 
 /// Ends a run whose driver is dropped while it goes on.
@@ -83,7 +83,6 @@ impl Driver {
             meter: site.meter(ground).await?,
             runs: Vec::new(),
             wrong: Vec::new(),
-            refusals: false,
         })
     }
 
@@ -99,7 +98,6 @@ impl Driver {
             meter: site.meter(ground).await?,
             runs: Vec::new(),
             wrong: Vec::new(),
-            refusals: false,
         })
     }
 
@@ -131,11 +129,6 @@ impl Driver {
     pub fn first_class(&self) -> anyhow::Result<String> {
         let class = self.supply.classes.first().map(|class| class.id);
         Ok(class.context("no class")?.to_string())
-    }
-
-    /// From now on, a refusal may be what was asked for; a failure is not.
-    pub fn expect_refusals(&mut self) {
-        self.refusals = true;
     }
 
     /// Makes the first calls of a plan, which are not measured.
@@ -204,6 +197,7 @@ impl Driver {
             Arc::clone(&self.supply),
             plan.clone(),
         );
+        let mix = plan.mix.clone();
         let over = Arc::clone(&stop.0);
         let run = tokio::task::spawn_blocking(move || {
             engine::run(&target, &plan, &supply, &over, &mut |_| {})
@@ -213,11 +207,12 @@ impl Driver {
             self.wrong
                 .push(format!("a run ended early: {:?}", run.ended));
         }
-        let outcomes = run.outcomes();
-        for (outcome, times) in outcomes.sorted() {
-            let expected = self.refusals && !outcome.is_failure();
-            if !outcome.is_granted() && !expected {
-                self.wrong.push(format!("{times} calls: {outcome}"));
+        for (action, figures) in &run.actions {
+            for (outcome, times) in figures.outcomes.sorted() {
+                if !is_expected(&mix, *action, outcome) {
+                    let what = format!("{times} calls of {action}: {outcome}");
+                    self.wrong.push(what);
+                }
             }
         }
         self.runs.push(run);
@@ -251,6 +246,17 @@ impl Driver {
             driver.wrong.clear();
         }
         Ok(wrong)
+    }
+}
+
+/// Whether that is what a call should come to: what was asked for, but for keys that are spent. A replay of one of these is
+/// refused as it was.
+fn is_expected(mix: &Mix, action: Action, outcome: Outcome) -> bool {
+    let is_spent = outcome == Outcome::Refused(ErrorReason::KeyAlreadyRedeemed);
+    match action {
+        Action::Spent => is_spent,
+        Action::Replay => outcome.is_granted() || (is_spent && mix.has(Action::Spent)),
+        _ => outcome.is_granted(),
     }
 }
 
@@ -288,4 +294,31 @@ fn place(site: &Site, url: String) -> Place {
 
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_spent_key_is_refused_and_only_for_that() {
+        let mix: Mix = "enrollment=1,replay=1,spent=1".parse().expect("a mix");
+        let spent = Outcome::Refused(ErrorReason::KeyAlreadyRedeemed);
+        let full = Outcome::Refused(ErrorReason::ClassFull);
+        for (action, outcome, expected) in [
+            (Action::Enrollment, Outcome::Enrolled, true),
+            (Action::Enrollment, spent, false),
+            (Action::Spent, spent, true),
+            (Action::Spent, full, false),
+            (Action::Spent, Outcome::Enrolled, false),
+            (Action::Replay, Outcome::Replayed, true),
+            (Action::Replay, spent, true),
+            (Action::Replay, full, false),
+        ] {
+            let said = is_expected(&mix, action, outcome);
+            assert_eq!(said, expected, "{action}: {outcome}");
+        }
+        let without: Mix = "enrollment=1,replay=1".parse().expect("a mix");
+        assert!(!is_expected(&without, Action::Replay, spent));
+    }
 }

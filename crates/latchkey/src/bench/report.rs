@@ -35,6 +35,13 @@ impl Report {
             self.usages()
         );
         for (benchmark, measured) in &self.results {
+            if let Some(what) = worst(*benchmark, measured) {
+                let _ = writeln!(
+                    text,
+                    "{}: the greatest ratio is that of {what}",
+                    benchmark.name()
+                );
+            }
             for wrong in &measured.wrong {
                 let _ = writeln!(text, "wrong: {}: {wrong}", benchmark.name());
             }
@@ -164,6 +171,13 @@ fn mark(benchmark: Benchmark, measured: &Measured) -> &'static str {
         (true, false) => "met",
         (true, true) => "aim reached",
     }
+}
+
+/// Of what the figures of a benchmark are that shows the worst of its rounds.
+fn worst(benchmark: Benchmark, measured: &Measured) -> Option<&str> {
+    let mut rounds = measured.rounds.iter();
+    let worst = rounds.find(|round| round.ratio.total_cmp(&measured.ratio).is_eq())?;
+    (benchmark == Benchmark::Memory).then_some(&worst.ours.note)
 }
 
 fn row(benchmark: &str, side: &str, usage: &Usage) -> Vec<String> {

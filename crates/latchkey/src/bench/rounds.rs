@@ -50,9 +50,9 @@ pub struct Measured {
     pub better: &'static str,
     /// Whether the median is as good as it must be.
     pub passes: bool,
-    /// The median of the baseline.
+    /// The median of the baseline; of memory, the bound that the greatest ratio is of.
     pub baseline: f64,
-    /// The median of ours.
+    /// The median of ours; of memory, what was held to that bound.
     pub ours: f64,
     /// In what both are measured.
     pub unit: &'static str,
@@ -118,12 +118,16 @@ impl Measured {
     /// nothing.
     pub fn of(benchmark: Benchmark, goal: Goal, rounds: Vec<Round>, wrong: Vec<String>) -> Self {
         let of = |number: fn(&Round) -> f64| rounds.iter().map(number);
-        let middle = |number: fn(&Round) -> f64| median(of(number)).unwrap_or(f64::NAN);
-        let ratio = match benchmark {
-            // Not one of them may take more.
-            Benchmark::Memory => of(|round| round.ratio).fold(f64::NAN, f64::max),
-            _ => middle(|round| round.ratio),
+        let worst = rounds
+            .iter()
+            .max_by(|one, other| one.ratio.total_cmp(&other.ratio));
+        let shown = |number: fn(&Round) -> f64| match benchmark {
+            // Not one of them may take more; and the figures are those of one of them, so that they belong together.
+            Benchmark::Memory => worst.map(number),
+            _ => median(of(number)),
         };
+        let figure = |number: fn(&Round) -> f64| shown(number).unwrap_or(f64::NAN);
+        let ratio = figure(|round| round.ratio);
         let text = benchmark.text();
         Self {
             ratio,
@@ -133,8 +137,8 @@ impl Measured {
             aim: goal.aim,
             better: goal.better(),
             passes: goal.met(ratio) && wrong.is_empty(),
-            baseline: middle(|round| round.baseline.value),
-            ours: middle(|round| round.ours.value),
+            baseline: figure(|round| round.baseline.value),
+            ours: figure(|round| round.ours.value),
             unit: text.unit,
             what: text.ours,
             against: text.baseline,
@@ -187,6 +191,9 @@ mod tests {
         let goal = Benchmark::Memory.goal();
         let measured = Measured::of(Benchmark::Memory, goal, rounds, Vec::new());
         assert!(measured.ratio > 1.0 && !measured.passes);
+        // The figures are of the same round as the ratio.
+        let shown = measured.ours / measured.baseline;
+        assert!((shown - measured.ratio).abs() < f64::EPSILON, "{shown}");
     }
 
     #[test]

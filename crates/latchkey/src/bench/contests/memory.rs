@@ -13,6 +13,10 @@ use crate::load::prepare::Wanted;
 const IDLE_MIB: f64 = 64.0;
 /// What it may take at most, in MiB.
 const PEAK_MIB: f64 = 256.0;
+/// How many times what it took in the first round it may take in the last one: what it needs does not grow with what it did.
+const GROWTH: f64 = 1.25;
+/// By how many MiB small figures may differ all the same: what an allocator keeps is not the same twice.
+const NOISE_MIB: f64 = 16.0;
 
 /// All kinds of calls at once.
 const MIX: &str = "enrollment=40,event=20,register=20,check=10,replay=5,spent=5";
@@ -22,7 +26,39 @@ const STREAMS: usize = 256;
 #[derive(Debug, Default)]
 pub struct Book {
     idle_mib: f64,
-    peaks: Vec<(String, f64)>,
+    sides: Vec<Peaks>,
+}
+
+/// What the services of one side of a benchmark took at most, round after round.
+#[derive(Debug, Clone, PartialEq)]
+struct Peaks {
+    name: String,
+    first: f64,
+    last: f64,
+    most: f64,
+}
+
+impl Peaks {
+    /// Those of `samples`, in MiB; nothing, if no service took part.
+    fn of<'s>(name: String, samples: impl Iterator<Item = &'s Sample>) -> Option<Self> {
+        let peaks: Vec<f64> = samples
+            .filter_map(|sample| sample.usage)
+            .map(|usage| usage.keys_peak_mib.max(usage.enrollment_peak_mib))
+            .collect();
+        let most = peaks.iter().copied().fold(0.0, f64::max);
+        let (first, last) = (*peaks.first()?, *peaks.last()?);
+        (most > 0.0).then_some(Self {
+            name,
+            first,
+            last,
+            most,
+        })
+    }
+
+    /// What the last round may take.
+    fn flat(&self) -> f64 {
+        (self.first * GROWTH).max(self.first + NOISE_MIB)
+    }
 }
 
 impl Book {
@@ -31,42 +67,41 @@ impl Book {
         self.idle_mib = self.idle_mib.max(site.idle_mib);
     }
 
-    /// Notes the peaks of all rounds of a benchmark.
+    /// Notes the peaks of all rounds of a benchmark, on both sides: on that of the baseline there may be services too.
     pub fn note(&mut self, benchmark: Benchmark, rounds: &[Round]) {
-        let peak = |sample: &Sample| {
-            let usage = sample.usage?;
-            Some(usage.keys_peak_mib.max(usage.enrollment_peak_mib))
-        };
-        let peaks: Vec<f64> = rounds
-            .iter()
-            .filter_map(|round| peak(&round.ours))
-            .collect();
-        let (Some(first), Some(last)) = (peaks.first(), peaks.last()) else {
-            return;
-        };
-        let most = peaks.iter().copied().fold(0.0, f64::max);
-        let name = format!(
-            "{}: {first:.0} MiB in the first round, {last:.0} in the last",
-            benchmark.name()
-        );
-        self.peaks.push((name, most));
+        self.note_ours(benchmark, rounds.iter().map(|round| &round.ours));
+        let name = benchmark.name();
+        let baseline = rounds.iter().map(|round| &round.baseline);
+        self.sides
+            .extend(Peaks::of(format!("{name}, the baseline"), baseline));
     }
 
-    /// One round for what is idle, and one for each benchmark.
+    /// Notes the peaks of the services that are measured.
+    fn note_ours<'s>(&mut self, benchmark: Benchmark, samples: impl Iterator<Item = &'s Sample>) {
+        let name = benchmark.name().to_owned();
+        self.sides.extend(Peaks::of(name, samples));
+    }
+
+    /// One round for what is idle, and two for each side of a benchmark: its peak, and whether it grew.
     fn rounds(&self) -> Vec<Round> {
-        let round = |bound: f64, value: f64, note: &str| {
-            let sample = |value, note: &str| Sample {
+        let round = |bound: f64, value: f64, note: String| {
+            let sample = |value, note| Sample {
                 value,
                 usage: None,
-                note: note.to_owned(),
+                note,
             };
-            Round::of(sample(bound, ""), sample(value, note))
+            Round::of(sample(bound, String::new()), sample(value, note))
         };
-        let idle = round(IDLE_MIB, self.idle_mib, "idle");
-        let peaks = self.peaks.iter();
-        std::iter::once(idle)
-            .chain(peaks.map(|(note, peak)| round(PEAK_MIB, *peak, note)))
-            .collect()
+        let mut rounds = vec![round(IDLE_MIB, self.idle_mib, "idle".to_owned())];
+        for side in &self.sides {
+            let Peaks {
+                name, first, last, ..
+            } = side;
+            rounds.push(round(PEAK_MIB, side.most, format!("{name}: the most")));
+            let grown = format!("{name}: the last round, after {first:.0} MiB in the first");
+            rounds.push(round(side.flat(), *last, grown));
+        }
+        rounds
     }
 }
 
@@ -90,13 +125,13 @@ pub(super) async fn play(arena: &mut Arena<'_>) -> anyhow::Result<Played> {
     let site = Site::start(ground, Benchmark::Memory.name(), 1).await?;
     arena.book.idle(&site);
     let mut driver = Driver::prepare(ground, &site, &wanted, arena.progress).await?;
-    driver.expect_refusals();
-    let mut rounds = Vec::new();
+    // The first round is not that of a process which has just started.
+    driver.warm_up(&plan).await?;
+    let mut samples = Vec::new();
     for _ in 0..scale.rounds {
-        let ours = driver.rate(&plan).await?;
-        rounds.push(Round::of(ours.clone(), ours));
+        samples.push(driver.rate(&plan).await?);
     }
-    arena.book.note(Benchmark::Memory, &rounds);
+    arena.book.note_ours(Benchmark::Memory, samples.iter());
     let wrong = services::wrong(&mut [&mut driver], &[&site]).await?;
     drop(driver);
     site.stop(ground).await?;
@@ -104,4 +139,68 @@ pub(super) async fn play(arena: &mut Arena<'_>) -> anyhow::Result<Played> {
         rounds: arena.book.rounds(),
         wrong,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::meter::Usage;
+    use super::*;
+
+    fn sample(peak: f64) -> Sample {
+        Sample {
+            value: 1.0,
+            usage: Some(Usage {
+                cores_busy: 1.0,
+                keys_us: 1.0,
+                enrollment_us: 1.0,
+                postgres_us: 1.0,
+                client_us: 1.0,
+                wal_bytes: 1.0,
+                wal_flushes: None,
+                batch: None,
+                keys_peak_mib: peak / 2.0,
+                enrollment_peak_mib: peak,
+            }),
+            note: String::new(),
+        }
+    }
+
+    /// The greatest ratio of peaks of both sides, and what it is of.
+    fn worst(baseline: &[f64], ours: &[f64]) -> (f64, String) {
+        let sides = baseline.iter().zip(ours);
+        let rounds: Vec<Round> = sides
+            .map(|(baseline, ours)| Round::of(sample(*baseline), sample(*ours)))
+            .collect();
+        let mut book = Book::default();
+        book.note(Benchmark::RedeemReplicas, &rounds);
+        let rounds = book.rounds();
+        let worst = rounds
+            .iter()
+            .max_by(|one, other| one.ratio.total_cmp(&other.ratio));
+        let worst = worst.expect("what is idle");
+        (worst.ratio, worst.ours.note.clone())
+    }
+
+    #[test]
+    fn memory_that_grows_with_what_was_done_is_too_much() {
+        let (ratio, what) = worst(&[100.0; 3], &[100.0, 110.0, 124.0]);
+        assert!(ratio < 1.0, "{ratio} {what}");
+        let (ratio, what) = worst(&[100.0; 3], &[100.0, 113.0, 126.0]);
+        assert!(ratio > 1.0, "{ratio} {what}");
+        assert_eq!(
+            what,
+            "redeem_replicas: the last round, after 100 MiB in the first"
+        );
+        // Of small figures a few MiB are noise.
+        assert!(worst(&[40.0; 2], &[40.0, 55.0]).0 < 1.0);
+        assert!(worst(&[40.0; 2], &[40.0, 57.0]).0 > 1.0);
+    }
+
+    #[test]
+    fn services_of_the_baseline_count_too_and_pgbench_does_not() {
+        let (ratio, what) = worst(&[300.0, 200.0], &[100.0, 100.0]);
+        assert!(ratio > 1.0);
+        assert_eq!(what, "redeem_replicas, the baseline: the most");
+        assert!(Peaks::of(String::new(), [sample(0.0)].iter()).is_none());
+    }
 }
