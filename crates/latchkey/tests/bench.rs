@@ -59,6 +59,8 @@ async fn both_sides_are_measured_in_turns_and_every_answer_is_judged() {
     assert!(usage["enrollment_us"].as_f64() > Some(0.0), "{usage}");
     assert!(usage["batch"].as_f64() >= Some(1.0), "{usage}");
     assert_eq!(json["generate_1m"]["must"], 0.2, "half, for so short a run");
+    assert_eq!(json["form"], "quick");
+    assert_eq!(json["scale"]["calls"], 200);
 }
 
 #[tokio::test]

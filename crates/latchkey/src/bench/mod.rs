@@ -78,7 +78,12 @@ pub async fn run(options: &BenchOptions, progress: &Progress) -> anyhow::Result<
     drop(arena);
     progress.step("Stopping");
     ground.stop().await?;
-    Ok(Report { machine, results })
+    Ok(Report {
+        machine,
+        scale: options.scale,
+        quick: options.quick,
+        results,
+    })
 }
 
 /// Measures how throughput goes with the number of those who redeem at once, in the place of benchmarks: charts and tables

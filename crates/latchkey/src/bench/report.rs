@@ -10,12 +10,17 @@ use super::catalogue::Benchmark;
 use super::machine::Machine;
 use super::meter::Usage;
 use super::rounds::Measured;
+use super::scale::{ROUNDS, Scale};
 
 /// All benchmarks of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// The machine.
     pub machine: Machine,
+    /// How long and how large everything was.
+    pub scale: Scale,
+    /// Whether it was the quick form, which is held to other bounds.
+    pub quick: bool,
     /// What came of each benchmark, in the order in which they were run.
     pub results: Vec<(Benchmark, Measured)>,
 }
@@ -26,9 +31,25 @@ impl Report {
         self.results.iter().all(|(_, measured)| measured.passes)
     }
 
+    /// Why these are no figures to quote, if so.
+    fn caution(&self) -> Option<&'static str> {
+        if self.quick {
+            return Some(
+                "The quick form: short runs, held to half of what they must reach and should reach. No figures to quote.",
+            );
+        }
+        (self.scale.rounds < ROUNDS).then_some("Fewer than five rounds: no figures to quote.")
+    }
+
+    /// The machine, and how the figures are to be taken.
+    fn preamble(&self) -> String {
+        let caution = self.caution().map(|caution| format!("\n\n{caution}"));
+        self.machine.for_people() + &caution.unwrap_or_default()
+    }
+
     /// Tables of the ratios and of what both sides took, and what is wrong.
     pub fn for_people(&self) -> String {
-        let mut text = format!("{}\n\n{}\n", self.machine.for_people(), self.ratios());
+        let mut text = format!("{}\n\n{}\n", self.preamble(), self.ratios());
         let _ = writeln!(
             text,
             "\nWhat one operation took: medians over the rounds\n{}",
@@ -64,7 +85,7 @@ impl Report {
     pub fn for_page(&self) -> String {
         let mut text = format!(
             "{}\n\n| benchmark | ratio | min – max | must | aim | | ours | baseline | unit |\n|---|---|---|---|---|---|---|---|---|\n",
-            self.machine.for_people()
+            self.preamble()
         );
         for (benchmark, measured) in &self.results {
             let _ = writeln!(
@@ -76,7 +97,7 @@ impl Report {
                 measured.max,
                 measured.must,
                 measured.aim,
-                mark(*benchmark, measured),
+                mark(measured),
                 number(measured.ours),
                 number(measured.baseline),
                 measured.unit
@@ -106,7 +127,7 @@ impl Report {
                 format!("{:.2}", measured.max),
                 format!("{:.2}", measured.must),
                 format!("{:.2}", measured.aim),
-                mark(*benchmark, measured).to_owned(),
+                mark(measured).to_owned(),
                 number(measured.ours),
                 number(measured.baseline),
                 measured.unit.to_owned(),
@@ -130,7 +151,8 @@ impl Report {
             "WAL bytes",
             "flushes",
             "batch",
-            "peak MiB",
+            "keys peak MiB",
+            "enrollment peak MiB",
         ]);
         for (benchmark, measured) in &self.results {
             for (side, ours) in [("ours", true), ("baseline", false)] {
@@ -142,7 +164,7 @@ impl Report {
                 }
             }
         }
-        for column in 2..11 {
+        for column in 2..12 {
             right(&mut table, column);
         }
         table
@@ -159,14 +181,16 @@ impl Report {
             fields.insert(benchmark.name().to_owned(), value);
         }
         fields.insert("machine".to_owned(), json!(self.machine));
+        let form = if self.quick { "quick" } else { "full" };
+        fields.insert("form".to_owned(), json!(form));
+        fields.insert("scale".to_owned(), json!(self.scale));
         fields.insert("ok".to_owned(), json!(self.is_ok()));
         serde_json::to_string_pretty(&Value::Object(fields))
     }
 }
 
-fn mark(benchmark: Benchmark, measured: &Measured) -> &'static str {
-    let aimed = benchmark.goal().aimed(measured.ratio);
-    match (measured.passes, aimed) {
+fn mark(measured: &Measured) -> &'static str {
+    match (measured.passes, measured.aimed) {
         (false, _) => "MISSED",
         (true, false) => "met",
         (true, true) => "aim reached",
@@ -182,6 +206,8 @@ fn worst(benchmark: Benchmark, measured: &Measured) -> Option<&str> {
 
 fn row(benchmark: &str, side: &str, usage: &Usage) -> Vec<String> {
     let whole = |value: f64| format!("{value:.0}");
+    // What is done by hand has no services.
+    let peak = |mib: f64| if mib > 0.0 { whole(mib) } else { String::new() };
     vec![
         benchmark.to_owned(),
         side.to_owned(),
@@ -197,7 +223,8 @@ fn row(benchmark: &str, side: &str, usage: &Usage) -> Vec<String> {
         usage
             .batch
             .map_or_else(String::new, |batch| format!("{batch:.1}")),
-        whole(usage.keys_peak_mib.max(usage.enrollment_peak_mib)),
+        peak(usage.keys_peak_mib),
+        peak(usage.enrollment_peak_mib),
     ]
 }
 
@@ -241,6 +268,8 @@ mod tests {
         });
         Report {
             machine: Machine::this("15.14"),
+            scale: Scale::full(ROUNDS),
+            quick: false,
             results: results.into(),
         }
     }
@@ -262,6 +291,45 @@ mod tests {
         }
         assert_eq!(json["machine"]["postgres"], "15.14");
         assert_eq!(json["ok"], true);
+        assert_eq!(json["form"], "full");
+        assert_eq!(json["scale"]["rounds"], 5);
+        assert_eq!(json["scale"]["by_hand_seconds"], 5.0);
+    }
+
+    #[test]
+    fn figures_that_are_not_to_be_quoted_say_so() {
+        let mut report = report();
+        assert_eq!(report.caution(), None);
+        report.scale.rounds = 4;
+        for told in [report.for_people(), report.for_page()] {
+            assert!(
+                told.contains("Fewer than five rounds: no figures to quote."),
+                "{told}"
+            );
+        }
+        report.quick = true;
+        assert!(report.for_people().contains("The quick form"));
+        let json = report.for_machines().expect("JSON");
+        let json: Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(json["form"], "quick");
+    }
+
+    #[test]
+    fn an_aim_is_that_of_the_form_that_was_run() {
+        let benchmark = Benchmark::RedeemEnrollment64;
+        let marked = |goal, ratio| {
+            let sample = |value| Sample {
+                value,
+                usage: None,
+                note: String::new(),
+            };
+            let rounds = vec![Round::of(sample(1.0), sample(ratio))];
+            mark(&Measured::of(benchmark, goal, rounds, Vec::new()))
+        };
+        // Half of 4.5.
+        assert_eq!(marked(benchmark.quick_goal(), 2.3), "aim reached");
+        assert_eq!(marked(benchmark.goal(), 3.1), "met");
+        assert_eq!(marked(benchmark.goal(), 2.3), "MISSED");
     }
 
     #[test]

@@ -48,8 +48,10 @@ pub struct Measured {
     pub aim: f64,
     /// Whether more or less is better.
     pub better: &'static str,
-    /// Whether the median is as good as it must be.
+    /// Whether all answers were right, and the median is as good as it must be.
     pub passes: bool,
+    /// Whether it is as good as it should be.
+    pub aimed: bool,
     /// The median of the baseline; of memory, the bound that the greatest ratio is of.
     pub baseline: f64,
     /// The median of ours; of memory, what was held to that bound.
@@ -137,6 +139,7 @@ impl Measured {
             aim: goal.aim,
             better: goal.better(),
             passes: goal.met(ratio) && wrong.is_empty(),
+            aimed: goal.aimed(ratio),
             baseline: figure(|round| round.baseline.value),
             ours: figure(|round| round.ours.value),
             unit: text.unit,

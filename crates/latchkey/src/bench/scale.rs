@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
+/// How many rounds a figure is the median of that may be quoted: those of the full form unless told otherwise.
+pub const ROUNDS: usize = 5;
+/// How many rounds the quick form has.
+pub const QUICK_ROUNDS: usize = 3;
+
 /// The size of everything in a run of benchmarks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Scale {
     /// How often the two sides of a benchmark take turns.
     pub rounds: usize,
     /// How long pgbench runs with each number of clients.
+    #[serde(rename = "by_hand_seconds", serialize_with = "seconds")]
     pub by_hand: Duration,
     /// With how many clients; the best of them counts.
     pub clients: &'static [u32],
@@ -21,6 +29,10 @@ pub struct Scale {
     pub bulk: u64,
     /// How many keys a large table has.
     pub table: u64,
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 impl Scale {

@@ -4,14 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use latchkey::bench::catalogue::Benchmark;
-use latchkey::bench::scale::Scale;
+use latchkey::bench::scale::{QUICK_ROUNDS, ROUNDS, Scale};
 use latchkey::bench::{self, BenchOptions};
 use latchkey::progress::Progress;
 use latchkey_service_kit::lifecycle;
-
-/// How many rounds the full form has unless told otherwise, and the quick one.
-const ROUNDS: usize = 5;
-const QUICK_ROUNDS: usize = 3;
 
 /// What to measure.
 #[expect(
