@@ -4,32 +4,67 @@
 //! (`enrollment` or `event`), `status` (only `available` ones are used) and `key_id` may be. Students: `student_id`, and
 //! `organization_id` for registrations.
 
+mod cells;
+
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use serde::Deserialize;
 use uuid::Uuid;
 
+use self::cells::{Line, lines};
 use super::mix::{Action, Mix};
 use super::supply::{Class, Key, KeyNumber, Organization, Supply, Ticket};
 
-#[derive(Deserialize)]
+/// A key that is available.
 struct KeyRow {
     code: String,
     class_id: Uuid,
-    kind: Option<String>,
-    status: Option<String>,
+    is_event: bool,
     key_id: Option<Uuid>,
 }
 
-#[derive(Deserialize)]
 struct StudentRow {
     student_id: Uuid,
     organization_id: Option<Uuid>,
+}
+
+impl KeyRow {
+    /// The key of a line; nothing, if it is not available.
+    fn of(line: &Line<'_>) -> anyhow::Result<Option<Self>> {
+        if line.text("status").is_some_and(|is| is != "available") {
+            return Ok(None);
+        }
+        // Before the class, which keys of other kinds do not have.
+        let is_event = match line.text("kind") {
+            None | Some("enrollment") => false,
+            Some("event") => true,
+            Some("pool" | "subscription") => bail!(
+                "{}: a key of a pool or a subscription opens no class, and there is nothing else to redeem here",
+                line.place("kind")
+            ),
+            Some(_) => bail!("{}: neither enrollment nor event", line.place("kind")),
+        };
+        Ok(Some(Self {
+            code: line.needed("code")?.to_owned(),
+            class_id: line.needed_id("class_id")?,
+            is_event,
+            key_id: line.id("key_id")?,
+        }))
+    }
+}
+
+impl StudentRow {
+    fn of(line: &Line<'_>) -> anyhow::Result<Self> {
+        Ok(Self {
+            student_id: line.needed_id("student_id")?,
+            organization_id: line.id("organization_id")?,
+        })
+    }
 }
 
 /// The keys and students of two files, for calls of `mix`: the first students have the enrollment keys, one each; the others
@@ -45,22 +80,19 @@ pub fn read(keys: &Path, students: &Path, mix: &Mix, seed: u64) -> anyhow::Resul
     let student_rows = std::fs::File::open(students);
     let student_rows =
         student_rows.with_context(|| format!("cannot read {}", students.display()))?;
-    let key_rows = rows(key_rows).with_context(|| format!("in {}", keys.display()))?;
-    let student_rows = rows(student_rows).with_context(|| format!("in {}", students.display()))?;
+    let key_rows = keys_of(key_rows).with_context(|| format!("in {}", keys.display()))?;
+    let student_rows = students_of(student_rows);
+    let student_rows = student_rows.with_context(|| format!("in {}", students.display()))?;
     supply(key_rows, &student_rows, mix, seed)
 }
 
-fn rows<T: for<'d> Deserialize<'d>>(from: impl std::io::Read) -> anyhow::Result<Vec<T>> {
-    let mut reader = csv::Reader::from_reader(from);
-    let mut rows = Vec::new();
-    for (number, row) in reader.deserialize().enumerate() {
-        // What the reader says may repeat the row, and with it a code.
-        let Ok(row) = row else {
-            bail!("the row {} has not the columns that are needed", number + 1);
-        };
-        rows.push(row);
-    }
-    Ok(rows)
+fn keys_of(from: impl Read) -> anyhow::Result<Vec<KeyRow>> {
+    let rows = lines(from, &["code", "class_id"], KeyRow::of)?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+fn students_of(from: impl Read) -> anyhow::Result<Vec<StudentRow>> {
+    lines(from, &["student_id"], StudentRow::of)
 }
 
 fn supply(
@@ -110,9 +142,6 @@ fn classes(rows: Vec<KeyRow>) -> anyhow::Result<Vec<Class>> {
     let mut classes: Vec<Class> = Vec::new();
     let mut places = HashMap::new();
     for row in rows {
-        if row.status.as_deref().is_some_and(|is| is != "available") {
-            continue;
-        }
         let place = *places.entry(row.class_id).or_insert_with(|| {
             classes.push(Class {
                 id: row.class_id,
@@ -124,10 +153,10 @@ fn classes(rows: Vec<KeyRow>) -> anyhow::Result<Vec<Class>> {
             id: row.key_id,
             code: row.code,
         };
-        match row.kind.as_deref() {
-            None | Some("enrollment") => classes[place].keys.push(key),
-            Some("event") => classes[place].event_key = Some(key),
-            Some(other) => bail!("a key is of the kind `{other}`, and not enrollment or event"),
+        if row.is_event {
+            classes[place].event_key = Some(key);
+        } else {
+            classes[place].keys.push(key);
         }
     }
     ensure!(!classes.is_empty(), "there is no available key in the file");
@@ -191,8 +220,8 @@ mod tests {
         }
         let mix = mix.parse().expect("a mix");
         supply(
-            rows(keys.as_bytes())?,
-            &rows(rows_of_students.as_bytes())?,
+            keys_of(keys.as_bytes())?,
+            &students_of(rows_of_students.as_bytes())?,
             &mix,
             1,
         )
@@ -235,13 +264,38 @@ mod tests {
             assert!(!text.contains("EK-"), "{text}");
             text
         };
-        assert!(error("code\nEK-1\n", 1, "enrollment=1").contains("row 1"));
+        assert!(error("code\nEK-1\n", 1, "enrollment=1").contains("no column `class_id`"));
+        for (keys, place) in [
+            (
+                format!("code,class_id\nEK-1,{CLASS}\nEK-2,EK-3\n"),
+                "line 3, column `class_id`: this is no UUID",
+            ),
+            (
+                format!("code,class_id\n,{CLASS}\n"),
+                "line 2, column `code`: empty",
+            ),
+            (
+                "code,class_id\nEK-1,\n".to_owned(),
+                "line 2, column `class_id`: empty",
+            ),
+            (
+                format!("code,class_id\nEK-1,{CLASS},EK-2\n"),
+                "line 2: not CSV",
+            ),
+            (
+                format!("code,class_id,kind\nEK-1,{CLASS},EK-2\n"),
+                "line 2, column `kind`",
+            ),
+        ] {
+            let told = error(&keys, 1, "enrollment=1");
+            assert!(told.contains(place), "{place} in {told}");
+        }
         assert!(error(&keys(0), 1, "enrollment=1").contains("`enrollment`"));
         assert!(error(&keys(1), 0, "enrollment=1").contains("no student"));
         assert!(error(&keys(1), 1, "enrollment=1,spent=1").contains("spent"));
         assert!(error(&keys(1), 1, "enrollment=1,wrong=1").contains("shut out"));
-        let odd = format!("code,class_id,kind\nEK-1,{CLASS},pool\n");
-        assert!(error(&odd, 1, "enrollment=1").contains("`pool`"));
+        let pool = "code,class_id,kind\nEK-1,,pool\n";
+        assert!(error(pool, 1, "enrollment=1").contains("of a pool"));
         let none = format!("code,class_id,status\nEK-1,{CLASS},expired\n");
         assert!(error(&none, 1, "enrollment=1").contains("no available key"));
     }

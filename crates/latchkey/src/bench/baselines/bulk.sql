@@ -51,6 +51,6 @@ CREATE UNIQUE INDEX codes_unretired_hash ON bulk.codes (hash) WHERE retired_at I
 CREATE INDEX codes_retired_hash ON bulk.codes (hash, issued_at) WHERE retired_at IS NOT NULL;
 ALTER TABLE bulk.codes ADD PRIMARY KEY (key_id, generation);
 
--- A class has at most 10000 keys, and a request makes at most 1000.
+-- 10000 keys of each class: the services are measured with all keys in one, by one request, and what is written differs by no row.
 INSERT INTO bulk.grants (class_id, organization_id, name)
 SELECT md5('class ' || n)::uuid, md5('organization')::uuid, 'Class ' || n FROM generate_series(0, :keys / 10000) n;

@@ -1,4 +1,4 @@
--- Keys as the keys service makes them: ids in the order of creation, 1000 a request, 10000 a class.
+-- Keys as the keys service stores them: ids in the order of creation; here of 1000 a request and 10000 a class.
 COPY (
     SELECT ('0190a000-' || lpad(to_hex(n >> 12), 4, '0') || '-7' || lpad(to_hex(n & 4095), 3, '0') || '-8000-'
             || substr(md5('key ' || n), 1, 12))::uuid, 'enrollment', md5('organization')::uuid,

@@ -7,15 +7,20 @@ use anyhow::{bail, ensure};
 use latchkey::export::Place;
 use latchkey::load::engine::{Pace, Plan, Until};
 use latchkey::load::mix::{Action, Mix};
-use latchkey::load::prepare::{Skew, Wanted};
+use latchkey::load::prepare::{MOST_OF_A_CLASS, Skew, Wanted};
 use latchkey::load::target::{Target, Tokens};
 use latchkey::stack::data_dir::default_path;
 use latchkey::stack::description::Description;
 use latchkey_service_kit::config::ClientTlsConfig;
 use uuid::Uuid;
 
-/// How many calls a second a closed loop is taken to make, where nobody says how much it shall be given.
-const ASSUMED_RATE: f64 = 4_000.0;
+/// How many calls a second a closed loop is taken to make, where nobody says how much it shall be given: more than a small
+/// machine makes, because a run that has used up everything ends before its time.
+const ASSUMED_RATE: f64 = 15_000.0;
+
+/// How many classes are made unless told otherwise; more, where each would have more than so many seats.
+const CLASSES: usize = 100;
+const SEATS_OF_A_CLASS: usize = MOST_OF_A_CLASS / 2;
 
 /// How many enrollment keys are made to be asked about, where nobody redeems anything.
 const ASKED_ABOUT: usize = 1_000;
@@ -87,9 +92,9 @@ pub(crate) struct Load {
     #[arg(long, default_value_t = 0)]
     seed: u64,
 
-    /// Classes to make.
-    #[arg(long, default_value_t = 100)]
-    classes: usize,
+    /// Classes to make [default: 100, or as many as have room for all].
+    #[arg(long, value_name = "COUNT")]
+    classes: Option<usize>,
     /// Organizations to make.
     #[arg(long, default_value_t = 1)]
     organizations: usize,
@@ -108,7 +113,7 @@ pub(crate) struct Load {
     /// Enrollment keys to make for registrations [default: as many as will be used].
     #[arg(long, value_name = "COUNT")]
     registrations: Option<usize>,
-    /// Students who want each seat of an event key: with 1.5, a third of them are told that the class is full.
+    /// Students who want each seat of an event key, 1 to 100: with 1.5, a third of them are told that the class is full.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     crowd: f64,
     /// Use the keys in this file instead of making classes: CSV, as `latchkey keys export` writes it.
@@ -241,13 +246,18 @@ impl Load {
             given => of(given, Action::Enrollment),
         };
         let seats = of(self.seats, Action::Event);
+        let registrations = of(self.registrations, Action::Register);
+        let all = [keys, seats, registrations]
+            .into_iter()
+            .fold(0, usize::saturating_add);
+        let enough = all.div_ceil(SEATS_OF_A_CLASS).max(CLASSES);
         Ok(Source::New(Wanted {
             organizations: self.organizations,
-            classes: self.classes,
+            classes: self.classes.unwrap_or(enough),
             enrollment_keys: keys,
             event_seats: seats,
             crowd: self.crowd,
-            registrations: of(self.registrations, Action::Register),
+            registrations,
             skew: self.skew,
             guessers: plan.mix.has(Action::Wrong),
             spares: plan.mix.has(Action::Spent),
@@ -334,6 +344,17 @@ mod tests {
         assert_eq!(wanted(&["--mix=check=1", "--keys=7"]).enrollment_keys, 7);
         assert_eq!(wanted(&["--mix=event=1,check=1"]).enrollment_keys, 0);
         assert_eq!(wanted(&["--mix=wrong=1"]).enrollment_keys, 0);
+    }
+
+    #[test]
+    fn a_fast_service_is_given_enough_and_its_classes_have_room_for_it() {
+        let of_half_a_minute = wanted(&["--mix=enrollment=1"]);
+        assert!(of_half_a_minute.enrollment_keys > 450_000);
+        assert_eq!(of_half_a_minute.classes, CLASSES);
+        let long = wanted(&["--mix=enrollment=1", "--duration=10m"]);
+        assert!(long.enrollment_keys / long.classes <= SEATS_OF_A_CLASS);
+        let few = wanted(&["--mix=enrollment=1", "--duration=10m", "--classes=3"]);
+        assert_eq!(few.classes, 3);
     }
 
     #[test]

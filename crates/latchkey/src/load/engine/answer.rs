@@ -1,9 +1,12 @@
 //! What answers say, and whether that can be true.
 
+use std::fmt;
+
 use latchkey_proto::enrollment::v1::{
     CheckKeyResponse, Enrollment, RedeemKeyResponse, RedemptionOutcome, RegisterWithKeyResponse,
 };
 use latchkey_proto::errors::v1::ErrorReason;
+use latchkey_service_kit::status::name;
 use prost::Message;
 use prost::bytes::Bytes;
 use uuid::Uuid;
@@ -27,6 +30,30 @@ pub(super) enum Said {
     },
     /// It was refused.
     Refused(ErrorReason),
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::In {
+                enrollment,
+                student,
+                class,
+                already_in,
+            } => {
+                let how = if *already_in {
+                    "already in"
+                } else {
+                    "enrolled"
+                };
+                write!(
+                    f,
+                    "the student {student} was {how} in the class {class} by {enrollment}"
+                )
+            }
+            Self::Refused(reason) => write!(f, "{}", name(*reason)),
+        }
+    }
 }
 
 /// A redemption and the first answer to it.
@@ -137,7 +164,7 @@ pub(super) fn of_check(supply: &Supply, ticket: Ticket, message: Bytes) -> Resul
 /// What a replay says that the first answer did not say, if it differs.
 pub(super) fn difference(first: &Said, again: &Said, replayed: bool) -> Option<String> {
     if first != again {
-        return Some(format!("first {first:?}, then {again:?}"));
+        return Some(format!("first {first}, then {again}"));
     }
     let silent = matches!(again, Said::In { .. }) && !replayed;
     silent.then(|| "it does not say that it is one".to_owned())
@@ -304,6 +331,9 @@ mod tests {
         assert!(difference(&full, &first, true).is_some());
         assert_eq!(difference(&full, &full, false), None);
         let spent = Said::Refused(ErrorReason::KeyAlreadyRedeemed);
-        assert!(difference(&full, &spent, false).is_some());
+        let told = difference(&full, &spent, false).expect("another reason");
+        assert_eq!(told, "first CLASS_FULL, then KEY_ALREADY_REDEEMED");
+        let told = difference(&first, &full, false).expect("something else");
+        assert!(told.contains(" was enrolled in the class "), "{told}");
     }
 }

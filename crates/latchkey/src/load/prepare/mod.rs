@@ -4,6 +4,7 @@ mod parties;
 mod shares;
 
 use std::cell::Cell;
+use std::ops::RangeInclusive;
 
 use anyhow::{Context, bail, ensure};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -30,6 +31,9 @@ const GUESSERS: usize = 100;
 /// How many students of each organization try keys that are spent, where such keys are tried.
 const SPARES: usize = 8;
 
+/// How many students may want each seat of an event key.
+const CROWD: RangeInclusive<f64> = 1.0..=100.0;
+
 /// What to make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
@@ -41,7 +45,7 @@ pub struct Wanted {
     pub enrollment_keys: usize,
     /// How many seats for students with an event key, over all classes. With none, event keys stay off.
     pub event_seats: usize,
-    /// How many want each of these seats: with 1.5, a third of them are told that the class is full.
+    /// How many want each of these seats, 1 to 100: with 1.5, a third of them are told that the class is full.
     pub crowd: f64,
     /// How many registrations. They have enrollment keys of their own; seats of event keys where there are only these, and
     /// nobody is going to try keys that are spent.
@@ -289,7 +293,12 @@ fn lots(wanted: &Wanted) -> anyhow::Result<Vec<Lot>> {
         "{}",
         Action::WRONG_SHUTS_OUT
     );
-    ensure!(wanted.crowd >= 1.0, "fewer than one student for each seat");
+    ensure!(
+        CROWD.contains(&wanted.crowd),
+        "a crowd is between {} and {} students for each seat",
+        CROWD.start(),
+        CROWD.end()
+    );
     let by_event = wanted.enrollment_keys == 0 && wanted.event_seats > 0 && !wanted.spares;
     let (newcomers, event_newcomers) = if by_event {
         (0, wanted.registrations)
@@ -441,6 +450,15 @@ mod tests {
             ..Wanted::default()
         };
         lots(&none).expect_err("no class");
+        for crowd in [0.5, 1e300, f64::NAN] {
+            let wanted = Wanted {
+                event_seats: 1,
+                crowd,
+                ..Wanted::default()
+            };
+            let error = lots(&wanted).expect_err("no crowd").to_string();
+            assert!(error.contains("between 1 and 100"), "{error}");
+        }
     }
 
     #[test]

@@ -192,7 +192,7 @@ fn latency_over_time(report: &Report) -> Figure {
     OverTime {
         id: "latency",
         title: "Latency over time",
-        description: "The median and the 99th percentile of the answers of each second.".to_owned(),
+        description: "The median and the 99th percentile of each second: of what was answered in it, and of what was due in it and never sent.".to_owned(),
         y: axis("milliseconds, logarithmic", Scale::Log),
         stacked: false,
         columns: vec![
@@ -221,9 +221,9 @@ fn refusals(report: &Report) -> Figure {
         id: "refusals",
         title: "Refusals and failures",
         description:
-            "How many calls of each second were not granted, by reason, one on top of the other."
+            "How many calls of each second were not granted, by reason, one on top of the other; what was never sent in the second in which it was due."
                 .to_owned(),
-        y: axis("answers a second", Scale::Linear),
+        y: axis("calls a second", Scale::Linear),
         stacked: true,
         columns: columns.collect(),
     }

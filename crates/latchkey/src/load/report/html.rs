@@ -5,7 +5,6 @@ use std::fmt::Write;
 use super::figures;
 use super::plot::{COLOURS, Plot, escaped, number};
 use super::{Report, rows};
-use crate::load::run::Ended;
 
 /// How the page looks.
 const STYLE: &str = include_str!("page.css");
@@ -37,13 +36,8 @@ pub fn html(report: &Report) -> String {
 }
 
 fn verdict(report: &Report) -> String {
-    let ended = match report.ended {
-        Ended::AsPlanned => "It ended as planned.".to_owned(),
-        Ended::UsedUp(action) => {
-            format!("It ended before its time: everything for <em>{action}</em> was used up.")
-        }
-        Ended::Stopped => "It ended before its time: it was told to.".to_owned(),
-    };
+    let ended = report.cut_short();
+    let ended = ended.unwrap_or_else(|| "It ended as planned.".to_owned());
     let emphasized = |remark| format!(" <strong class=\"late\">{remark}</strong>");
     let remarks: String = report.remarks().map(emphasized).collect();
     let ended = ended + &remarks;
@@ -100,6 +94,9 @@ fn shown(value: Option<f64>, write: impl Fn(f64) -> String) -> String {
 }
 
 fn millis(millis: f64) -> String {
+    if millis >= 1e4 {
+        return format!("{:.1} s", millis / 1e3);
+    }
     let digits = if millis < 10.0 { 2 } else { 1 };
     format!("{millis:.digits$} ms")
 }
@@ -112,7 +109,7 @@ pub(super) fn as_number(count: u64) -> f64 {
 /// The figures of each action.
 fn actions(report: &Report) -> String {
     let caption = format!(
-        "Of {:.1} s. Latencies of all calls whatever became of them, but of those without a connection{}.",
+        "Of {:.1} s. Latencies of all calls, whatever became of them, except those without a connection{}.",
         report.measured_seconds,
         if report.plan.rate.is_some() {
             "; measured from the moment at which a call should have been made"

@@ -1,13 +1,32 @@
 //! What is to be said of a run besides its figures: a sentence each.
 
 use super::Report;
+use crate::load::mix::Action;
+use crate::load::run::Ended;
 
 impl Report {
+    /// That it ended before its time, and what to do about it; nothing, if it ended as planned.
+    pub(super) fn cut_short(&self) -> Option<String> {
+        let action = match self.ended {
+            Ended::AsPlanned => return None,
+            Ended::Stopped => return Some("Ended before its time: it was told to.".to_owned()),
+            Ended::UsedUp(action) => action,
+        };
+        let option = match action {
+            Action::Event => "--seats",
+            Action::Register => "--registrations",
+            _ => "--keys",
+        };
+        Some(format!(
+            "Ended before its time: everything for `{action}` was used up. Give more of it by {option}, or in the files."
+        ))
+    }
+
     /// That calls were due and never sent, in a sentence; nothing, if all were.
     fn backlog(&self) -> Option<String> {
         (self.never_sent > 0).then(|| {
             format!(
-                "{} of the {} calls that were due were never sent: all {} streams were waiting for answers.",
+                "{} of the {} calls that were due were never sent: all {} streams were busy with those before.",
                 self.never_sent, self.due, self.plan.streams
             )
         })

@@ -5,8 +5,7 @@ use std::fmt::Write;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 
-use super::{Report, figure, rows};
-use crate::load::run::Ended;
+use super::{Report, rows};
 
 /// The figures, for a terminal.
 pub fn table(report: &Report) -> String {
@@ -43,22 +42,17 @@ fn outcomes(report: &Report) -> String {
 
 /// How it ended, and whether all was right.
 fn verdict(report: &Report) -> String {
-    let mut text = match report.ended {
-        Ended::AsPlanned => String::new(),
-        Ended::UsedUp(action) => {
-            format!("Ended before its time: everything for `{action}` was used up.\n")
-        }
-        Ended::Stopped => "Ended before its time: it was told to.\n".to_owned(),
-    };
-    for remark in report.remarks() {
+    let mut text = String::new();
+    for remark in report.cut_short().into_iter().chain(report.remarks()) {
         let _ = writeln!(text, "{remark}");
     }
-    let _ = writeln!(
-        text,
-        "{} calls answered a second over {:.1} s",
-        figure(report.calls_per_second, 1),
-        report.measured_seconds
-    );
+    if let Some(rate) = report.calls_per_second {
+        let measured = report.measured_seconds;
+        let _ = writeln!(
+            text,
+            "{rate:.1} calls answered a second over {measured:.1} s"
+        );
+    }
     for unread in report.unread() {
         let _ = writeln!(text, "{unread}");
     }

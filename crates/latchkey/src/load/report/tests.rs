@@ -86,7 +86,7 @@ fn table_json_and_page_tell_the_same() {
     for part in [
         "CLASS_FULL",
         "No answer was wrong.",
-        "was used up",
+        "was used up. Give more of it by --seats",
         "In the mix, and never called: `replay`.",
     ] {
         assert!(table.contains(part), "{part} in {table}");
