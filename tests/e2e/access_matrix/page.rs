@@ -33,12 +33,9 @@ fn page(rows: &[Row]) -> String {
         let path = method.trim_start_matches('/');
         let (service, name) = path.split_once('/').expect("a method of a service");
         if service != last {
-            let heads: String = ROLES
-                .iter()
-                .map(|role| format!(" {} |", role.name()))
-                .collect();
+            let heads = ROLES.map(Role::name).join(" | ");
             let ruler = "---|".repeat(ROLES.len());
-            let _ = write!(page, "\n### {service}\n\n| |{heads}\n|---|{ruler}\n");
+            let _ = write!(page, "\n### {service}\n\n| | {heads} |\n|---|{ruler}\n");
             last = service;
         }
         let _ = write!(page, "| `{name}` |");
