@@ -7,12 +7,18 @@ use std::time::Duration;
 use latchkey::verify::{Databases, Drain, verify};
 use latchkey_proto::enrollment::v1::{CancelEnrollmentRequest, UpdateClassRequest};
 use latchkey_proto::keys::v1::SetEventKeyRequest;
+use sqlx::PgConnection;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::invariants::told;
+use crate::harness::logs;
+use crate::harness::plans::run;
 use crate::harness::world::{come_in, generated_with_grace, mask, redemption};
-use crate::harness::{Caller, ClassDraft, Options, Organization, Stack, eventually, new_id};
+use crate::harness::{
+    Caller, ClassDraft, Options, Organization, Stack, a_session, eventually, new_id,
+};
+use crate::held_classes::let_go;
 
 /// How long the load goes on, and how often at least it is verified meanwhile.
 const LOAD: Duration = Duration::from_secs(6);
@@ -37,6 +43,67 @@ async fn a_mark_that_got_lost_in_keys_is_there_again_after_the_next_comparison()
         .await;
     assert_eq!(lost.expect("deleted").rows_affected(), 1);
     // Nothing is owed: only a comparison can tell. `finish` waits for it.
+    stack.finish().await;
+}
+
+/// Closes a table that nothing but a look at all invariants reads, to everybody else, in a transaction of `holder`'s.
+async fn close(holder: &mut PgConnection) {
+    run(
+        holder,
+        "BEGIN; LOCK TABLE enrollment.billing_closings IN ACCESS EXCLUSIVE MODE",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_look_at_all_rows_may_take_longer_than_other_statements_and_reads_tables_whole() {
+    let stack = Stack::with(Options {
+        enrollment: "[database]\nstatement_timeout_ms = 500\nlock_timeout_ms = 20000\n\
+                     [sweeper]\ncomparison_interval_s = 1",
+        ..Options::default()
+    })
+    .await;
+    let mut holder = stack.database().await;
+    close(&mut holder).await;
+    let long = "wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '1 second'";
+    a_session(&stack, "waits for longer", long).await;
+    let_go(&mut holder).await;
+    eventually("compared, and looked", async || {
+        let whole: bool = sqlx::query_scalar(
+            "SELECT ended_at IS NOT NULL AND (
+                SELECT s.seq_scan > 0 FROM pg_stat_user_tables s WHERE s.relid = 'enrollment.enrollments'::regclass
+            ) FROM enrollment.comparisons",
+        )
+        .fetch_one(&mut stack.database().await)
+        .await
+        .expect("a comparison");
+        whole.then_some(()).ok_or_else(|| "it is not".to_owned())
+    })
+    .await;
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_compared_is_told_also_when_the_invariants_cannot_be_looked_at() {
+    let stack = Stack::with(Options {
+        enrollment: "[database]\nlock_timeout_ms = 100\n[sweeper]\ncomparison_interval_s = 1",
+        ..Options::default()
+    })
+    .await;
+    let mut holder = stack.database().await;
+    close(&mut holder).await;
+    for told in [
+        "compared with the keys service",
+        "the invariants could not be looked at",
+    ] {
+        eventually(told, async || {
+            let logged = logs::all(stack.site());
+            let found = logged.contains(told);
+            found.then_some(()).ok_or(logged)
+        })
+        .await;
+    }
+    let_go(&mut holder).await;
     stack.finish().await;
 }
 

@@ -80,6 +80,7 @@ pub mod desk;
 mod give_way;
 pub mod guesses;
 mod intake;
+pub mod invariants;
 mod purge;
 pub mod read_redemptions;
 pub mod redeem;

@@ -20,7 +20,7 @@ pub use silence::{Silence, answered};
 pub use standing::{Lent, Standing};
 pub use transaction::{Transaction, begin};
 pub use trust::{ServerTrust, is_verified};
-pub use within::{confirm, now, read_one_snapshot};
+pub use within::{confirm, now, read_at_length, read_one_snapshot};
 
 use crate::config::{DatabaseConfig, SecretFileError};
 use crate::faults::planted;

@@ -11,7 +11,6 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use latchkey_service_kit::invariants::Findings;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -45,10 +44,6 @@ pub struct Comparison {
     pub unknown_keys: Vec<Mark>,
     /// Marks that say something else than the use here, and cannot be changed.
     pub contradictions: Vec<Mark>,
-    /// What is broken in this service's own schema.
-    pub findings: Findings,
-    /// How many classes have more students than their maximum.
-    pub classes_over_capacity: i64,
 }
 
 /// Compares everything, mends what can be derived, and reports the rest. Sound while calls are served, and to be repeated.
@@ -60,8 +55,6 @@ pub async fn compare(services: &Services) -> Result<Comparison, Error> {
     uses(services, &mut found).await?;
     // The copies whose originals got a newer version.
     drain(services).await?;
-    found.findings = store::verify::findings(&services.pool).await?;
-    found.classes_over_capacity = store::comparisons::classes_over_capacity(&services.pool).await?;
     Ok(found)
 }
 

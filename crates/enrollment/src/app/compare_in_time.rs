@@ -1,5 +1,6 @@
-//! The full comparison at its time, by one replica, and what it comes to as metrics.
+//! The full comparison and a look at all invariants, at their time, by one replica, and what they come to as metrics.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::compare::{Comparison, compare};
+use super::invariants::{Invariants, invariants};
 use super::{Error, Services};
 use crate::store::comparisons;
 
@@ -45,23 +47,44 @@ async fn if_due(services: &Services) -> Result<(), Error> {
     if !due {
         return Ok(());
     }
-    let done = answered(LONGEST, Box::pin(compare(services)))
-        .await
-        .unwrap_or_else(|silence| Err(Error::unavailable(silence)));
+    // Each is shown by itself: what one of them found is not lost when the other fails.
+    let deadline = Instant::now() + LONGEST;
+    let compared = by(deadline, compare(services)).await.inspect(|found| {
+        show(found);
+        log(found);
+    });
+    let looked = by(deadline, invariants(services)).await.inspect(|found| {
+        show_invariants(found);
+        log_invariants(found);
+    });
+    let whole = compared.is_ok() && looked.is_ok();
     let mut transaction = begin(&services.pool).await?;
-    comparisons::end(&mut transaction, done.is_ok()).await?;
+    comparisons::end(&mut transaction, whole).await?;
     transaction.commit().await?;
-    let found = done?;
-    show(&found, services);
-    log(&found);
-    Ok(())
+    if whole {
+        show_end(services);
+    }
+    if let Err(error) = &looked {
+        tracing::warn!(error = %Chain(error), "the invariants could not be looked at");
+    }
+    compared.map(|_| ())
+}
+
+async fn by<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    answered(left, Box::pin(work))
+        .await
+        .map_err(Error::unavailable)?
 }
 
 #[expect(
     clippy::cast_precision_loss,
     reason = "metrics are floating-point numbers"
 )]
-fn show(found: &Comparison, services: &Services) {
+fn show(found: &Comparison) {
     let differences = [
         ("missing_mark", found.marked + found.contradictions.len()),
         ("missing_release", found.released),
@@ -72,11 +95,25 @@ fn show(found: &Comparison, services: &Services) {
     for (kind, count) in differences {
         metrics::gauge!("latchkey_comparison_differences", "kind" => kind).set(count as f64);
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "metrics are floating-point numbers"
+)]
+fn show_invariants(found: &Invariants) {
     // Of tables without a finding too: what was mended since must not be shown any longer.
     for (table, count) in found.findings.counts() {
         metrics::gauge!("latchkey_invariant_findings", "table" => table).set(count as f64);
     }
     metrics::gauge!("latchkey_classes_over_capacity").set(found.classes_over_capacity as f64);
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "metrics are floating-point numbers"
+)]
+fn show_end(services: &Services) {
     let now = services.clock.now().timestamp_millis() as f64 / 1_000.0;
     metrics::gauge!("latchkey_comparison_finished_timestamp_seconds").set(now);
 }
@@ -89,8 +126,20 @@ fn log(found: &Comparison) {
         unknown_marks = found.unknown_marks.len(),
         unknown_keys = found.unknown_keys.len(),
         contradictions = found.contradictions.len(),
-        findings = found.findings.iter().count(),
         "compared with the keys service"
+    );
+    for mark in &found.unknown_marks {
+        tracing::error!(redemption.id = %mark.redemption_id, key.id = %mark.key_id, "keys has a mark of an unknown redemption");
+    }
+    for mark in &found.unknown_keys {
+        tracing::error!(redemption.id = %mark.redemption_id, key.id = %mark.key_id, "keys does not know a key that was redeemed");
+    }
+}
+
+fn log_invariants(found: &Invariants) {
+    tracing::info!(
+        findings = found.findings.iter().count(),
+        "looked at the invariants of all rows"
     );
     for finding in found.findings.iter() {
         tracing::error!(
@@ -100,11 +149,5 @@ fn log(found: &Comparison) {
             found = finding.found,
             "an invariant is broken"
         );
-    }
-    for mark in &found.unknown_marks {
-        tracing::error!(redemption.id = %mark.redemption_id, key.id = %mark.key_id, "keys has a mark of an unknown redemption");
-    }
-    for mark in &found.unknown_keys {
-        tracing::error!(redemption.id = %mark.redemption_id, key.id = %mark.key_id, "keys does not know a key that was redeemed");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgExecutor};
+use latchkey_service_kit::database::read_at_length;
+use sqlx::PgConnection;
 
 /// Begins a comparison, if the last one ended longer ago than `interval` and none has been in progress for less than
 /// `longest`. Whether it is the caller's.
@@ -43,8 +44,10 @@ pub async fn end(connection: &mut PgConnection, whole: bool) -> sqlx::Result<()>
     Ok(())
 }
 
-/// How many classes have more seat-taking enrollments than their maximum.
-pub async fn classes_over_capacity(executor: impl PgExecutor<'_>) -> sqlx::Result<i64> {
+/// How many classes have more seat-taking enrollments than their maximum. Reads every enrollment there is: the transaction may
+/// take long.
+pub async fn classes_over_capacity(connection: &mut PgConnection) -> sqlx::Result<i64> {
+    read_at_length(&mut *connection).await?;
     sqlx::query_scalar!(
         r#"
         SELECT count(*) AS "count!"
@@ -56,6 +59,6 @@ pub async fn classes_over_capacity(executor: impl PgExecutor<'_>) -> sqlx::Resul
         WHERE s.taken > c.maximum_students
         "#
     )
-    .fetch_one(executor)
+    .fetch_one(connection)
     .await
 }

@@ -10,15 +10,16 @@ mod rows;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use latchkey_service_kit::database::{begin, read_one_snapshot};
+use latchkey_service_kit::database::{begin, read_at_length, read_one_snapshot};
 use latchkey_service_kit::invariants::Findings;
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-/// Every invariant of the schema looked at, and everything that breaks one, at one instant.
+/// Every invariant of the schema looked at, and everything that breaks one, at one instant. Reads all rows there are.
 pub async fn findings(pool: &PgPool) -> sqlx::Result<Findings> {
     let mut transaction = begin(pool).await?;
     read_one_snapshot(&mut transaction).await?;
+    read_at_length(&mut transaction).await?;
     let mut findings = Findings::default();
     rows::organizations_and_students(&mut transaction, &mut findings).await?;
     rows::seats(&mut transaction, &mut findings).await?;

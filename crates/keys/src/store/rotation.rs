@@ -1,13 +1,11 @@
 //! `keys.codes` in the order of its rows: made anew page by page when the keys change.
 
+use latchkey_service_kit::database::read_at_length;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::keyring::{CodePlace, HASH_LENGTH, HashedCode, KeyVersion, Purpose, SealedCode};
-
-/// How long a count of all rows may take, in milliseconds: far more than a hundred million need.
-const COUNT_WITHIN_MS: &str = "600000";
 
 /// How many rows were made with a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +19,7 @@ pub struct Rows {
 /// How many rows were made with each version that made any. Reads every code and request there is; the transaction may
 /// take long from here on.
 pub async fn count(connection: &mut PgConnection) -> Result<Vec<Rows>, StoreError> {
-    sqlx::query!(
-        "SELECT set_config('statement_timeout', $1, true)",
-        COUNT_WITHIN_MS
-    )
-    .fetch_one(&mut *connection)
-    .await?;
+    read_at_length(&mut *connection).await?;
     let rows = sqlx::query!(
         r#"
         SELECT 'seal' AS "purpose!", seal_version AS "version!", count(*) AS "count!" FROM keys.codes GROUP BY seal_version

@@ -19,6 +19,15 @@ pub async fn read_one_snapshot(connection: &mut PgConnection) -> Result<(), Erro
     Ok(())
 }
 
+/// Lets each statement read whole tables for ten minutes, until the transaction ends: far more than a hundred million rows
+/// need. A pool's connections end what takes seconds, and would rather look up every row of a table by an index.
+pub async fn read_at_length(connection: &mut PgConnection) -> Result<(), Error> {
+    sqlx::raw_sql("SET LOCAL statement_timeout = '10min'; SET LOCAL enable_seqscan = on")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Makes the transaction write to the log, so that its commit waits until everything it saw is as durable as the
 /// server's settings promise: under synchronous replication a row can be visible before the standby has it.
 pub async fn confirm(connection: &mut PgConnection) -> Result<(), Error> {
