@@ -11,9 +11,10 @@ use sqlx::PgConnection;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::harness::cluster::cluster;
 use crate::harness::invariants::told;
 use crate::harness::logs;
-use crate::harness::plans::run;
+use crate::harness::plans::{plan_as_services, plan_on, run, statements};
 use crate::harness::world::{come_in, generated_with_grace, mask, redemption};
 use crate::harness::{
     Caller, ClassDraft, Options, Organization, Stack, a_session, eventually, new_id,
@@ -105,6 +106,24 @@ async fn what_was_compared_is_told_also_when_the_invariants_cannot_be_looked_at(
     }
     let_go(&mut holder).await;
     stack.finish().await;
+}
+
+#[tokio::test]
+async fn uses_are_read_page_by_page_in_the_order_of_indexes_whatever_they_granted() {
+    let empty = cluster().database().await;
+    let mut database = empty.connect().await;
+    plan_as_services(&mut database).await;
+    for ordered in ["ORDER BY u.redemption_id", "ORDER BY u.changed_xid"] {
+        let found = statements(ordered);
+        assert!(!found.is_empty(), "{ordered}");
+        for statement in found {
+            let parameters = (1..).take_while(|one| statement.contains(&format!("${one}")));
+            let plan = plan_on(&mut database, &statement, parameters.count()).await;
+            assert!(plan.contains("Merge Append"), "{statement}:\n{plan}");
+        }
+    }
+    drop(database);
+    cluster().drop_database(&empty.name).await;
 }
 
 /// A student comes by the event key and leaves by themselves, again and again; how often.

@@ -46,8 +46,11 @@ pub(crate) async fn plan_on(
 ) -> String {
     run(database, "DEALLOCATE ALL").await;
     run(database, &format!("PREPARE planned AS {statement}")).await;
-    let nothing = vec!["NULL"; parameters].join(", ");
-    let explain = format!("EXPLAIN EXECUTE planned ({nothing})");
+    let nothing = match parameters {
+        0 => String::new(),
+        _ => format!("({})", vec!["NULL"; parameters].join(", ")),
+    };
+    let explain = format!("EXPLAIN EXECUTE planned {nothing}");
     let rows = sqlx::raw_sql(AssertSqlSafe(explain))
         .fetch_all(database)
         .await
