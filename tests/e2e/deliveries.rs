@@ -11,7 +11,7 @@ use latchkey_proto::keys::v1::{KeyState, ListTrainingKeysRequest};
 
 use crate::harness::world::{come_in, mask, redeem, redeem_as};
 use crate::harness::{
-    Caller, ClassDraft, Organization, Stack, at, eventually, new_id, now, refused,
+    Caller, ClassDraft, Options, Organization, Stack, at, eventually, new_id, now, refused,
 };
 
 /// A class with one key and two students.
@@ -55,6 +55,42 @@ async fn without_keys_nothing_is_decided_anew_and_everything_decided_is_answered
     stack.replica(Service::Keys, 0).run().await;
     let answer = redeem(&stack, &students[1], &code).await;
     refused(answer, ErrorReason::KeyAlreadyRedeemed);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn enrollments_without_a_key_are_passed_by_though_nothing_is_owed() {
+    let stack = Stack::with(Options {
+        enrollment: "[sweeper]\nsweep_interval_ms = 100",
+        ..Options::default()
+    })
+    .await;
+    let Cast {
+        admin,
+        class_id,
+        students,
+        ..
+    } = cast(&stack).await;
+    for student_id in students {
+        let direct = EnrollStudentRequest {
+            request_id: new_id(),
+            class_id: class_id.clone(),
+            student_id,
+            ..EnrollStudentRequest::default()
+        };
+        let enrolled = admin.enrollments().enroll_student(direct).await;
+        enrolled.expect("enrolled");
+    }
+    eventually("passed by", async || {
+        let ahead: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM enrollment.enrollments e JOIN enrollment.deliveries d ON e.changed_xid >= d.delivered_below",
+        )
+        .fetch_one(&mut stack.database().await)
+        .await
+        .expect("a number");
+        (ahead == 0).then_some(()).ok_or_else(|| format!("{ahead} are ahead"))
+    })
+    .await;
     stack.finish().await;
 }
 

@@ -122,7 +122,7 @@ enum Wait {
 /// Does all there is to do, once. What fails does not keep the rest from being done; the first failure is returned.
 pub async fn sweep_once(services: &Services) -> Result<Swept, Error> {
     let mut swept = Swept::default();
-    let settled = settle_into(services, &mut swept).await;
+    let settled = settle_into(services, Extent::Whole, &mut swept).await;
     let retired = retire(services).await;
     let purged = purge(services).await;
     let whole = settled.is_ok() && retired.is_ok() && purged.is_ok();
@@ -143,11 +143,21 @@ pub async fn sweep_once(services: &Services) -> Result<Swept, Error> {
 /// Delivers what is owed, and pushes copies that did not arrive.
 pub(super) async fn settle(services: &Services) -> Result<Swept, Error> {
     let mut swept = Swept::default();
-    settle_into(services, &mut swept).await?;
+    settle_into(services, Extent::Owed, &mut swept).await?;
     Ok(swept)
 }
 
-async fn settle_into(services: &Services, swept: &mut Swept) -> Result<(), Error> {
+/// What a delivery goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// What is owed, if anything is.
+    Owed,
+    /// All that was committed since the last one. Enrollments without a key are passed by for good, which would else be
+    /// looked through whenever it is asked what is owed.
+    Whole,
+}
+
+async fn settle_into(services: &Services, extent: Extent, swept: &mut Swept) -> Result<(), Error> {
     // First: what it ends, keys are owed.
     let ended = in_time(services, end_what_came_late(services)).await;
     let owed = in_time(services, async {
@@ -161,7 +171,7 @@ async fn settle_into(services: &Services, swept: &mut Swept) -> Result<(), Error
         Ok(owed)
     })
     .await?;
-    let delivered = if owed.uses {
+    let delivered = if owed.uses || extent == Extent::Whole {
         deliver_all(services, swept).await
     } else {
         Ok(())
