@@ -1,7 +1,7 @@
 //! Connections that do not answer any more and do not hang up either: nobody waits for them for long, and the process goes
 //! on without a restart.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use latchkey_proto::enrollment::v1::RedemptionOutcome;
 use latchkey_proto::errors::v1::ErrorReason;
@@ -84,5 +84,28 @@ async fn forgotten_connections_to_keys_are_found_out_and_replaced() {
     let to_keys = links.expect("links").keys.as_ref().expect("a link");
     to_keys.forget();
     is_decided(&stack, &student, &code).await;
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_process_whose_connections_were_forgotten_goes_on_saying_which_keys_it_has() {
+    let stack = linked().await;
+    let keys = &stack.site().keys[0];
+    keys.links.as_ref().expect("links").database.forget();
+    let forgotten = Instant::now();
+    eventually("said again", async || {
+        let ago: Option<f64> = sqlx::query_scalar(
+            "SELECT min(extract(epoch FROM clock_timestamp() - seen_at))::float8 FROM keys.keyring_holders",
+        )
+        .fetch_one(&mut stack.database().await)
+        .await
+        .expect("a time");
+        let passed = forgotten.elapsed().as_secs_f64();
+        match ago {
+            Some(ago) if ago < passed => Ok(()),
+            ago => Err(format!("last {ago:?} s ago, forgotten {passed} s ago")),
+        }
+    })
+    .await;
     stack.finish().await;
 }

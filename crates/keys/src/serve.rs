@@ -72,16 +72,17 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Se
     tracing::info!(%address, "the keys service listens");
     tokio::spawn(watch_pool(pool.clone()));
     let ended = CancellationToken::new();
+    let patience = config.database.patience();
     let sharing = tokio::spawn({
         let (app, stop) = (app.clone(), ended.clone());
         let every = config.guessing.exchange_interval();
-        let patience = config.database.patience();
         async move { guesses::share(&app.guesses, &app.pool, every, patience, stop).await }
     });
     let watching = tokio::spawn(watch_keyring(
         app,
         config.keyring_file.clone(),
         address.to_string(),
+        patience,
         ended.clone(),
     ));
     let outcome = server.serve(listener, shutdown).await;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::compare::{Comparison, compare};
 use super::invariants::{Invariants, invariants};
+use super::sweep::in_time;
 use super::{Error, Services};
 use crate::store::comparisons;
 
@@ -41,10 +42,7 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
 }
 
 async fn if_due(services: &Services) -> Result<(), Error> {
-    let mut transaction = begin(&services.pool).await?;
-    let due = comparisons::begin(&mut transaction, services.pace.comparison, LONGEST).await?;
-    transaction.commit().await?;
-    if !due {
+    if !in_time(services, begin_one(services)).await? {
         return Ok(());
     }
     // Each is shown by itself: what one of them found is not lost when the other fails.
@@ -58,9 +56,7 @@ async fn if_due(services: &Services) -> Result<(), Error> {
         log_invariants(found);
     });
     let whole = compared.is_ok() && looked.is_ok();
-    let mut transaction = begin(&services.pool).await?;
-    comparisons::end(&mut transaction, whole).await?;
-    transaction.commit().await?;
+    in_time(services, end_one(services, whole)).await?;
     if whole {
         show_end(services);
     }
@@ -68,6 +64,20 @@ async fn if_due(services: &Services) -> Result<(), Error> {
         tracing::warn!(error = %Chain(error), "the invariants could not be looked at");
     }
     compared.map(|_| ())
+}
+
+async fn begin_one(services: &Services) -> Result<bool, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let due = comparisons::begin(&mut transaction, services.pace.comparison, LONGEST).await?;
+    transaction.commit().await?;
+    Ok(due)
+}
+
+async fn end_one(services: &Services, whole: bool) -> Result<(), Error> {
+    let mut transaction = begin(&services.pool).await?;
+    comparisons::end(&mut transaction, whole).await?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 async fn by<T>(

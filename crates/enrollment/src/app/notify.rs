@@ -61,7 +61,10 @@ async fn once(
     };
     if changes || clock {
         while send_letters(services, mailer, patience).await? {}
-        let age = store::letters::sending::oldest_due_seconds(&services.pool).await?;
+        let age = in_time(services, async {
+            Ok(store::letters::sending::oldest_due_seconds(&services.pool).await?)
+        })
+        .await?;
         metrics::gauge!("latchkey_letters_oldest_due_seconds").set(age);
     }
     Ok(())

@@ -9,6 +9,7 @@ use latchkey_service_kit::database::begin;
 use latchkey_service_kit::faults::crash_point;
 
 use super::compose_letter::{Unwritten, compose};
+use super::sweep::in_time;
 use super::{Error, Services};
 use crate::clients::smtp::{Mailer, Unsent};
 use crate::store::letters::sending::{self, Claimed, Fate};
@@ -55,13 +56,7 @@ pub async fn send_letters(
     mailer: &Mailer,
     patience: &Patience,
 ) -> Result<bool, Error> {
-    let mut transaction = begin(&services.pool).await?;
-    let taken = sending::claim(&mut transaction, patience.lease, TAKEN).await?;
-    if taken.is_empty() {
-        transaction.rollback().await?;
-        return Ok(false);
-    }
-    transaction.commit().await?;
+    let taken = in_time(services, take(services, patience.lease)).await?;
     let more = taken.len() >= usize::try_from(TAKEN).unwrap_or(usize::MAX);
     for some in taken.chunks(AT_A_TIME) {
         let mut sending = FuturesUnordered::new();
@@ -78,13 +73,21 @@ pub async fn send_letters(
     Ok(more)
 }
 
+async fn take(services: &Services, lease: Duration) -> Result<Vec<Claimed>, Error> {
+    let mut transaction = begin(&services.pool).await?;
+    let taken = sending::claim(&mut transaction, lease, TAKEN).await?;
+    transaction.commit().await?;
+    Ok(taken)
+}
+
 async fn send(
     services: &Services,
     mailer: &Mailer,
     patience: &Patience,
     letter: &Claimed,
 ) -> Result<(), Error> {
-    let fate = match compose(services, letter).await {
+    let composed = in_time(services, async { Ok(compose(services, letter).await) }).await;
+    let fate = match composed.unwrap_or_else(|error| Err(Unwritten::Failed(error))) {
         Ok(composed) => {
             let sent = mailer.send(&composed.outgoing(letter)).await;
             crash_point("letters::sent");
@@ -103,8 +106,12 @@ async fn send(
     if let Fate::Dead(why) = &fate {
         tracing::warn!(letter.id = %letter.letter_id, plan.id = %letter.plan_id, problem = %why, "a letter cannot be sent");
     }
+    in_time(services, settle(services, letter, &fate)).await
+}
+
+async fn settle(services: &Services, letter: &Claimed, fate: &Fate) -> Result<(), Error> {
     let mut transaction = begin(&services.pool).await?;
-    sending::settle(&mut transaction, letter.letter_id, &fate).await?;
+    sending::settle(&mut transaction, letter.letter_id, fate).await?;
     transaction.commit().await?;
     Ok(())
 }

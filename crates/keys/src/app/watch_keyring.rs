@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey_service_kit::database::begin;
+use latchkey_service_kit::database::{answered, begin};
 use latchkey_service_kit::reload::LOOK_INTERVAL;
 use latchkey_service_kit::telemetry::Chain;
 use tokio::time::Instant;
@@ -29,11 +29,13 @@ const FORGOTTEN_AFTER_S: f64 = 3_600.0;
 /// How long a process that ends has to say so.
 const LET_GO_WITHIN: Duration = Duration::from_secs(1);
 
-/// Watches until `shutdown` is cancelled. `address` is where this process listens.
+/// Watches until `shutdown` is cancelled. `address` is where this process listens; nothing that is asked of the database may
+/// take longer than `patience`.
 pub async fn watch_keyring(
     app: App,
     file: KeyringFile,
     address: String,
+    patience: Duration,
     shutdown: CancellationToken,
 ) {
     let mut watch = Watch {
@@ -41,6 +43,7 @@ pub async fn watch_keyring(
         app,
         file,
         address,
+        patience,
         told: None,
         complaint: String::new(),
     };
@@ -70,6 +73,7 @@ struct Watch {
     app: App,
     file: KeyringFile,
     address: String,
+    patience: Duration,
     replica_id: Uuid,
     /// What the others know this process to hold, and since when.
     told: Option<(Arc<Keyring>, Instant)>,
@@ -80,7 +84,7 @@ struct Watch {
 impl Watch {
     /// Looks once. What is wrong with the keyring, if anything is; a database that does not answer is not.
     async fn look(&mut self) -> Result<(), String> {
-        let Ok(in_use) = self.in_use().await else {
+        let Ok(Ok(in_use)) = answered(self.patience, self.in_use()).await else {
             return match self.complaint.as_str() {
                 "" => Ok(()),
                 still => Err(still.to_owned()),
@@ -91,7 +95,7 @@ impl Watch {
         let covered = present.covers(&in_use);
         self.app.keyring.set_complete(covered.is_ok());
         // What is not told now is told the next time.
-        let _ = self.tell(present).await;
+        let _ = answered(self.patience, self.tell(present)).await;
         reread?;
         covered.map_err(|lacking| lacking.to_string())
     }
