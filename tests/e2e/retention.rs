@@ -1,6 +1,7 @@
 //! Answers that enrolled nobody are kept for a while, and given again as they were; then they are forgotten.
 
 use latchkey::stack::Service;
+use latchkey_enrollment::app::sweep::sweep_once;
 use latchkey_proto::enrollment::v1::{GetRedemptionRequest, RedemptionOutcome, UpdateClassRequest};
 use latchkey_proto::errors::v1::ErrorReason;
 
@@ -28,6 +29,40 @@ async fn forgotten(admin: &Caller, redemption_id: &str) -> Result<(), String> {
             Ok(())
         }
     }
+}
+
+/// Records so many refusals that are past their retention.
+async fn refuse_long_ago(stack: &Stack, count: i64) {
+    let statement = "INSERT INTO enrollment.redemptions (redemption_id, registration, outcome, reason, fingerprint,
+            organization_id, caller, peer, request_id, decided_at)
+        SELECT gen_random_uuid(), false, 'refused', 'KEY_NOT_FOUND', '', gen_random_uuid(), '', '', '', now() - interval '40 days'
+        FROM generate_series(1, $1)";
+    let refused = sqlx::query(statement).bind(count);
+    refused
+        .execute(&mut stack.database().await)
+        .await
+        .expect("refused");
+}
+
+#[tokio::test]
+async fn a_sweep_ends_however_much_there_is_to_forget_and_the_next_goes_on() {
+    const MOST: u64 = 50_000;
+    let mut stack = Stack::own().await;
+    // Nobody else sweeps meanwhile.
+    stack.replica(Service::Enrollment, 0).stop().await;
+    refuse_long_ago(&stack, 51_000).await;
+    let file = stack.site().enrollment[0].config_file();
+    let config = latchkey_enrollment::Config::load(Some(file)).expect("a configuration");
+    let (_, services, _) = latchkey_enrollment::assemble(&config).expect("the service");
+
+    let first = sweep_once(&services).await.expect("swept");
+    let second = sweep_once(&services).await.expect("swept");
+
+    assert_eq!((first.purged, first.purgeable), (MOST, true));
+    assert_eq!((second.purged, second.purgeable), (1_000, false));
+    services.pool.close().await;
+    stack.replica(Service::Enrollment, 0).run().await;
+    stack.finish().await;
 }
 
 #[tokio::test]

@@ -37,6 +37,10 @@ pub(super) const CLASSES: i64 = 50;
 /// How many subscription profiles are pushed in one call: of each little is told.
 pub(super) const PROFILES: i64 = 500;
 
+/// How many times one sweep deletes some of what was kept long enough. What is left over is for the next, which begins at once:
+/// meanwhile keys are told what they are owed.
+const PURGES: usize = 50;
+
 /// What a sweep came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -52,6 +56,8 @@ pub struct Swept {
     pub retired: usize,
     /// Answers deleted that were kept long enough.
     pub purged: u64,
+    /// Whether more may be there.
+    pub purgeable: bool,
     /// Enrollments ended that erased students came by too late.
     pub ended: usize,
     /// Whether something was not ripe for delivery yet.
@@ -72,6 +78,9 @@ pub async fn run(services: Arc<Services>, shutdown: CancellationToken) {
         } else {
             settle(&services).await
         };
+        if done.as_ref().is_ok_and(|swept| swept.purgeable) {
+            next_sweep = began;
+        }
         let wait = match done {
             Ok(swept) if !swept.owed => Wait::Idle,
             Ok(swept) => {
@@ -136,7 +145,7 @@ pub async fn sweep_once(services: &Services) -> Result<Swept, Error> {
     }
     settled?;
     swept.retired = retired?;
-    swept.purged = purged?;
+    (swept.purged, swept.purgeable) = purged?;
     Ok(swept)
 }
 
@@ -280,10 +289,10 @@ async fn push_profiles(services: &Services) -> Result<usize, Error> {
     }
 }
 
-/// Deletes answers, letters and notes that were kept long enough; how many.
-async fn purge(services: &Services) -> Result<u64, Error> {
+/// Deletes answers, letters and notes that were kept long enough; how many, and whether there may be more.
+async fn purge(services: &Services) -> Result<(u64, bool), Error> {
     let mut purged = 0;
-    loop {
+    for _ in 0..PURGES {
         let answers = in_time(services, purge::answers(services)).await?;
         let letters = in_time(services, purge::letters(services)).await?;
         let reminders = in_time(services, purge::reminders(services)).await?;
@@ -291,9 +300,10 @@ async fn purge(services: &Services) -> Result<u64, Error> {
         purged += deleted;
         metrics::counter!("latchkey_sweeper_purged_rows_total").increment(deleted);
         if !(answers.more || letters.more || reminders.more) {
-            return Ok(purged);
+            return Ok((purged, false));
         }
     }
+    Ok((purged, true))
 }
 
 /// Retires what abandoned creations of classes left behind in the keys service, and pushes those classes that were
