@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use latchkey::stack::Service;
+use latchkey_enrollment::app::deliver::deliver;
 use latchkey_proto::enrollment::v1::{
     CancelClassRequest, CancelEnrollmentRequest, EnrollStudentRequest, ListClassesRequest,
     UpdateClassRequest,
@@ -92,6 +93,59 @@ async fn enrollments_without_a_key_are_passed_by_though_nothing_is_owed() {
     })
     .await;
     stack.finish().await;
+}
+
+/// Has so many students in a class by its event key, by one transaction.
+async fn come_in_at_once(stack: &Stack, class_id: &str, count: i32) {
+    let statement = "INSERT INTO enrollment.enrollments (enrollment_id, class_id, organization_id, student_id, status,
+            status_since, key_id, key_kind, generation, holds_key, enrolled_at)
+        SELECT gen_random_uuid(), c.class_id, c.organization_id, gen_random_uuid(), 'enrolled', now(), k.key_id, 'event', 1, true,
+            now()
+        FROM enrollment.classes c
+        JOIN keys.training_keys k ON k.grant_id = c.class_id, generate_series(1, $2)
+        WHERE c.class_id = $1::uuid";
+    let came = sqlx::query(statement).bind(class_id).bind(count);
+    let came = came.execute(&mut stack.database().await).await;
+    assert_eq!(
+        came.expect("in").rows_affected(),
+        u64::from(count.unsigned_abs())
+    );
+}
+
+#[tokio::test]
+async fn what_one_transaction_changed_is_told_piece_by_piece() {
+    let mut stack = Stack::own().await;
+    let class_id = {
+        let organization = Organization::new(&stack).await;
+        let (class, _) = organization.event_class(ClassDraft::new()).await;
+        class.class_id
+    };
+    // Nobody else delivers meanwhile.
+    stack.replica(Service::Enrollment, 0).stop().await;
+    come_in_at_once(&stack, &class_id, 12_000).await;
+    let file = stack.site().enrollment[0].config_file();
+    let config = latchkey_enrollment::Config::load(Some(file)).expect("a configuration");
+    let (_, services, _) = latchkey_enrollment::assemble(&config).expect("the service");
+
+    let mut pieces = Vec::new();
+    loop {
+        let delivery = deliver(&services).await.expect("delivered");
+        pieces.push(delivery.uses);
+        if !delivery.more {
+            break;
+        }
+    }
+
+    assert!(pieces.iter().all(|&uses| uses <= 10_000), "{pieces:?}");
+    assert_eq!(pieces.iter().sum::<usize>(), 12_000, "{pieces:?}");
+    let marks: i64 = sqlx::query_scalar("SELECT count(*) FROM keys.marks")
+        .fetch_one(&mut stack.database().await)
+        .await
+        .expect("a number");
+    assert_eq!(marks, 12_000);
+    services.pool.close().await;
+    stack.replica(Service::Enrollment, 0).run().await;
+    stack.finish_after_untruths().await;
 }
 
 #[tokio::test]

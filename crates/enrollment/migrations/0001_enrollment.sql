@@ -271,10 +271,12 @@ CREATE VIEW enrollment.uses AS
         FROM enrollment.assignments
     ) u WHERE key_id IS NOT NULL;
 
--- How far marks and releases have been delivered to keys: every change below this transaction id.
+-- How far marks and releases have been delivered to keys: every change below this transaction id, and of those of the
+-- transaction itself the redemptions up to this one. A transaction may have changed a million.
 CREATE TABLE enrollment.deliveries (
     only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    delivered_below xid8 NOT NULL
+    delivered_below xid8 NOT NULL,
+    delivered_to uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
 );
 INSERT INTO enrollment.deliveries (delivered_below) VALUES ('0');
 

@@ -11,6 +11,7 @@ pub mod billing;
 pub mod by_student;
 pub mod classes;
 pub mod comparisons;
+pub mod cursor;
 pub mod deliveries;
 pub mod enrollments;
 pub mod facts;

@@ -9,11 +9,18 @@ use uuid::Uuid;
 use super::{Error, Services};
 use crate::clients::keys::{Keys, MAX_ITEMS};
 use crate::domain::key::Mark;
-use crate::store::deliveries;
+use crate::store::deliveries::{self, Use};
 
 /// How long one delivery may take with all its calls. The transaction that remembers how far deliveries are stands idle
 /// meanwhile, and the server ends it after five seconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(4);
+
+/// After which part of that no further call is begun: what was told until then is remembered.
+const ENOUGH: Duration = Duration::from_secs(2);
+
+/// How many uses one delivery looks for. Those of a transaction that changed a million are put in order whenever some of them
+/// are looked for: rather not for each call.
+const AT_ONCE: usize = 10 * MAX_ITEMS;
 
 /// What a delivery came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,26 +47,24 @@ pub async fn deliver(services: &Services) -> Result<Delivery, Error> {
         });
     };
     let until = deliveries::mark(&mut transaction).await?;
-    let stretch = deliveries::stretch(&mut transaction, from, until, MAX_ITEMS).await?;
-    let uses = stretch.uses.len();
-    if uses > 0 && planted("bug::told_after_the_commit") {
-        deliveries::advance(&mut transaction, stretch.below).await?;
+    let stretch = deliveries::stretch(&mut transaction, from, until, AT_ONCE).await?;
+    if !stretch.uses.is_empty() && planted("bug::told_after_the_commit") {
+        deliveries::advance(&mut transaction, stretch.end).await?;
         transaction.commit().await?;
-        tell(&services.keys, &stretch.uses).await?;
+        let uses = tell(&services.keys, &stretch.uses).await?;
         return Ok(Delivery {
             uses,
             more: false,
             owed: false,
         });
     }
-    if uses > 0 {
-        tell(&services.keys, &stretch.uses).await?;
-    }
-    let more = !stretch.complete;
-    let owed = more || deliveries::is_owed(&mut transaction, stretch.below).await?;
+    let uses = tell(&services.keys, &stretch.uses).await?;
+    let told = stretch.first(uses);
+    let more = !told.complete;
+    let owed = more || deliveries::is_owed(&mut transaction, told.end.below).await?;
     // Also when nothing was told: what is none of the keys service's business is passed by.
-    if stretch.below > from {
-        deliveries::advance(&mut transaction, stretch.below).await?;
+    if told.end > from {
+        deliveries::advance(&mut transaction, told.end).await?;
         transaction.commit().await?;
     } else {
         transaction.rollback().await?;
@@ -67,13 +72,23 @@ pub async fn deliver(services: &Services) -> Result<Delivery, Error> {
     Ok(Delivery { uses, more, owed })
 }
 
-async fn tell(keys: &Keys, uses: &[Mark]) -> Result<(), Error> {
-    let unknown = told(keys, uses).await?.unknown_keys;
-    if !unknown.is_empty() {
-        // Only after its database was restored. The comparison of both sides shows what is missing there.
-        tracing::error!(key.ids = ?unknown, "the keys service does not know keys that were redeemed");
+/// Tells the keys service of the first of `uses`, as many as there is time for; how many.
+async fn tell(keys: &Keys, uses: &[Use]) -> Result<usize, Error> {
+    let began = Instant::now();
+    let mut done = 0;
+    for some in uses.chunks(MAX_ITEMS) {
+        let marks: Vec<Mark> = some.iter().map(|one| one.mark.clone()).collect();
+        let unknown = told(keys, &marks, began + PATIENCE).await?.unknown_keys;
+        if !unknown.is_empty() {
+            // Only after its database was restored. The comparison of both sides shows what is missing there.
+            tracing::error!(key.ids = ?unknown, "the keys service does not know keys that were redeemed");
+        }
+        done += some.len();
+        if began.elapsed() >= ENOUGH {
+            break;
+        }
     }
-    Ok(())
+    Ok(done)
 }
 
 /// What the keys service says to being told of uses.
@@ -87,9 +102,8 @@ pub(super) struct Heard {
     pub(super) unknown_keys: Vec<Uuid>,
 }
 
-/// Tells the keys service of uses, those that were given up after the others; [`PATIENCE`] bounds all calls together.
-pub(super) async fn told(keys: &Keys, uses: &[Mark]) -> Result<Heard, Error> {
-    let deadline = Instant::now() + PATIENCE;
+/// Tells the keys service of uses until `deadline`, those that were given up after the others.
+pub(super) async fn told(keys: &Keys, uses: &[Mark], deadline: Instant) -> Result<Heard, Error> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let (live, given_up): (Vec<Mark>, Vec<Mark>) = uses
         .iter()

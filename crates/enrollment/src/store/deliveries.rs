@@ -1,24 +1,34 @@
 //! `enrollment.deliveries`: how far the keys service was told what became of its keys, in the order of commits.
-//!
-//! A change is below a mark when the transaction that made it has a lower id than the mark, and a mark is the lowest id
-//! of those in progress: everything below it has ended. Sequences and clocks have no such order.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::BadRow;
+use super::cursor::Cursor;
 use crate::domain::key::Mark;
 
 /// A stretch of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stretch {
-    /// Of each use of a key that was changed in it: the use, as it is now.
-    pub uses: Vec<Mark>,
-    /// The mark that everything in it is below, and nothing of what follows.
-    pub below: u64,
+    /// Each use of a key that was changed in it, as it is now, in the order of changes.
+    pub uses: Vec<Use>,
+    /// Where it ends.
+    pub end: Cursor,
     /// Whether this reaches the mark that was asked for.
     pub complete: bool,
+}
+
+impl Stretch {
+    /// Its first `count` uses: one at least, if it has any.
+    pub fn first(mut self, count: usize) -> Self {
+        if count < self.uses.len() {
+            self.uses.truncate(count);
+            self.end = self.uses.last().map_or(self.end, Use::behind);
+            self.complete = false;
+        }
+        self
+    }
 }
 
 /// A use of a key, as far as keys must know of it.
@@ -52,6 +62,16 @@ pub struct Use {
     pub mark: Mark,
     /// The transaction that changed it last.
     pub changed: u64,
+}
+
+impl Use {
+    /// Behind its change.
+    fn behind(&self) -> Cursor {
+        Cursor {
+            below: self.changed,
+            to: self.mark.redemption_id,
+        }
+    }
 }
 
 fn uses(rows: &[UseRow]) -> sqlx::Result<Vec<Use>> {
@@ -105,15 +125,21 @@ pub async fn owed(executor: impl PgExecutor<'_>) -> sqlx::Result<Owed> {
     .await
 }
 
-/// Locks the record of deliveries; the mark that all changes below were delivered. `None` if another delivery is in
+/// Locks the record of deliveries; how far they are. `None` if another delivery is in
 /// progress.
-pub async fn lock(connection: &mut PgConnection) -> sqlx::Result<Option<u64>> {
-    let below = sqlx::query_scalar!(
-        r#"SELECT delivered_below::text AS "below!" FROM enrollment.deliveries FOR UPDATE SKIP LOCKED"#
+pub async fn lock(connection: &mut PgConnection) -> sqlx::Result<Option<Cursor>> {
+    let row = sqlx::query!(
+        r#"SELECT delivered_below::text AS "below!", delivered_to AS "to" FROM enrollment.deliveries FOR UPDATE SKIP LOCKED"#
     )
     .fetch_optional(connection)
     .await?;
-    below.map(|text| read(&text)).transpose()
+    row.map(|row| {
+        Ok(Cursor {
+            below: read(&row.below)?,
+            to: row.to,
+        })
+    })
+    .transpose()
 }
 
 /// The mark at this moment.
@@ -125,11 +151,10 @@ pub async fn mark(connection: &mut PgConnection) -> sqlx::Result<u64> {
     read(&mark)
 }
 
-/// The first `limit` changes from the mark `from` on, and those of the same transaction as the last of them; below the
-/// mark `until`, which was read by an earlier statement.
+/// The first `limit` changes behind `from`; below the mark `until`, which was read by an earlier statement.
 pub async fn stretch(
     connection: &mut PgConnection,
-    from: u64,
+    from: Cursor,
     until: u64,
     limit: usize,
 ) -> sqlx::Result<Stretch> {
@@ -141,32 +166,35 @@ pub async fn stretch(
             u.released_at
         FROM enrollment.uses u
         WHERE u.changed_xid >= $1::text::xid8 AND u.changed_xid < $2::text::xid8
-        ORDER BY u.changed_xid FETCH FIRST ($3::bigint) ROWS WITH TIES
+          AND (u.changed_xid, u.redemption_id) > ($1::text::xid8, $3)
+        ORDER BY u.changed_xid, u.redemption_id LIMIT $4
         "#,
-        from.to_string(),
+        from.below.to_string(),
         until.to_string(),
+        from.to,
         i64::try_from(limit).unwrap_or(i64::MAX),
     )
     .fetch_all(connection)
     .await?;
     let complete = rows.len() < limit;
-    let last = rows.last().map(|row| read(&row.changed)).transpose()?;
-    let uses = rows.iter().map(UseRow::mark).collect();
+    let uses = uses(&rows)?;
+    let end = match uses.last() {
+        Some(last) if !complete => last.behind(),
+        _ => Cursor::at(until).max(from),
+    };
     Ok(Stretch {
         uses,
-        below: match last {
-            Some(last) if !complete => last + 1,
-            _ => until.max(from),
-        },
+        end,
         complete,
     })
 }
 
-/// Notes that all changes below the mark `below` were delivered.
-pub async fn advance(connection: &mut PgConnection, below: u64) -> sqlx::Result<()> {
+/// Notes that deliveries are as far as `end`.
+pub async fn advance(connection: &mut PgConnection, end: Cursor) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE enrollment.deliveries SET delivered_below = $1::text::xid8",
-        below.to_string()
+        "UPDATE enrollment.deliveries SET delivered_below = $1::text::xid8, delivered_to = $2",
+        end.below.to_string(),
+        end.to,
     )
     .execute(connection)
     .await?;
@@ -233,7 +261,7 @@ pub async fn lower(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         UPDATE enrollment.deliveries
-        SET delivered_below = least(delivered_below, pg_snapshot_xmin(pg_current_snapshot()))
+        SET delivered_below = least(delivered_below, pg_snapshot_xmin(pg_current_snapshot())), delivered_to = DEFAULT
         "#
     )
     .execute(connection)
