@@ -10,6 +10,7 @@ use latchkey_proto::enrollment::v1::{
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{KeyState, ListTrainingKeysRequest};
 
+use crate::harness::world::crowds::come_in_at_once;
 use crate::harness::world::{come_in, mask, redeem, redeem_as};
 use crate::harness::{
     Caller, ClassDraft, Options, Organization, Stack, at, eventually, new_id, now, refused,
@@ -93,23 +94,6 @@ async fn enrollments_without_a_key_are_passed_by_though_nothing_is_owed() {
     })
     .await;
     stack.finish().await;
-}
-
-/// Has so many students in a class by its event key, by one transaction.
-async fn come_in_at_once(stack: &Stack, class_id: &str, count: i32) {
-    let statement = "INSERT INTO enrollment.enrollments (enrollment_id, class_id, organization_id, student_id, status,
-            status_since, key_id, key_kind, generation, holds_key, enrolled_at)
-        SELECT gen_random_uuid(), c.class_id, c.organization_id, gen_random_uuid(), 'enrolled', now(), k.key_id, 'event', 1, true,
-            now()
-        FROM enrollment.classes c
-        JOIN keys.training_keys k ON k.grant_id = c.class_id, generate_series(1, $2)
-        WHERE c.class_id = $1::uuid";
-    let came = sqlx::query(statement).bind(class_id).bind(count);
-    let came = came.execute(&mut stack.database().await).await;
-    assert_eq!(
-        came.expect("in").rows_affected(),
-        u64::from(count.unsigned_abs())
-    );
 }
 
 #[tokio::test]

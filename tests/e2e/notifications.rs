@@ -15,6 +15,7 @@ use latchkey_proto::enrollment::v1::{
 
 use crate::harness::mail::{mail_server, mail_settings};
 use crate::harness::world::come_in;
+use crate::harness::world::crowds::come_in_at_once;
 use crate::harness::world::telling::plan_settings;
 use crate::harness::{ClassDraft, Options, Organization, Stack, eventually, logs, now};
 use crate::secrets_stay_secret::spellings;
@@ -78,6 +79,32 @@ async fn settled(
         }
     })
     .await
+}
+
+#[tokio::test]
+async fn those_who_came_in_at_once_are_written_to_piece_by_piece() {
+    // Without a mail server letters are written and wait.
+    let stack = Stack::own().await;
+    let organization = Organization::new(&stack).await;
+    let (class, _) = organization.event_class(ClassDraft::new()).await;
+    organization
+        .plan(plan(NotificationTrigger::Enrolled, 0))
+        .await;
+    organization.write_to_people().await;
+    come_in_at_once(&stack, &class.class_id, 2_500).await;
+    let written = eventually("all written", async || {
+        let (letters, transactions): (i64, i64) =
+            sqlx::query_as("SELECT count(*), count(DISTINCT xmin::text) FROM enrollment.letters")
+                .fetch_one(&mut stack.database().await)
+                .await
+                .expect("numbers");
+        (letters >= 2_500)
+            .then_some((letters, transactions))
+            .ok_or_else(|| letters.to_string())
+    })
+    .await;
+    assert_eq!(written, (2_500, 3), "letters, and transactions");
+    stack.finish_after_untruths().await;
 }
 
 #[tokio::test]

@@ -31,10 +31,11 @@ CREATE TABLE enrollment.class_notifications (
 );
 
 -- How far the changes of enrollments were looked at for letters that follow from them: every change below this
--- transaction id. Created at the end, not at the beginning: what was before the first plan is nothing to write about.
+-- transaction id, and of those of the transaction itself the enrollments up to this one. Created at the end, not at the beginning: what was before the first plan is nothing to write about.
 CREATE TABLE enrollment.notification_progress (
     only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    looked_below xid8 NOT NULL DEFAULT pg_current_xact_id()
+    looked_below xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    looked_to    uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
 );
 INSERT INTO enrollment.notification_progress DEFAULT VALUES;
 

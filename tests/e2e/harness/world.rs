@@ -1,5 +1,6 @@
 //! The making of what tests need: organizations, classes, students, keys.
 
+pub(crate) mod crowds;
 pub(crate) mod telling;
 
 use chrono::{DateTime, TimeDelta, Utc};

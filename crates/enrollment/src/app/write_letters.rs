@@ -42,8 +42,8 @@ pub(super) async fn about_changes(services: &Services) -> Result<bool, Error> {
     let stretch = changes::stretch(&mut transaction, from, until, CHANGES).await?;
     let letters = follow(services, &mut transaction, &stretch.changes).await?;
     store::letters::insert(&mut transaction, &letters).await?;
-    if stretch.below > from {
-        changes::advance(&mut transaction, stretch.below).await?;
+    if stretch.end > from {
+        changes::advance(&mut transaction, stretch.end).await?;
     }
     if !letters.is_empty() {
         crash_point("letters::written");

@@ -12,6 +12,7 @@ use crate::domain::class::Class;
 use crate::domain::enrollment::Status;
 use crate::domain::notification::Plan;
 use crate::domain::notification::letters::{About, Around, Place};
+use crate::store::cursor::Cursor;
 use crate::store::{BadRow, classes};
 
 /// An enrollment that came into the status it is in.
@@ -25,20 +26,24 @@ pub struct Change {
     pub at: DateTime<Utc>,
 }
 
-/// Locks the record of how far was looked; the mark that all changes below were looked at. `None` if another looks.
-pub async fn lock(connection: &mut PgConnection) -> sqlx::Result<Option<u64>> {
-    let below = sqlx::query_scalar!(
-        r#"SELECT looked_below::text AS "below!" FROM enrollment.notification_progress FOR UPDATE SKIP LOCKED"#
+/// Locks the record of how far was looked; how far that is. `None` if another looks.
+pub async fn lock(connection: &mut PgConnection) -> sqlx::Result<Option<Cursor>> {
+    let row = sqlx::query!(
+        r#"
+        SELECT looked_below::text AS "below!", looked_to AS "to" FROM enrollment.notification_progress
+        FOR UPDATE SKIP LOCKED
+        "#
     )
     .fetch_optional(connection)
     .await?;
-    let read = |text: String| {
-        text.parse().map_err(|_| {
+    row.map(|row| {
+        let below = row.below.parse().map_err(|_| {
             let table = "enrollment.notification_progress";
-            sqlx::Error::from(BadRow::new(table, "looked_below", Uuid::nil(), text))
-        })
-    };
-    below.map(read).transpose()
+            sqlx::Error::from(BadRow::new(table, "looked_below", Uuid::nil(), &row.below))
+        })?;
+        Ok(Cursor { below, to: row.to })
+    })
+    .transpose()
 }
 
 /// Waits for whoever looks, and skips what was before a first plan that is about changes: nothing was to be written about
@@ -50,7 +55,7 @@ pub async fn begin(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         UPDATE enrollment.notification_progress
-        SET looked_below = greatest(looked_below, pg_snapshot_xmin(pg_current_snapshot()))
+        SET looked_below = greatest(looked_below, pg_snapshot_xmin(pg_current_snapshot())), looked_to = DEFAULT
         WHERE NOT EXISTS (
             SELECT 1 FROM enrollment.notification_plans p WHERE p.deleted_at IS NULL AND NOT p.timed
         )
@@ -112,17 +117,16 @@ pub(in crate::store) fn about(
 pub struct Stretch {
     /// Those in it that are young enough.
     pub changes: Vec<Change>,
-    /// The mark that everything in it is below, and nothing of what follows.
-    pub below: u64,
+    /// Where it ends.
+    pub end: Cursor,
     /// Whether this reaches the mark that was asked for.
     pub complete: bool,
 }
 
-/// The first `limit` changes from the mark `from` on, and those of the same transaction as the last of them; below the
-/// mark `until`, which was read by an earlier statement.
+/// The first `limit` changes behind `from`; below the mark `until`, which was read by an earlier statement.
 pub async fn stretch(
     connection: &mut PgConnection,
-    from: u64,
+    from: Cursor,
     until: u64,
     limit: i64,
 ) -> sqlx::Result<Stretch> {
@@ -134,16 +138,22 @@ pub async fn stretch(
             e.status_since > clock_timestamp() - interval '3 days' AS "young!"
         FROM enrollment.enrollments e
         WHERE e.changed_xid >= $1::text::xid8 AND e.changed_xid < $2::text::xid8
-        ORDER BY e.changed_xid FETCH FIRST ($3::bigint) ROWS WITH TIES
+          AND (e.changed_xid, e.enrollment_id) > ($1::text::xid8, $3)
+        ORDER BY e.changed_xid, e.enrollment_id LIMIT $4
         "#,
-        from.to_string(),
+        from.below.to_string(),
         until.to_string(),
+        from.to,
         limit,
     )
     .fetch_all(connection)
     .await?;
     let complete = i64::try_from(rows.len()).unwrap_or(i64::MAX) < limit;
-    let last = rows.last().and_then(|row| row.changed.parse::<u64>().ok());
+    let last = rows.last().and_then(|row| {
+        let below = row.changed.parse().ok()?;
+        let to = row.enrollment_id;
+        Some(Cursor { below, to })
+    });
     let young = rows.into_iter().filter(|row| row.young);
     let change = |row: ChangedRow| {
         let (class_id, at) = (row.class_id, row.status_since);
@@ -161,19 +171,20 @@ pub async fn stretch(
     };
     Ok(Stretch {
         changes: young.map(change).collect::<Result<_, BadRow>>()?,
-        below: match last {
-            Some(last) if !complete => last + 1,
-            _ => until.max(from),
+        end: match last {
+            Some(last) if !complete => last,
+            _ => Cursor::at(until).max(from),
         },
         complete,
     })
 }
 
-/// Notes that all changes below the mark `below` were looked at.
-pub async fn advance(connection: &mut PgConnection, below: u64) -> sqlx::Result<()> {
+/// Notes that changes were looked at as far as `end`.
+pub async fn advance(connection: &mut PgConnection, end: Cursor) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE enrollment.notification_progress SET looked_below = $1::text::xid8",
-        below.to_string()
+        "UPDATE enrollment.notification_progress SET looked_below = $1::text::xid8, looked_to = $2",
+        end.below.to_string(),
+        end.to,
     )
     .execute(connection)
     .await?;
@@ -186,7 +197,7 @@ pub async fn lower(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(
         r#"
         UPDATE enrollment.notification_progress
-        SET looked_below = least(looked_below, pg_snapshot_xmin(pg_current_snapshot()))
+        SET looked_below = least(looked_below, pg_snapshot_xmin(pg_current_snapshot())), looked_to = DEFAULT
         "#
     )
     .execute(connection)
