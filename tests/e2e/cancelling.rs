@@ -1,13 +1,15 @@
 //! Cancelling frees the seat and the key; who may cancel, and until when; who can come back, and how.
 
 use latchkey_proto::enrollment::v1::{
-    CancelEnrollmentRequest, CancelEnrollmentResponse, CancelledBy, EnrollStudentRequest,
-    EnrollmentStatus, RedemptionOutcome, UpdateClassRequest,
+    CancelClassRequest, CancelEnrollmentRequest, CancelEnrollmentResponse, CancelledBy,
+    EnrollStudentRequest, EnrollmentStatus, RedemptionOutcome, UpdateClassRequest,
 };
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1::{GetTrainingKeyRequest, KeyState, RevokeTrainingKeysRequest};
 use tonic::{Response, Status};
 
+use crate::harness::plans::run;
+use crate::harness::world::crowds::come_in_at_once;
 use crate::harness::world::{enrolled, generated, redeem};
 use crate::harness::{
     Caller, ClassDraft, Organization, Stack, at, eventually, new_id, now, refused,
@@ -106,6 +108,58 @@ async fn a_cancellation_frees_the_seat_and_the_key_for_another_student() {
     })
     .await;
     stack.finish().await;
+}
+
+/// Has a statement fail that changes more than 2000 enrollments at once: it could take longer than it may.
+const IN_CHUNKS: &str = "
+    CREATE FUNCTION enrollment.in_chunks() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF (SELECT count(*) FROM changed) > 2000 THEN RAISE EXCEPTION 'too many at once'; END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER in_chunks AFTER UPDATE ON enrollment.enrollments REFERENCING NEW TABLE AS changed
+        FOR EACH STATEMENT EXECUTE FUNCTION enrollment.in_chunks()";
+
+#[tokio::test]
+async fn a_class_is_cancelled_however_many_are_in_it() {
+    let stack = Stack::own().await;
+    let organization = Organization::new(&stack).await;
+    let (class, _) = organization.event_class(ClassDraft::new()).await;
+    come_in_at_once(&stack, &class.class_id, 4_500).await;
+    let mut database = stack.database().await;
+    run(&mut database, IN_CHUNKS).await;
+    let request = CancelClassRequest {
+        class_id: class.class_id.clone(),
+        ..CancelClassRequest::default()
+    };
+    let answer = organization.admin().classes().cancel_class(request).await;
+    assert_eq!(
+        answer
+            .expect("cancelled")
+            .into_inner()
+            .cancelled_enrollments,
+        4_500
+    );
+    let (cancelled, told): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM enrollment.enrollments WHERE status = 'cancelled' AND NOT holds_key),
+            (SELECT count(DISTINCT resource_id) FROM enrollment.audit_events WHERE action = 'enrollment.cancel')",
+    )
+    .fetch_one(&mut database)
+    .await
+    .expect("numbers");
+    assert_eq!((cancelled, told), (4_500, 4_500));
+    eventually("released in keys", async || {
+        let released: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM keys.marks WHERE released_at IS NOT NULL")
+                .fetch_one(&mut stack.database().await)
+                .await
+                .expect("a number");
+        (released == 4_500)
+            .then_some(())
+            .ok_or_else(|| released.to_string())
+    })
+    .await;
+    stack.finish_after_untruths().await;
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Cancelling a class.
 
+use chrono::{DateTime, Utc};
 use latchkey_service_kit::database::begin;
 use serde_json::json;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::etags::check_etag;
@@ -12,6 +14,9 @@ use crate::domain::class::{Class, ClassStatus};
 use crate::domain::enrollment::CancelledBy;
 use crate::store;
 use crate::store::classes::EndedEnrollment;
+
+/// How many enrollments are cancelled by one statement: far within the time a statement may take.
+const CHUNK: i64 = 2_000;
 
 /// A class after its cancellation.
 #[derive(Debug, Clone)]
@@ -46,25 +51,48 @@ pub async fn cancel_class(
     class.status = ClassStatus::Cancelled;
     class.version += 1;
     class.seats_taken = 0;
-    let ended = store::classes::end_enrollments(&mut transaction, id, now).await?;
+    // Before those of its enrollments on the trail, though it tells how many they are.
+    let deed_id = services.ids.new_id();
+    let cancelled_enrollments = end_all(services, call, &mut transaction, &class, now).await?;
+    store::classes::free_seats(&mut transaction, id).await?;
     store::classes::update(&mut transaction, &class).await?;
     let cancelled = Deed {
         action: Action::CancelClass,
         organization_id: class.organization_id,
         resource_id: id,
         student_id: None,
-        details: json!({ "from": previous, "reason": reason, "cancelled_enrollments": ended.len() }),
+        details: json!({ "from": previous, "reason": reason, "cancelled_enrollments": cancelled_enrollments }),
     };
-    let cancellations = ended.iter().map(|ended| cancellation(&class, ended));
-    let deeds = services.numbered(std::iter::once(cancelled).chain(cancellations));
-    store::audit::insert(&mut transaction, call.author(), &deeds).await?;
+    store::audit::insert(&mut transaction, call.author(), &[(deed_id, cancelled)]).await?;
     transaction.commit().await?;
     services.wake.ring();
     push::class(services, &class).await;
     Ok(CancelledClass {
         class,
-        cancelled_enrollments: ended.len(),
+        cancelled_enrollments,
     })
+}
+
+/// Cancels the enrollments of a locked class, chunk by chunk; how many.
+async fn end_all(
+    services: &Services,
+    call: &Call,
+    connection: &mut PgConnection,
+    class: &Class,
+    now: DateTime<Utc>,
+) -> Result<usize, Error> {
+    let (mut after, mut count) = (Uuid::nil(), 0);
+    loop {
+        let ended =
+            store::classes::end_enrollments(&mut *connection, class.id, now, after, CHUNK).await?;
+        let Some(last) = ended.iter().map(|ended| ended.student_id).max() else {
+            return Ok(count);
+        };
+        after = last;
+        count += ended.len();
+        let deeds = services.numbered(ended.iter().map(|ended| cancellation(class, ended)));
+        store::audit::insert(&mut *connection, call.author(), &deeds).await?;
+    }
 }
 
 fn cancellation(class: &Class, ended: &EndedEnrollment) -> Deed {

@@ -1,5 +1,5 @@
-//! Whether this service's own data holds together: no part of what is compared with the keys service, and read by statements that
-//! take long.
+//! Whether this service's own data holds together: no part of what is compared with the keys service, and read by statements
+//! that take long.
 
 use latchkey_service_kit::database::begin;
 use latchkey_service_kit::invariants::Findings;

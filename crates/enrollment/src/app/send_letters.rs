@@ -86,7 +86,8 @@ async fn send(
     patience: &Patience,
     letter: &Claimed,
 ) -> Result<(), Error> {
-    let composed = in_time(services, async { Ok(compose(services, letter).await) }).await;
+    let composing = Box::pin(compose(services, letter));
+    let composed = in_time(services, async { Ok(composing.await) }).await;
     let fate = match composed.unwrap_or_else(|error| Err(Unwritten::Failed(error))) {
         Ok(composed) => {
             let sent = mailer.send(&composed.outgoing(letter)).await;

@@ -319,34 +319,48 @@ pub struct EndedEnrollment {
     pub student_id: Uuid,
 }
 
-/// Cancels all live enrollments of a locked class at `now`, because the class is, and frees their seats and keys.
+/// Cancels live enrollments of a locked class at `now`, because the class is, and frees their keys: by student, those behind
+/// `after`, at most `limit`.
 pub async fn end_enrollments(
     connection: &mut PgConnection,
     id: Uuid,
     now: DateTime<Utc>,
+    after: Uuid,
+    limit: i64,
 ) -> sqlx::Result<Vec<EndedEnrollment>> {
-    let ended = sqlx::query_as!(
+    sqlx::query_as!(
         EndedEnrollment,
         r#"
-        UPDATE enrollment.enrollments
+        UPDATE enrollment.enrollments e
         SET status = 'cancelled', status_since = $2, cancelled_by = 'class', holds_key = false,
-            key_released_at = CASE WHEN holds_key THEN $2 ELSE key_released_at END, version = version + 1,
+            key_released_at = CASE WHEN e.holds_key THEN $2 ELSE e.key_released_at END, version = e.version + 1,
             changed_xid = pg_current_xact_id()
-        WHERE class_id = $1 AND live
-        RETURNING enrollment_id, student_id
+        FROM (
+            SELECT i.enrollment_id FROM enrollment.enrollments i
+            WHERE i.class_id = $1 AND i.live AND i.student_id > $3
+            ORDER BY i.student_id LIMIT $4
+        ) next
+        WHERE e.enrollment_id = next.enrollment_id
+        RETURNING e.enrollment_id, e.student_id
         "#,
         id,
         now,
+        after,
+        limit,
     )
-    .fetch_all(&mut *connection)
-    .await?;
+    .fetch_all(connection)
+    .await
+}
+
+/// Frees all seats of a locked class.
+pub async fn free_seats(connection: &mut PgConnection, id: Uuid) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE enrollment.classes SET seats_taken = 0 WHERE class_id = $1",
         id
     )
     .execute(connection)
     .await?;
-    Ok(ended)
+    Ok(())
 }
 
 /// Classes whose newest version is not known to have reached the keys service, at most `limit`.
