@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_service_kit::identity::Role;
-use prost_reflect::{DynamicMessage, MethodDescriptor};
+use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+use uuid::Uuid;
 
 use crate::harness::dynamic::{call, call_raw, methods, path_of};
 use crate::harness::{Caller, Scene, Stack, new_id, reason_of};
@@ -352,5 +353,35 @@ async fn rules_across_fields_are_said_by_field_too() {
         .await
         .expect_err("both student and organization");
     assert_eq!(reason_of(&refusal), ErrorReason::FieldInvalid);
+    stack.finish().await;
+}
+
+/// A client that makes no ids sends this one with each of its wishes.
+#[tokio::test]
+async fn an_id_of_zeros_is_nobodys_own() {
+    let stack = Stack::shared().await;
+    let scene = Scene::new(&stack, "ines-instructor").await;
+    let callers = Callers::new(&stack, &scene);
+    let mut asked = 0;
+    for method in methods() {
+        let input = method.input();
+        let own = ["redemption_id", "request_id"].map(|field| input.get_field_by_name(field));
+        let Some(own) = own.into_iter().flatten().next() else {
+            continue;
+        };
+        if method.name().starts_with("Get") || method.name().starts_with("List") {
+            continue;
+        }
+        let mut request = scene.request(&method, false).await;
+        request.set_field(&own, Value::String(Uuid::nil().to_string()));
+        let refusal = callers.ask(&method, request).await.expect_err("zeros");
+        assert!(
+            names(&named(&refusal), own.name()),
+            "{}: {refusal}",
+            path_of(&method)
+        );
+        asked += 1;
+    }
+    assert!(asked > 12, "{asked}");
     stack.finish().await;
 }

@@ -74,6 +74,15 @@ impl Violations {
         })
     }
 
+    /// A UUID of the caller's making. Not the one of zeros: it is what a client sends that makes none, for each of its wishes.
+    pub fn own_id(&mut self, field: &str, text: &str) -> Uuid {
+        let id = self.uuid(field, text);
+        if id.is_nil() {
+            self.add_once(field, "must be a UUID of your making, and not all zeros");
+        }
+        id
+    }
+
     /// A UUID, or `None` when the field is empty.
     pub fn optional_uuid(&mut self, field: &str, text: &str) -> Option<Uuid> {
         if text.is_empty() {
@@ -268,6 +277,24 @@ mod tests {
         let id = violations.uuid("a", "0190a0b0-c0d0-7000-8000-000000000001");
         assert_eq!(id.to_string(), "0190a0b0-c0d0-7000-8000-000000000001");
         violations.finish().unwrap();
+    }
+
+    #[test]
+    fn an_id_of_ones_own_making_is_not_all_zeros() {
+        let mut violations = Violations::default();
+        violations.own_id("good", "0190a0b0-c0d0-7000-8000-000000000001");
+        violations.own_id("zeros", "00000000-0000-0000-0000-000000000000");
+        violations.own_id("empty", "");
+        let error = violations.finish().unwrap_err();
+        let said = error
+            .violations()
+            .iter()
+            .map(|one| (one.field.as_str(), one.description.as_str()));
+        let expected = [
+            ("zeros", "must be a UUID of your making, and not all zeros"),
+            ("empty", "must be a UUID"),
+        ];
+        assert_eq!(said.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl BillingService for Billing {
         let message = request.into_inner();
         let mut violations = Violations::of(&message);
         let wish = ClosePeriod {
-            request_id: violations.uuid("request_id", &message.request_id),
+            request_id: violations.own_id("request_id", &message.request_id),
             organization_id: violations.uuid("organization_id", &message.organization_id),
             ends_at: violations.timestamp("end_time", message.end_time.as_ref()),
         };

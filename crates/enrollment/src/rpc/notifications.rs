@@ -65,7 +65,7 @@ impl NotificationService for Notifications {
         let message = request.into_inner();
         let mut violations = Violations::of(&message);
         let wish = NewPlan {
-            request_id: violations.uuid("request_id", &message.request_id),
+            request_id: violations.own_id("request_id", &message.request_id),
             organization_id: violations.uuid("organization_id", &message.organization_id),
             settings: read::plan_settings(message.settings, &mut violations),
         };

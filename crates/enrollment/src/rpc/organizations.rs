@@ -52,7 +52,7 @@ impl OrganizationService for Organizations {
         let message = request.into_inner();
         let mut violations = Violations::of(&message);
         let wish = NewOrganization {
-            request_id: violations.uuid("request_id", &message.request_id),
+            request_id: violations.own_id("request_id", &message.request_id),
             parent_id: violations.optional_uuid("parent_id", &message.parent_id),
             display_name: messages::name(&mut violations, "display_name", &message.display_name),
         };

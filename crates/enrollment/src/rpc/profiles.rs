@@ -53,7 +53,7 @@ impl SubscriptionProfileService for Profiles {
         let mut violations = Violations::of(&message);
         let v = &mut violations;
         let wish = NewProfile {
-            request_id: v.uuid("request_id", &message.request_id),
+            request_id: v.own_id("request_id", &message.request_id),
             organization_id: v.uuid("organization_id", &message.organization_id),
             settings: ProfileSettings {
                 name: name(v, "name", &message.name),

@@ -27,7 +27,7 @@ pub(super) fn of_class(
 ) -> Result<GenerateKeys, ApiError> {
     let mut violations = Violations::of(request);
     let command = GenerateKeys {
-        request_id: violations.uuid("request_id", &request.request_id),
+        request_id: violations.own_id("request_id", &request.request_id),
         target: Target::Class(violations.uuid("class_id", &request.class_id)),
         count: request.count,
         telling: !request.omit_keys,
@@ -40,7 +40,7 @@ pub(super) fn of_class(
 pub(super) fn of_pool(request: &proto::GeneratePoolKeysRequest) -> Result<GenerateKeys, ApiError> {
     let mut violations = Violations::of(request);
     let command = GenerateKeys {
-        request_id: violations.uuid("request_id", &request.request_id),
+        request_id: violations.own_id("request_id", &request.request_id),
         target: Target::Pool(violations.uuid("pool_id", &request.pool_id)),
         count: request.count,
         telling: !request.omit_keys,
@@ -55,7 +55,7 @@ pub(super) fn of_profile(
 ) -> Result<GenerateKeys, ApiError> {
     let mut violations = Violations::of(request);
     let command = GenerateKeys {
-        request_id: violations.uuid("request_id", &request.request_id),
+        request_id: violations.own_id("request_id", &request.request_id),
         target: Target::Profile(
             violations.uuid("profile_id", &request.profile_id),
             terms(request.terms.as_ref(), &mut violations),

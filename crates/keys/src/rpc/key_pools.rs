@@ -56,7 +56,7 @@ impl KeyPoolService for KeyPools {
         let request = request.into_inner();
         let mut violations = Violations::of(&request);
         let wish = NewPool {
-            request_id: violations.uuid("request_id", &request.request_id),
+            request_id: violations.own_id("request_id", &request.request_id),
             organization_id: violations.uuid("organization_id", &request.organization_id),
             settings: settings(&request, &mut violations),
         };

@@ -182,7 +182,7 @@ impl KeyUsageService for KeyUsage {
         let request = request.into_inner();
         let mut violations = Violations::of(&request);
         let command = SetEventKey {
-            request_id: violations.uuid("request_id", &request.request_id),
+            request_id: violations.own_id("request_id", &request.request_id),
             class_id: violations.uuid("class_id", &request.class_id),
             change: change(request.change, &mut violations),
             seen: Seen::Anything,

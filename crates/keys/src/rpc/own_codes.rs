@@ -18,7 +18,7 @@ use crate::domain::target::Target;
 /// What a request for a pool asks for.
 pub(super) fn of_pool(request: proto::AddOwnPoolKeysRequest) -> Result<AddOwnKeys, ApiError> {
     let mut violations = Violations::of(&request);
-    let request_id = violations.uuid("request_id", &request.request_id);
+    let request_id = violations.own_id("request_id", &request.request_id);
     let target = Target::Pool(violations.uuid("pool_id", &request.pool_id));
     let command = wish(request_id, target, request.codes, request.only_good);
     violations.finish()?;
@@ -30,7 +30,7 @@ pub(super) fn of_profile(
     request: proto::AddOwnSubscriptionKeysRequest,
 ) -> Result<AddOwnKeys, ApiError> {
     let mut violations = Violations::of(&request);
-    let request_id = violations.uuid("request_id", &request.request_id);
+    let request_id = violations.own_id("request_id", &request.request_id);
     let target = Target::Profile(
         violations.uuid("profile_id", &request.profile_id),
         terms(request.terms.as_ref(), &mut violations),

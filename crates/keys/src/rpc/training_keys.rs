@@ -203,7 +203,7 @@ impl TrainingKeyService for TrainingKeys {
         let mut violations = Violations::of(&request);
         let class_id = violations.uuid("class_id", &request.class_id);
         let command = SetEventKey {
-            request_id: violations.uuid("request_id", &request.request_id),
+            request_id: violations.own_id("request_id", &request.request_id),
             class_id,
             change: change(request.change, &mut violations),
             seen: seen(class_id, &request.etag),

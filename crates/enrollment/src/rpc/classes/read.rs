@@ -42,7 +42,7 @@ pub(super) struct List {
 
 pub(super) fn new_class(message: proto::CreateClassRequest) -> Result<NewClass, ApiError> {
     let mut violations = Violations::of(&message);
-    let request_id = violations.uuid("request_id", &message.request_id);
+    let request_id = violations.own_id("request_id", &message.request_id);
     let organization_id = violations.uuid("organization_id", &message.organization_id);
     let settings = Settings {
         course_id: name(&mut violations, "course_id", &message.course_id),

@@ -99,7 +99,7 @@ fn filter(
 pub(super) fn direct(message: &proto::EnrollStudentRequest) -> Result<DirectEnrollment, ApiError> {
     let mut violations = Violations::of(message);
     let wish = DirectEnrollment {
-        request_id: violations.uuid("request_id", &message.request_id),
+        request_id: violations.own_id("request_id", &message.request_id),
         class_id: violations.uuid("class_id", &message.class_id),
         student_id: violations.uuid("student_id", &message.student_id),
         status: status(message.status).unwrap_or(Status::Enrolled),
@@ -125,7 +125,7 @@ pub(super) fn many(
         violations.add(STUDENTS, "must not name anybody twice");
     }
     let wish = ManyEnrollments {
-        request_id: violations.uuid("request_id", &message.request_id),
+        request_id: violations.own_id("request_id", &message.request_id),
         class_id: violations.uuid("class_id", &message.class_id),
         student_ids,
         status: status(message.status).unwrap_or(Status::Enrolled),

@@ -44,7 +44,7 @@ pub(super) fn newcomer(
 ) -> Result<(Newcomer, Zeroizing<String>), ApiError> {
     let mut violations = Violations::of(&message);
     let v = &mut violations;
-    let redemption_id = v.uuid("redemption_id", &message.redemption_id);
+    let redemption_id = v.own_id("redemption_id", &message.redemption_id);
     let organization_id = v.uuid("organization_id", &message.organization_id);
     let email = email(v, "email", &message.email);
     let given_name = name(v, "given_name", &message.given_name);
@@ -119,7 +119,7 @@ pub(super) fn list(message: &proto::ListRedemptionsRequest) -> Result<List, ApiE
 pub(super) fn redeeming(message: &proto::RedeemKeyRequest) -> Result<Redeeming<'_>, ApiError> {
     let mut violations = Violations::of(message);
     let wish = Redeeming {
-        redemption_id: violations.uuid("redemption_id", &message.redemption_id),
+        redemption_id: violations.own_id("redemption_id", &message.redemption_id),
         student_id: violations.uuid("student_id", &message.student_id),
         typed: &message.code,
         // Numbers that the contract does not name are found by its rules.

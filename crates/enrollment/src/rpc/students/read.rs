@@ -27,7 +27,7 @@ pub(super) struct List {
 pub(super) fn new_student(message: proto::CreateStudentRequest) -> Result<NewStudent, ApiError> {
     let mut violations = Violations::of(&message);
     let wish = NewStudent {
-        request_id: violations.uuid("request_id", &message.request_id),
+        request_id: violations.own_id("request_id", &message.request_id),
         organization_id: violations.uuid("organization_id", &message.organization_id),
         email: email(&mut violations, "email", &message.email),
         given_name: name(&mut violations, "given_name", &message.given_name),
