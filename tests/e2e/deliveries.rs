@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use latchkey::stack::Service;
-use latchkey_enrollment::app::deliver::deliver;
+use latchkey_enrollment::app::delivery::deliver::deliver;
 use latchkey_proto::enrollment::v1::{
     CancelClassRequest, CancelEnrollmentRequest, EnrollStudentRequest, ListClassesRequest,
     UpdateClassRequest,

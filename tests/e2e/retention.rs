@@ -1,7 +1,7 @@
 //! Answers that enrolled nobody are kept for a while, and given again as they were; then they are forgotten.
 
 use latchkey::stack::Service;
-use latchkey_enrollment::app::sweep::sweep_once;
+use latchkey_enrollment::app::delivery::sweep::sweep_once;
 use latchkey_proto::enrollment::v1::{GetRedemptionRequest, RedemptionOutcome, UpdateClassRequest};
 use latchkey_proto::errors::v1::ErrorReason;
 

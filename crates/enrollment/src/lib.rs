@@ -14,7 +14,7 @@ mod serve;
 pub mod store;
 pub mod verify;
 
-pub use app::compare::Comparison;
+pub use app::delivery::compare::Comparison;
 pub use config::{Config, MailFileError, OwnIdentityConfig, PasswordsConfig, SweeperConfig};
 pub use private_file::{PrivateFile, PrivateFileError};
 pub use serve::{RepairError, ServeError, assemble, repair, serve};

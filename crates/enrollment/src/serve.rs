@@ -32,12 +32,16 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::app;
-use crate::app::compare::Comparison;
-use crate::app::desk::Desk;
-use crate::app::guesses::{self, PLACES};
-use crate::app::keep_refusals::RefusalTrail;
+use crate::app::audit::keep_refusals::RefusalTrail;
+use crate::app::delivery::compare::Comparison;
+use crate::app::delivery::compare_in_time;
+use crate::app::delivery::sweep;
 use crate::app::metrics::METRICS;
-use crate::app::{Passwords, Services, Wake, compare_in_time, learn_costs, notify, sweep};
+use crate::app::notifications::notify;
+use crate::app::redemption::desk::Desk;
+use crate::app::redemption::guesses::{self, PLACES};
+use crate::app::students::learn_costs;
+use crate::app::{Passwords, Services, Wake};
 use crate::clients::keys::Keys;
 use crate::clients::smtp::{Mailer, SmtpError};
 use crate::config::{Config, MailFileError};
@@ -191,7 +195,7 @@ pub async fn repair(config: &Config, after_restore: bool) -> Result<Comparison, 
     let pool =
         database::pool(&config.database, APPLICATION).map_err(|error| unusable(error.into()))?;
     let services = services(config, pool.clone()).map_err(unusable)?;
-    let done = Box::pin(app::repair::repair(&services, after_restore)).await;
+    let done = Box::pin(app::delivery::repair::repair(&services, after_restore)).await;
     pool.close().await;
     Ok(done?)
 }

@@ -3,7 +3,7 @@
 use latchkey_service_kit::database::Transaction;
 use uuid::Uuid;
 
-use super::Error;
+use crate::app::Error;
 use crate::domain::refusal::Refusal;
 
 /// Ends the `transaction` that has `found` what the request `request_id` made, and the fingerprint of that request: what was

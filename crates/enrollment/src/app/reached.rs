@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Call, Error};
+use crate::app::{Call, Error};
 use crate::domain::assignment::Assignment;
 use crate::domain::organization::Organization;
 use crate::domain::refusal::Refusal;

@@ -11,7 +11,7 @@ use latchkey_service_kit::ids::Ids;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Passwords, Wake};
+use crate::app::{Passwords, Wake};
 use crate::clients::keys::Keys;
 use crate::domain::audit::Deed;
 use crate::domain::fingerprint::FingerprintKey;

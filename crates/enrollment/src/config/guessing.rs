@@ -6,7 +6,9 @@ use latchkey_service_kit::attempts::{Allowance, check_settings};
 use latchkey_service_kit::config::{Check, Problems};
 use serde::{Deserialize, Serialize};
 
-use crate::app::guesses::{ACCOUNT, CALLER, NEWCOMER, NEWCOMERS, ORGANIZATION, PLATFORM, STUDENT};
+use crate::app::redemption::guesses::{
+    ACCOUNT, CALLER, NEWCOMER, NEWCOMERS, ORGANIZATION, PLATFORM, STUDENT,
+};
 
 /// Bounds on wrong codes and wrong passwords. Of each: how many may be wrong at once (0: any number), and after how many
 /// milliseconds one more may. All replicas must have the same. The defaults and their reasons stand in

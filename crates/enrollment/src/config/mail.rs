@@ -8,7 +8,7 @@ use latchkey_service_kit::config::{Check, Problems};
 use latchkey_service_kit::telemetry::Chain;
 use serde::{Deserialize, Serialize};
 
-use crate::app::send_letters::Patience;
+use crate::app::notifications::send_letters::Patience;
 use crate::clients::smtp::{Encryption, SmtpOptions, TIMEOUTS};
 use crate::domain::notification::is_page;
 use crate::private_file::{PrivateFile, PrivateFileError};

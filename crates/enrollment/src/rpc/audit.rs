@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use super::call;
 use super::messages::{optional_id, optional_text, stamp};
 use crate::app::Services;
-use crate::app::list_audit_events::{EventFilter, list_audit_events};
+use crate::app::audit::list_audit_events::{EventFilter, list_audit_events};
 use crate::domain::audit::{Event, Outcome};
 
 /// The service.

@@ -16,9 +16,9 @@ use tonic::{Request, Response, Status};
 
 use super::{call, errors};
 use crate::app::Services;
-use crate::app::close_period::{ClosePeriod, close_period};
-use crate::app::export_billing::export_billing;
-use crate::app::read_billing::{list_billing_lines, list_billing_periods};
+use crate::app::billing::close_period::{ClosePeriod, close_period};
+use crate::app::billing::export_billing::export_billing;
+use crate::app::billing::read_billing::{list_billing_lines, list_billing_periods};
 
 pub(crate) use export::METHOD as EXPORT_METHOD;
 

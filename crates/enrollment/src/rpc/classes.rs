@@ -12,10 +12,10 @@ use tonic::{Request, Response, Status};
 
 use super::{call, messages};
 use crate::app::Services;
-use crate::app::cancel_class::cancel_class;
-use crate::app::create_class::create_class;
-use crate::app::read_classes::{get_class, list_classes};
-use crate::app::update_class::update_class;
+use crate::app::classes::cancel_class::cancel_class;
+use crate::app::classes::create_class::create_class;
+use crate::app::classes::read_classes::{get_class, list_classes};
+use crate::app::classes::update_class::update_class;
 
 /// The service.
 #[derive(Debug, Clone)]

@@ -16,15 +16,15 @@ use tonic::{Request, Response, Status};
 
 use super::call;
 use crate::app::Services;
-use crate::app::cancel_enrollment::cancel_enrollment;
-use crate::app::change_status::change_status;
-use crate::app::enroll_student::enroll_student;
-use crate::app::enroll_students::enroll_students;
-use crate::app::get_access::{get_access, get_course_access};
-use crate::app::move_enrollment::move_enrollment;
-use crate::app::read_enrollments::{get_enrollment, list_enrollments};
-use crate::app::read_roster::get_roster;
-use crate::app::set_completion::set_completion;
+use crate::app::enrollments::cancel_enrollment::cancel_enrollment;
+use crate::app::enrollments::change_status::change_status;
+use crate::app::enrollments::enroll_student::enroll_student;
+use crate::app::enrollments::enroll_students::enroll_students;
+use crate::app::enrollments::get_access::{get_access, get_course_access};
+use crate::app::enrollments::move_enrollment::move_enrollment;
+use crate::app::enrollments::read_enrollments::{get_enrollment, list_enrollments};
+use crate::app::enrollments::read_roster::get_roster;
+use crate::app::enrollments::set_completion::set_completion;
 
 /// The service.
 #[derive(Debug, Clone)]

@@ -15,15 +15,17 @@ use tonic::{Request, Response, Status};
 
 use super::{call, messages};
 use crate::app::Services;
-use crate::app::change_notification_plan::{delete_notification_plan, replace_notification_plan};
-use crate::app::create_notification_plan::{NewPlan, create_notification_plan};
-use crate::app::opt_out::{get_opt_out, set_opt_out};
-use crate::app::read_letters::list_letters;
-use crate::app::read_notification_plans::{
+use crate::app::notifications::change_notification_plan::{
+    delete_notification_plan, replace_notification_plan,
+};
+use crate::app::notifications::create_notification_plan::{NewPlan, create_notification_plan};
+use crate::app::notifications::opt_out::{get_opt_out, set_opt_out};
+use crate::app::notifications::read_letters::list_letters;
+use crate::app::notifications::read_notification_plans::{
     get_notification_plan, list_notification_plans, preview_notification_plan,
 };
-use crate::app::render_invitation::render_invitation;
-use crate::app::set_notification_settings::{
+use crate::app::notifications::render_invitation::render_invitation;
+use crate::app::notifications::set_notification_settings::{
     get_notification_settings, set_class_notifications, set_notification_settings,
 };
 

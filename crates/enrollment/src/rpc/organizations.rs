@@ -16,9 +16,11 @@ use uuid::Uuid;
 use super::classes::{read, write};
 use super::{call, messages};
 use crate::app::Services;
-use crate::app::create_organization::{NewOrganization, create_organization};
-use crate::app::read_organizations::{get_organization, list_organizations};
-use crate::app::update_organization::{Lateness, OrganizationChange, update_organization};
+use crate::app::organizations::create_organization::{NewOrganization, create_organization};
+use crate::app::organizations::read_organizations::{get_organization, list_organizations};
+use crate::app::organizations::update_organization::{
+    Lateness, OrganizationChange, update_organization,
+};
 use crate::domain::organization::{ClassDefaults, Organization};
 
 /// The fields of an organization that an update can change.

@@ -15,9 +15,9 @@ use uuid::Uuid;
 use super::messages::{mask, name, optional_id, optional_text, stamp};
 use super::{assignments, call};
 use crate::app::Services;
-use crate::app::create_profile::{NewProfile, create_profile};
-use crate::app::read_profiles::{get_profile, list_profiles};
-use crate::app::update_profile::update_profile;
+use crate::app::profiles::create_profile::{NewProfile, create_profile};
+use crate::app::profiles::read_profiles::{get_profile, list_profiles};
+use crate::app::profiles::update_profile::update_profile;
 use crate::domain::profile::{Course, Profile, ProfileChange, ProfileSettings};
 
 /// The fields of a profile that an update can change.

@@ -12,11 +12,11 @@ use latchkey_service_kit::validation::Violations;
 use tonic::{Request, Response, Status};
 
 use super::call;
-use crate::app::check_key::check_key;
-use crate::app::desk::Desk;
-use crate::app::read_redemptions::{get_redemption, list_redemptions};
-use crate::app::redeem::redeem;
-use crate::app::register::register;
+use crate::app::redemption::check_key::check_key;
+use crate::app::redemption::desk::Desk;
+use crate::app::redemption::read_redemptions::{get_redemption, list_redemptions};
+use crate::app::redemption::redeem::redeem;
+use crate::app::redemption::register::register;
 
 /// The service.
 #[derive(Debug, Clone)]

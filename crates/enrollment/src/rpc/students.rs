@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use super::{call, messages};
 use crate::app::Services;
-use crate::app::authenticate::authenticate;
-use crate::app::create_student::create_student;
-use crate::app::erase_student::{Erasure, erase_student};
-use crate::app::read_students::{batch_get_students, get_student, list_students};
-use crate::app::update_student::{StudentChange, update_student};
+use crate::app::students::authenticate::authenticate;
+use crate::app::students::create_student::create_student;
+use crate::app::students::erase_student::{Erasure, erase_student};
+use crate::app::students::read_students::{batch_get_students, get_student, list_students};
+use crate::app::students::update_student::{StudentChange, update_student};
 use crate::domain::student::Student;
 
 /// The service.

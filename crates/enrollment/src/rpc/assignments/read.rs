@@ -6,7 +6,7 @@ use latchkey_service_kit::paging::PageRequest;
 use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 
-use crate::app::read_assignments::{AssignmentFilter, AssignmentPlace};
+use crate::app::assignments::read_assignments::{AssignmentFilter, AssignmentPlace};
 use crate::domain::prefix::Prefix;
 use crate::rpc::assignments::assigning;
 use crate::rpc::messages::{optional_id, prefix};

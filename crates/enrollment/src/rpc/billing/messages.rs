@@ -6,7 +6,7 @@ use latchkey_service_kit::validation::Violations;
 use prost_types::Timestamp;
 use uuid::Uuid;
 
-use crate::app::read_billing::{ClosedPeriod, EVER, Statement};
+use crate::app::billing::read_billing::{ClosedPeriod, EVER, Statement};
 use crate::domain::billing::{Got, Line, Reason};
 use crate::rpc::enrollments::write::origin;
 use crate::rpc::messages::stamp;

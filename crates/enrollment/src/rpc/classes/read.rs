@@ -9,8 +9,8 @@ use latchkey_service_kit::validation::Violations;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::app::create_class::NewClass;
-use crate::app::read_classes::ClassPlace;
+use crate::app::classes::create_class::NewClass;
+use crate::app::classes::read_classes::ClassPlace;
 use crate::domain::class::settings::{Change, Settings, faults};
 use crate::domain::class::{ClassFilter, ClassStatus, EventKeyWindow};
 use crate::domain::event_key::EventKeyChange;

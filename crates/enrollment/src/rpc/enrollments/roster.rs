@@ -6,7 +6,7 @@ use latchkey_proto::enrollment::v1 as proto;
 use prost::Message;
 
 use super::write::{enrollment, status};
-use crate::app::read_roster::{Roster, RosterEntry, StatusCount};
+use crate::app::enrollments::read_roster::{Roster, RosterEntry, StatusCount};
 use crate::rpc::students::student;
 
 /// How many bytes the entries of a roster have at most, as the contract says: the rest of an answer fits beside them into the

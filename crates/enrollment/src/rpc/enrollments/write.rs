@@ -4,8 +4,8 @@ use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::keys::v1 as keys;
 use latchkey_service_kit::etag;
 
-use crate::app::enroll_students::Outcome;
-use crate::app::get_access::{Access, CourseAccess};
+use crate::app::enrollments::enroll_students::Outcome;
+use crate::app::enrollments::get_access::{Access, CourseAccess};
 use crate::domain::assignment;
 use crate::domain::class_access::Denial;
 use crate::domain::enrollment::{CancelledBy, Completion, Enrollment, Origin, Status};

@@ -8,8 +8,8 @@ use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 use uuid::Uuid;
 
-use crate::app::read_letters::LetterFilter;
-use crate::app::render_invitation::{InvitationWish, InvitingKey};
+use crate::app::notifications::read_letters::LetterFilter;
+use crate::app::notifications::render_invitation::{InvitationWish, InvitingKey};
 use crate::domain::notification::template::faults;
 use crate::domain::notification::{Letterhead, PlanSettings, Recipient, Trigger, is_page};
 use crate::rpc::classes::read::status as read_class_status;

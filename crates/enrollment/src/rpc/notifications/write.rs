@@ -3,7 +3,7 @@
 use latchkey_proto::enrollment::v1 as proto;
 use latchkey_service_kit::etag;
 
-use crate::app::read_letters::Letter;
+use crate::app::notifications::read_letters::Letter;
 use crate::domain::class::ClassStatus;
 use crate::domain::notification::{
     OrganizationNotifications, Plan, PlanSettings, Recipient, Trigger,

@@ -5,7 +5,7 @@ use latchkey_service_kit::status::name;
 use metrics::counter;
 
 use crate::app::Error;
-use crate::app::admission::{Admitted, Granted};
+use crate::app::redemption::admission::{Admitted, Granted};
 use crate::rpc::errors;
 
 /// Counts an answer to a redemption or a registration. An outage, an overload and the like answer nothing, and are

@@ -7,9 +7,9 @@ use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 use zeroize::Zeroizing;
 
-use crate::app::read_redemptions::RedemptionPlace;
-use crate::app::redeem::Redeeming;
-use crate::app::register::Newcomer;
+use crate::app::redemption::read_redemptions::RedemptionPlace;
+use crate::app::redemption::redeem::Redeeming;
+use crate::app::redemption::register::Newcomer;
 use crate::domain::decision::{Applicant, IfFull};
 use crate::domain::redemption::RedemptionFilter;
 use crate::rpc::assignments::assigning;

@@ -4,8 +4,8 @@ use latchkey_proto::enrollment::v1 as proto;
 use latchkey_proto::errors::v1::ErrorReason;
 use latchkey_proto::keys::v1 as keys;
 
-use crate::app::admission::{Admitted, Gain, Granted};
-use crate::app::check_key::{CheckedKey, Opening};
+use crate::app::redemption::admission::{Admitted, Gain, Granted};
+use crate::app::redemption::check_key::{CheckedKey, Opening};
 use crate::domain::class::Class;
 use crate::domain::key::KeyKind;
 use crate::domain::redemption::{Opened, Outcome, Redemption};

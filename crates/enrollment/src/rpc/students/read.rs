@@ -6,9 +6,9 @@ use latchkey_service_kit::status::ApiError;
 use latchkey_service_kit::validation::Violations;
 use uuid::Uuid;
 
-use crate::app::create_student::{Credential, NewStudent};
-use crate::app::read_students::{StudentFilter, StudentPlace};
-use crate::app::update_student::StudentChange;
+use crate::app::students::create_student::{Credential, NewStudent};
+use crate::app::students::read_students::{StudentFilter, StudentPlace};
+use crate::app::students::update_student::StudentChange;
 use crate::domain::email::{EmailAddress, fold};
 use crate::domain::prefix::Prefix;
 use crate::domain::student::ExternalIdentity;

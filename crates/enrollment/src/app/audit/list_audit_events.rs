@@ -1,0 +1,36 @@
+//! Listing the audit trail.
+
+use latchkey_service_kit::paging::{Page, PageRequest};
+use uuid::Uuid;
+
+use crate::app::{Call, Error, Services};
+use crate::domain::audit::Event;
+use crate::store;
+
+pub use crate::store::audit::listing::EventFilter;
+
+/// A page of the events within reach that pass `filter`, the newest first. `query` binds its token.
+pub async fn list_audit_events(
+    services: &Services,
+    call: &Call,
+    filter: &EventFilter,
+    page: &PageRequest<Uuid>,
+    query: &[&str],
+) -> Result<Page<Event>, Error> {
+    let rows = store::audit::listing::page(
+        &services.pool,
+        &call.scope,
+        filter,
+        page.after,
+        page.limit(),
+    )
+    .await?;
+    let bytes = |one: &Event| one.details.to_string().len();
+    Ok(Page::weighed(
+        rows,
+        page,
+        query,
+        |last| last.event_id,
+        bytes,
+    ))
+}
