@@ -3,6 +3,7 @@
 //! [`decide`] judges one wish; a [`Ledger`] judges a batch of them in order of arrival, each with what those before it
 //! were given.
 
+mod class;
 mod course;
 mod ledger;
 #[cfg(test)]
@@ -17,13 +18,12 @@ use uuid::Uuid;
 pub use ledger::{Account, Holder, Home, KeyUses, Ledger};
 
 use super::assignment::Assignment;
-use super::class::{Class, ClassStatus};
-use super::enrollment::{Completion, Enrollment, Origin, Status};
-use super::key::{KeyKind, Opens, ResolvedKey};
-use super::organization::is_or_is_below;
+use super::class::Class;
+use super::enrollment::Enrollment;
+use super::key::{Opens, ResolvedKey};
 use super::profile::Profile;
 use super::redemption::Outcome;
-use super::refusal::{Closed, Refusal};
+use super::refusal::Refusal;
 use super::student::ExternalIdentity;
 
 /// The slot of a key's use that a key for a single student has.
@@ -270,37 +270,10 @@ fn admit(wish: &Wish, facts: &Facts<'_>) -> Result<Decision, Refusal> {
         return Err(Refusal::KeyNotFound);
     };
     match &key.opens {
-        Opens::Class { kind, .. } => admit_to_class(wish, key, *kind, facts, home),
+        Opens::Class { kind, .. } => class::admit(wish, key, *kind, facts, home),
         Opens::Pool(terms) => course::admit(wish, key, terms, facts, home),
         Opens::Subscription(terms) => subscription::admit(wish, key, terms, facts, home),
     }
-}
-
-fn admit_to_class(
-    wish: &Wish,
-    key: &ResolvedKey,
-    kind: KeyKind,
-    facts: &Facts<'_>,
-    home: Home<'_>,
-) -> Result<Decision, Refusal> {
-    let class = facts.class.ok_or(Refusal::KeyNotFound)?;
-    if !is_or_is_below(home.organization_id, home.ancestors, key.organization_id) {
-        return Err(Refusal::OrganizationMismatch);
-    }
-    if let Some(live) = facts.live.filter(|live| !live.waiting) {
-        return Ok(Decision::AlreadyIn(live.enrollment_id));
-    }
-    judge_key(key, facts.now)?;
-    judge_class(class, kind, facts.now)?;
-    judge_student(&wish.applicant, home)?;
-    judge_place(wish, key, kind, class, facts)?;
-    if let Some(live) = facts.live.filter(|_| class.seats_left() == 0) {
-        return Ok(Decision::AlreadyIn(live.enrollment_id));
-    }
-    judge_account(&wish.applicant, facts)?;
-    Ok(admitted(wish).map_or(Decision::HashFirst, |student_id| {
-        place(wish, key, kind, class, student_id, facts)
-    }))
 }
 
 fn judge_key(key: &ResolvedKey, now: DateTime<Utc>) -> Result<(), Refusal> {
@@ -314,25 +287,6 @@ fn judge_key(key: &ResolvedKey, now: DateTime<Utc>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn judge_class(class: &Class, kind: KeyKind, now: DateTime<Utc>) -> Result<(), Refusal> {
-    let class_id = class.id;
-    if class.status == ClassStatus::Cancelled {
-        return Err(Refusal::ClassCancelled { class_id });
-    }
-    if !class.status.opens_to_keys() {
-        return Err(Refusal::ClassNotScheduled { class_id });
-    }
-    let windows = class.windows();
-    if !windows.is_open(kind, now) {
-        return Err(Refusal::WindowClosed {
-            of: Closed::Class(class_id),
-            closed_at: windows.until(kind),
-            time_zone: class.time_zone,
-        });
-    }
-    Ok(())
-}
-
 fn judge_student(applicant: &Applicant, home: Home<'_>) -> Result<(), Refusal> {
     match *applicant {
         Applicant::Student(student_id) if !home.active => {
@@ -340,32 +294,6 @@ fn judge_student(applicant: &Applicant, home: Home<'_>) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
-}
-
-fn judge_place(
-    wish: &Wish,
-    key: &ResolvedKey,
-    kind: KeyKind,
-    class: &Class,
-    facts: &Facts<'_>,
-) -> Result<(), Refusal> {
-    if let Applicant::Student(student_id) = wish.applicant
-        && facts.blocked
-        && kind == KeyKind::Event
-    {
-        return Err(Refusal::StudentBlocked {
-            class_id: class.id,
-            student_id,
-        });
-    }
-    judge_use(key, facts)?;
-    if class.seats_left() == 0 && wish.if_full == IfFull::Refuse {
-        return Err(Refusal::ClassFull {
-            class_id: class.id,
-            maximum_students: class.maximum_students,
-        });
-    }
-    Ok(())
 }
 
 fn judge_use(key: &ResolvedKey, facts: &Facts<'_>) -> Result<(), Refusal> {
@@ -396,47 +324,4 @@ fn admitted(wish: &Wish) -> Option<Uuid> {
             ..
         } => (!account.hash_missing).then_some(account.student_id),
     }
-}
-
-fn place(
-    wish: &Wish,
-    key: &ResolvedKey,
-    kind: KeyKind,
-    class: &Class,
-    student_id: Uuid,
-    facts: &Facts<'_>,
-) -> Decision {
-    let now = facts.now;
-    let status = if class.seats_left() == 0 {
-        Status::WaitListed
-    } else {
-        Status::Enrolled
-    };
-    Decision::Enroll(Admission {
-        enrollment: Enrollment {
-            // Of a question, nothing is kept: its id is never seen.
-            id: wish.redemption_id.unwrap_or_default(),
-            class_id: class.id,
-            organization_id: class.organization_id,
-            student_id,
-            status,
-            status_since: now,
-            cancelled_by: None,
-            late_cancellation: false,
-            completion: Completion::Unknown,
-            origin: Origin::Key {
-                key_id: key.key_id,
-                kind,
-                generation: key.generation,
-            },
-            enrolled_at: now,
-            version: 1,
-        },
-        slot: match kind {
-            KeyKind::Enrollment => Some(ONLY_SLOT),
-            KeyKind::Event => None,
-        },
-        holds_key: status != Status::WaitListed || wish.if_full == IfFull::WaitWithKey,
-        instead_of: facts.live.map(|live| live.enrollment_id),
-    })
 }

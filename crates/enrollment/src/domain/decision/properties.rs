@@ -10,6 +10,7 @@ use proptest::sample::select;
 
 use super::*;
 use crate::domain::class::tests::class;
+use crate::domain::key::KeyKind;
 
 const ORGANIZATION: Uuid = Uuid::from_u128(2);
 const STUDENTS: u128 = 6;
