@@ -30,6 +30,8 @@ pub struct PageRequest<C> {
     pub size: u32,
     /// The last row of the page before; `None` for the first page.
     pub after: Option<C>,
+    /// The list's method and filters in some canonical form, to which its tokens are bound.
+    query: Vec<String>,
 }
 
 /// A page of a list.
@@ -48,9 +50,10 @@ impl<C: DeserializeOwned> PageRequest<C> {
     pub fn read(
         page_size: i32,
         page_token: &str,
-        query: &[&str],
+        query: &[impl AsRef<str>],
         violations: &mut Violations,
     ) -> Self {
+        let query: Vec<String> = query.iter().map(|part| part.as_ref().to_owned()).collect();
         let size = match u32::try_from(page_size) {
             Ok(0) => DEFAULT_PAGE_SIZE,
             Ok(size) if size <= MAX_PAGE_SIZE => size,
@@ -62,16 +65,20 @@ impl<C: DeserializeOwned> PageRequest<C> {
             }
         };
         if page_token.is_empty() {
-            return Self { size, after: None };
+            return Self {
+                size,
+                after: None,
+                query,
+            };
         }
-        let after = decode(page_token, query);
+        let after = decode(page_token, &query);
         if after.is_none() {
             violations.add(
                 "page_token",
                 "must come from the answer before, with the same filters",
             );
         }
-        Self { size, after }
+        Self { size, after, query }
     }
 }
 
@@ -83,15 +90,13 @@ impl<C> PageRequest<C> {
 }
 
 impl<T> Page<T> {
-    /// Makes a page of up to [`PageRequest::limit`] `rows`. `cursor` names a row's place in the order of the list;
-    /// `query` is what was given to [`PageRequest::read`].
+    /// Makes a page of up to [`PageRequest::limit`] `rows`. `cursor` names a row's place in the order of the list.
     pub fn new<C: Serialize, D>(
         rows: Vec<T>,
         request: &PageRequest<D>,
-        query: &[&str],
         cursor: impl FnOnce(&T) -> C,
     ) -> Self {
-        Self::weighed(rows, request, query, cursor, |_| 0)
+        Self::weighed(rows, request, cursor, |_| 0)
     }
 
     /// Likewise of rows that may be large, each of about so many `bytes`: the page ends before they are more than
@@ -99,7 +104,6 @@ impl<T> Page<T> {
     pub fn weighed<C: Serialize, D>(
         mut rows: Vec<T>,
         request: &PageRequest<D>,
-        query: &[&str],
         cursor: impl FnOnce(&T) -> C,
         bytes: impl Fn(&T) -> usize,
     ) -> Self {
@@ -113,7 +117,7 @@ impl<T> Page<T> {
         let more = rows.len() > size;
         rows.truncate(size);
         let next_page_token = match rows.last() {
-            Some(last) if more => encode(&cursor(last), query),
+            Some(last) if more => encode(&cursor(last), &request.query),
             _ => String::new(),
         };
         Self {
@@ -132,7 +136,7 @@ impl<T> Page<T> {
 }
 
 /// The token of the page after the row at `cursor`.
-pub fn encode<C: Serialize>(cursor: &C, query: &[&str]) -> String {
+pub fn encode<C: Serialize>(cursor: &C, query: &[impl AsRef<str>]) -> String {
     // A cursor is a tuple of ids, numbers and times: it always has a JSON form.
     let cursor = serde_json::to_vec(cursor).unwrap_or_default();
     let mut bytes = vec![VERSION];
@@ -141,7 +145,7 @@ pub fn encode<C: Serialize>(cursor: &C, query: &[&str]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn decode<C: DeserializeOwned>(token: &str, query: &[&str]) -> Option<C> {
+fn decode<C: DeserializeOwned>(token: &str, query: &[impl AsRef<str>]) -> Option<C> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (&version, rest) = bytes.split_first()?;
     let (found, cursor) = rest.split_at_checked(DIGEST_LEN)?;
@@ -152,9 +156,13 @@ fn decode<C: DeserializeOwned>(token: &str, query: &[&str]) -> Option<C> {
 }
 
 /// Binds a cursor to its query. Not a proof of origin: a caller who forges a cursor only skips rows of their own list.
-fn digest(query: &[&str], cursor: &[u8]) -> [u8; DIGEST_LEN] {
+fn digest(query: &[impl AsRef<str>], cursor: &[u8]) -> [u8; DIGEST_LEN] {
     let mut hasher = Sha256::new();
-    for part in query.iter().map(|part| part.as_bytes()).chain([cursor]) {
+    for part in query
+        .iter()
+        .map(|part| part.as_ref().as_bytes())
+        .chain([cursor])
+    {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
@@ -189,13 +197,8 @@ mod tests {
 
     #[test]
     fn sizes_default_and_are_bounded() {
-        assert_eq!(
-            read(0, "", QUERY).unwrap(),
-            PageRequest {
-                size: 50,
-                after: None
-            }
-        );
+        let first = read(0, "", QUERY).unwrap();
+        assert_eq!((first.size, first.after), (50, None));
         assert_eq!(read(1_000, "", QUERY).unwrap().limit(), 1_001);
         for bad in [-1, 1_001, i32::MIN, i32::MAX] {
             assert_eq!(read(bad, "", QUERY).unwrap_err(), ["page_size"]);
@@ -207,7 +210,7 @@ mod tests {
         let request = read(3, "", QUERY).unwrap();
         let page = |rows: &[usize]| {
             let (rows, cursor) = (rows.to_vec(), |row: &usize| (*row as u64, "x"));
-            let page = Page::weighed(rows, &request, QUERY, cursor, |row| *row);
+            let page = Page::weighed(rows, &request, cursor, |row| *row);
             (page.items.len(), page.next_page_token.is_empty())
         };
         assert_eq!(page(&[1, 1]), (2, true));
@@ -219,11 +222,11 @@ mod tests {
     #[test]
     fn a_token_leads_to_the_row_after_it() {
         let first = read(2, "", QUERY).unwrap();
-        let page = Page::new(vec![10, 20, 30], &first, QUERY, |row| (*row, "x"));
+        let page = Page::new(vec![10, 20, 30], &first, |row| (*row, "x"));
         assert_eq!(page.items, [10, 20]);
         let second = read(2, &page.next_page_token, QUERY).unwrap();
         assert_eq!(second.after, Some((20, "x".to_owned())));
-        let last = Page::new(vec![30], &second, QUERY, |row| (*row, "x"));
+        let last = Page::new(vec![30], &second, |row| (*row, "x"));
         assert_eq!(
             (last.items.as_slice(), last.next_page_token.as_str()),
             (&[30][..], "")
@@ -234,7 +237,7 @@ mod tests {
     fn a_full_last_page_has_no_next() {
         let request = read(2, "", QUERY).unwrap();
         assert_eq!(
-            Page::new(vec![1, 2], &request, QUERY, |row| *row).next_page_token,
+            Page::new(vec![1, 2], &request, |row| *row).next_page_token,
             ""
         );
     }

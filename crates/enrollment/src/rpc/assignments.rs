@@ -56,8 +56,7 @@ impl AssignmentService for Assignments {
     ) -> Result<Response<proto::ListAssignmentsResponse>, Status> {
         let call = call::of(&request)?;
         let list = read::list(&request.into_inner())?;
-        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
-        let found = list_assignments(&self.services, &call, &list.filter, &list.page, &query)
+        let found = list_assignments(&self.services, &call, &list.filter, &list.page)
             .await?
             .map(assignment);
         Ok(Response::new(proto::ListAssignmentsResponse {

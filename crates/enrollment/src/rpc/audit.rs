@@ -46,7 +46,7 @@ impl AuditService for AuditTrail {
             &mut violations,
         );
         violations.finish()?;
-        let found = list_audit_events(&self.services, &call, &filter, &page, &query)
+        let found = list_audit_events(&self.services, &call, &filter, &page)
             .await?
             .map(event);
         Ok(Response::new(proto::ListAuditEventsResponse {

@@ -59,7 +59,7 @@ impl BillingService for Billing {
             &mut violations,
         );
         violations.finish()?;
-        let found = list_billing_lines(&self.services, &call, &statement, &page, &query)
+        let found = list_billing_lines(&self.services, &call, &statement, &page)
             .await?
             .map(messages::line);
         Ok(Response::new(proto::ListBillingLinesResponse {
@@ -127,7 +127,7 @@ impl BillingService for Billing {
             &mut violations,
         );
         violations.finish()?;
-        let found = list_billing_periods(&self.services, &call, id, &page, &query)
+        let found = list_billing_periods(&self.services, &call, id, &page)
             .await?
             .map(|one| messages::period(&one));
         Ok(Response::new(proto::ListBillingPeriodsResponse {

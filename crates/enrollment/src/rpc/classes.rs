@@ -67,8 +67,7 @@ impl ClassService for Classes {
     ) -> Result<Response<proto::ListClassesResponse>, Status> {
         let call = call::of(&request)?;
         let list = read::list(&request.into_inner())?;
-        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
-        let found = list_classes(&self.services, &call, &list.filter, &list.page, &query)
+        let found = list_classes(&self.services, &call, &list.filter, &list.page)
             .await?
             .map(write::class);
         Ok(Response::new(proto::ListClassesResponse {

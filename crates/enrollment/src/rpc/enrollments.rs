@@ -137,8 +137,7 @@ impl EnrollmentService for Enrollments {
     ) -> Result<Response<proto::ListEnrollmentsResponse>, Status> {
         let call = call::of(&request)?;
         let list = read::list(&request.into_inner())?;
-        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
-        let found = list_enrollments(&self.services, &call, &list.filter, &list.page, &query)
+        let found = list_enrollments(&self.services, &call, &list.filter, &list.page)
             .await?
             .map(|one| write::enrollment(&one));
         Ok(Response::new(proto::ListEnrollmentsResponse {

@@ -110,7 +110,7 @@ impl NotificationService for Notifications {
             &mut violations,
         );
         violations.finish()?;
-        let found = list_notification_plans(&self.services, &call, owner, &page, &query)
+        let found = list_notification_plans(&self.services, &call, owner, &page)
             .await?
             .map(write::plan);
         Ok(Response::new(proto::ListNotificationPlansResponse {
@@ -230,8 +230,7 @@ impl NotificationService for Notifications {
     ) -> Result<Response<proto::ListNotificationsResponse>, Status> {
         let call = call::of(&request)?;
         let list = read::list(&request.into_inner())?;
-        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
-        let found = list_letters(&self.services, &call, &list.filter, &list.page, &query)
+        let found = list_letters(&self.services, &call, &list.filter, &list.page)
             .await?
             .map(write::letter);
         Ok(Response::new(proto::ListNotificationsResponse {

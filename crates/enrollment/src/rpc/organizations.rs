@@ -97,7 +97,7 @@ impl OrganizationService for Organizations {
             &mut violations,
         );
         violations.finish()?;
-        let found = list_organizations(&self.services, &call, parent, &page, &query)
+        let found = list_organizations(&self.services, &call, parent, &page)
             .await?
             .map(organization);
         Ok(Response::new(proto::ListOrganizationsResponse {

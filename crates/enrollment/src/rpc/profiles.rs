@@ -104,7 +104,7 @@ impl SubscriptionProfileService for Profiles {
             &mut violations,
         );
         violations.finish()?;
-        let found = list_profiles(&self.services, &call, organization, &page, &query)
+        let found = list_profiles(&self.services, &call, organization, &page)
             .await?
             .map(profile);
         Ok(Response::new(proto::ListSubscriptionProfilesResponse {

@@ -90,9 +90,8 @@ impl RedemptionService for Redemptions {
     ) -> Result<Response<proto::ListRedemptionsResponse>, Status> {
         let call = call::of(&request)?;
         let list = read::list(&request.into_inner())?;
-        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
         let services = self.desk.services();
-        let found = list_redemptions(services, &call, &list.filter, &list.page, &query)
+        let found = list_redemptions(services, &call, &list.filter, &list.page)
             .await?
             .map(write::redemption);
         Ok(Response::new(proto::ListRedemptionsResponse {

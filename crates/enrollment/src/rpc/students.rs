@@ -95,8 +95,7 @@ impl StudentService for Students {
     ) -> Result<Response<proto::ListStudentsResponse>, Status> {
         let call = call::of(&request)?;
         let list = read::list(&request.into_inner())?;
-        let query: Vec<&str> = list.query.iter().map(String::as_str).collect();
-        let found = list_students(&self.services, &call, &list.filter, &list.page, &query)
+        let found = list_students(&self.services, &call, &list.filter, &list.page)
             .await?
             .map(student);
         Ok(Response::new(proto::ListStudentsResponse {

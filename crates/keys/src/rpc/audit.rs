@@ -65,7 +65,7 @@ impl AuditService for AuditTrail {
         };
         let events = list_audit_events(&self.app, &call, wanted).await?;
         let bytes = |event: &Event| event.details.to_string().len();
-        let page = Page::weighed(events, &page, &query, |event| event.event_id, bytes).map(message);
+        let page = Page::weighed(events, &page, |event| event.event_id, bytes).map(message);
         Ok(Response::new(proto::ListAuditEventsResponse {
             events: page.items,
             next_page_token: page.next_page_token,

@@ -106,7 +106,7 @@ impl KeyPoolService for KeyPools {
             limit: page.limit(),
         };
         let pools = list_pools(&self.app, &call, wanted).await?;
-        let page = Page::new(pools, &page, &query, |pool| pool.pool_id).map(key_pool);
+        let page = Page::new(pools, &page, |pool| pool.pool_id).map(key_pool);
         Ok(Response::new(proto::ListKeyPoolsResponse {
             key_pools: page.items,
             next_page_token: page.next_page_token,

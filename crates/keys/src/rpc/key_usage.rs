@@ -105,9 +105,7 @@ impl KeyUsageService for KeyUsage {
             page.size = MAX_PAGE_SIZE;
         }
         let marks = list_marks(&self.app, class_id, page.after, page.limit()).await?;
-        let page = Page::new(marks, &page, &query, |mark| {
-            (mark.redemption_id, mark.key_id)
-        });
+        let page = Page::new(marks, &page, |mark| (mark.redemption_id, mark.key_id));
         Ok(Response::new(proto::ListMarksResponse {
             marks: page.items.into_iter().map(messages::mark).collect(),
             next_page_token: page.next_page_token,

@@ -104,7 +104,7 @@ impl TrainingKeyService for TrainingKeys {
             limit: page.limit(),
         };
         let keys = list_keys(&self.app, &call, wanted).await?;
-        let page = Page::new(keys, &page, &query, |key| key.key_id).map(training_key);
+        let page = Page::new(keys, &page, |key| key.key_id).map(training_key);
         Ok(Response::new(proto::ListTrainingKeysResponse {
             keys: page.items,
             next_page_token: page.next_page_token,

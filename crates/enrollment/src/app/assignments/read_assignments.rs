@@ -27,7 +27,7 @@ pub async fn get_assignment(
     Ok(found.assignment)
 }
 
-/// A page of the assignments within reach that pass `filter`, in the order of their places. `query` binds its token.
+/// A page of the assignments within reach that pass `filter`, in the order of their places.
 ///
 /// Refused with `StudentNotFound` or `OrganizationNotFound` if what the filter names does not exist for the caller; an organization
 /// that is not within reach as a whole does not. Pools and keys are not known here: one that does not exist has no assignments.
@@ -36,7 +36,6 @@ pub async fn list_assignments(
     call: &Call,
     filter: &AssignmentFilter,
     page: &PageRequest<AssignmentPlace>,
-    query: &[&str],
 ) -> Result<Page<Assignment>, Error> {
     if let Some(organization_id) = filter.organization_id {
         get_organization(services, call, organization_id).await?;
@@ -57,6 +56,6 @@ pub async fn list_assignments(
         Assigned::Course { .. } => 0,
         Assigned::Subscription { courses, .. } => bytes(courses),
     };
-    let found = Page::weighed(rows, page, query, |(_, place)| place.clone(), bytes);
+    let found = Page::weighed(rows, page, |(_, place)| place.clone(), bytes);
     Ok(found.map(|(assignment, _)| assignment))
 }

@@ -23,33 +23,31 @@ pub struct Statement {
     pub period: Period,
 }
 
-/// A page of the lines of a statement, in the order of their places. `query` binds its token.
+/// A page of the lines of a statement, in the order of their places.
 pub async fn list_billing_lines(
     services: &Services,
     call: &Call,
     statement: &Statement,
     page: &PageRequest<Place>,
-    query: &[&str],
 ) -> Result<Page<Line>, Error> {
     get_organization(services, call, statement.organization_id).await?;
     let lines = lines(services, statement, page.after, page.limit()).await?;
-    Ok(Page::new(lines, page, query, Line::place))
+    Ok(Page::new(lines, page, Line::place))
 }
 
-/// A page of the closed periods of an organization, the latest first. `query` binds its token.
+/// A page of the closed periods of an organization, the latest first.
 pub async fn list_billing_periods(
     services: &Services,
     call: &Call,
     organization_id: Uuid,
     page: &PageRequest<DateTime<Utc>>,
-    query: &[&str],
 ) -> Result<Page<ClosedPeriod>, Error> {
     get_organization(services, call, organization_id).await?;
     let mut connection = services.pool.acquire().await?;
     let (before, limit) = (page.after, page.limit());
     let periods =
         store::billing::periods::page(&mut connection, organization_id, before, limit).await?;
-    Ok(Page::new(periods, page, query, |last| last.ends_at))
+    Ok(Page::new(periods, page, |last| last.ends_at))
 }
 
 /// The lines of a statement after the place `after`, in the order of their places, at most `limit`: closed ones and those

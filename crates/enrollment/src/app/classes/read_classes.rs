@@ -30,13 +30,12 @@ pub(in crate::app) async fn placed_class(
     Ok(found)
 }
 
-/// A page of the classes within reach that pass `filter`, those that start latest first. `query` binds its token.
+/// A page of the classes within reach that pass `filter`, those that start latest first.
 pub async fn list_classes(
     services: &Services,
     call: &Call,
     filter: &ClassFilter,
     page: &PageRequest<ClassPlace>,
-    query: &[&str],
 ) -> Result<Page<Class>, Error> {
     let rows = store::classes::listing::page(
         &services.pool,
@@ -48,5 +47,5 @@ pub async fn list_classes(
     .await?;
     let place = |last: &Class| (last.starts_at, last.id);
     let bytes = |one: &Class| one.instructors.iter().map(String::len).sum();
-    Ok(Page::weighed(rows, page, query, place, bytes))
+    Ok(Page::weighed(rows, page, place, bytes))
 }

@@ -30,7 +30,7 @@ pub async fn get_enrollment(
     Ok(found.enrollment)
 }
 
-/// A page of the enrollments within reach that pass `filter`, in the order of their places. `query` binds its token.
+/// A page of the enrollments within reach that pass `filter`, in the order of their places.
 ///
 /// Refused with `ClassNotFound`, `StudentNotFound` or `OrganizationNotFound` if what the filter names does not exist for the
 /// caller; an organization that is not within reach as a whole does not.
@@ -39,7 +39,6 @@ pub async fn list_enrollments(
     call: &Call,
     filter: &EnrollmentFilter,
     page: &PageRequest<EnrollmentPlace>,
-    query: &[&str],
 ) -> Result<Page<Enrollment>, Error> {
     let mut ground = None;
     if let Some(organization_id) = filter.organization_id {
@@ -72,7 +71,7 @@ pub async fn list_enrollments(
         page.limit(),
     )
     .await?;
-    let found = Page::new(rows, page, query, |(_, place)| place.clone());
+    let found = Page::new(rows, page, |(_, place)| place.clone());
     Ok(found.map(|(enrollment, _)| enrollment))
 }
 

@@ -8,13 +8,12 @@ use crate::store::letters::listing;
 
 pub use crate::store::letters::listing::{Letter, LetterFilter};
 
-/// A page of the letters within reach that pass `filter`, by id. `query` binds its token.
+/// A page of the letters within reach that pass `filter`, by id.
 pub async fn list_letters(
     services: &Services,
     call: &Call,
     filter: &LetterFilter,
     page: &PageRequest<Uuid>,
-    query: &[&str],
 ) -> Result<Page<Letter>, Error> {
     let rows = listing::page(
         &services.pool,
@@ -24,5 +23,5 @@ pub async fn list_letters(
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| last.letter_id))
+    Ok(Page::new(rows, page, |last| last.letter_id))
 }

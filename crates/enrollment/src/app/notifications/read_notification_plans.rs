@@ -29,13 +29,12 @@ pub async fn get_notification_plan(
     Ok(found.plan)
 }
 
-/// A page of the plans within reach, by id; with `organization`, only its own. `query` binds its token.
+/// A page of the plans within reach, by id; with `organization`, only its own.
 pub async fn list_notification_plans(
     services: &Services,
     call: &Call,
     organization: Option<Uuid>,
     page: &PageRequest<Uuid>,
-    query: &[&str],
 ) -> Result<Page<Plan>, Error> {
     let rows = store::notifications::page(
         &services.pool,
@@ -56,7 +55,7 @@ pub async fn list_notification_plans(
         let copies = cc.iter().map(String::len).sum::<usize>();
         subject.len() + text.len() + html.len() + copies
     };
-    Ok(Page::weighed(rows, page, query, |last| last.id, bytes))
+    Ok(Page::weighed(rows, page, |last| last.id, bytes))
 }
 
 /// What a plan of `organization` with these settings would write, about `class` or about what is made up. Reveals no code.

@@ -24,13 +24,12 @@ pub async fn get_organization(
     Ok(found)
 }
 
-/// A page of the organizations within reach, by id; with `parent`, those right below it. `query` binds its token.
+/// A page of the organizations within reach, by id; with `parent`, those right below it.
 pub async fn list_organizations(
     services: &Services,
     call: &Call,
     parent: Option<Uuid>,
     page: &PageRequest<Uuid>,
-    query: &[&str],
 ) -> Result<Page<Organization>, Error> {
     let rows = store::organizations::page(
         &services.pool,
@@ -40,5 +39,5 @@ pub async fn list_organizations(
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| last.id))
+    Ok(Page::new(rows, page, |last| last.id))
 }

@@ -16,13 +16,12 @@ pub async fn get_profile(services: &Services, call: &Call, id: Uuid) -> Result<P
     Ok(found)
 }
 
-/// A page of the profiles within reach, the newest first; with `organization`, only its own. `query` binds its token.
+/// A page of the profiles within reach, the newest first; with `organization`, only its own.
 pub async fn list_profiles(
     services: &Services,
     call: &Call,
     organization: Option<Uuid>,
     page: &PageRequest<Uuid>,
-    query: &[&str],
 ) -> Result<Page<Profile>, Error> {
     let rows = store::profiles::page(
         &services.pool,
@@ -33,5 +32,5 @@ pub async fn list_profiles(
     )
     .await?;
     let bytes = |one: &Profile| bytes(&one.settings.courses);
-    Ok(Page::weighed(rows, page, query, |last| last.id, bytes))
+    Ok(Page::weighed(rows, page, |last| last.id, bytes))
 }

@@ -39,13 +39,12 @@ pub async fn get_redemption(
     Ok(found.0)
 }
 
-/// A page of the decisions within reach that pass `filter`, the newest first. `query` binds its token.
+/// A page of the decisions within reach that pass `filter`, the newest first.
 pub async fn list_redemptions(
     services: &Services,
     call: &Call,
     filter: &RedemptionFilter,
     page: &PageRequest<RedemptionPlace>,
-    query: &[&str],
 ) -> Result<Page<Redemption>, Error> {
     let rows = store::redemptions::listing::page(
         &services.pool,
@@ -55,7 +54,5 @@ pub async fn list_redemptions(
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| {
-        (last.decided_at, last.id)
-    }))
+    Ok(Page::new(rows, page, |last| (last.decided_at, last.id)))
 }

@@ -40,13 +40,12 @@ pub async fn batch_get_students(
     Ok(store::students::listing::within(&services.pool, &call.scope, ids).await?)
 }
 
-/// A page of the students within reach that pass `filter`, in the order of their places. `query` binds its token.
+/// A page of the students within reach that pass `filter`, in the order of their places.
 pub async fn list_students(
     services: &Services,
     call: &Call,
     filter: &StudentFilter,
     page: &PageRequest<StudentPlace>,
-    query: &[&str],
 ) -> Result<Page<Student>, Error> {
     let rows = store::students::listing::page(
         &services.pool,
@@ -56,5 +55,5 @@ pub async fn list_students(
         page.limit(),
     )
     .await?;
-    Ok(Page::new(rows, page, query, |last| filter.place(last)))
+    Ok(Page::new(rows, page, |last| filter.place(last)))
 }

@@ -16,7 +16,6 @@ use crate::rpc::messages::{optional_id, prefix};
 pub(super) struct List {
     pub(super) filter: AssignmentFilter,
     pub(super) page: PageRequest<AssignmentPlace>,
-    pub(super) query: Vec<String>,
 }
 
 pub(super) fn list(message: &proto::ListAssignmentsRequest) -> Result<List, ApiError> {
@@ -35,19 +34,14 @@ pub(super) fn list(message: &proto::ListAssignmentsRequest) -> Result<List, ApiE
         text(filter.name.as_ref()),
         text(filter.email.as_ref()),
     ];
-    let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(
         message.page_size,
         &message.page_token,
-        &parts,
+        &query,
         &mut violations,
     );
     violations.finish()?;
-    Ok(List {
-        filter,
-        page,
-        query,
-    })
+    Ok(List { filter, page })
 }
 
 fn filter(
@@ -238,12 +232,12 @@ mod tests {
             of(|message| "ann".clone_into(&mut message.student_name_prefix)),
             of(|message| "ann".clone_into(&mut message.student_email_prefix)),
         ];
-        let queries: Vec<Vec<String>> = messages
+        let pages: Vec<_> = messages
             .iter()
-            .map(|message| list(message).unwrap().query)
+            .map(|message| list(message).unwrap().page)
             .collect();
-        for (index, one) in queries.iter().enumerate() {
-            assert!(!queries[index + 1..].contains(one), "{one:?}");
+        for (index, one) in pages.iter().enumerate() {
+            assert!(!pages[index + 1..].contains(one), "{one:?}");
         }
     }
 }

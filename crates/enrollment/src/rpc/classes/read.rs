@@ -37,7 +37,6 @@ const FIELDS: &[&str] = &[
 pub(super) struct List {
     pub(super) filter: ClassFilter,
     pub(super) page: PageRequest<ClassPlace>,
-    pub(super) query: Vec<String>,
 }
 
 pub(super) fn new_class(message: proto::CreateClassRequest) -> Result<NewClass, ApiError> {
@@ -156,19 +155,14 @@ pub(super) fn list(message: &proto::ListClassesRequest) -> Result<List, ApiError
         format!("{:?}", filter.ends_after),
         format!("{:?}", filter.starts_before),
     ];
-    let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(
         message.page_size,
         &message.page_token,
-        &parts,
+        &query,
         &mut violations,
     );
     violations.finish()?;
-    Ok(List {
-        filter,
-        page,
-        query,
-    })
+    Ok(List { filter, page })
 }
 
 /// A value that must be there if its field is in the mask.

@@ -24,7 +24,6 @@ use crate::rpc::messages::{optional_id, optional_text, prefix};
 pub(super) struct List {
     pub(super) filter: EnrollmentFilter,
     pub(super) page: PageRequest<EnrollmentPlace>,
-    pub(super) query: Vec<String>,
 }
 
 pub(super) fn list(message: &proto::ListEnrollmentsRequest) -> Result<List, ApiError> {
@@ -41,19 +40,14 @@ pub(super) fn list(message: &proto::ListEnrollmentsRequest) -> Result<List, ApiE
         text(filter.name.as_ref()),
         text(filter.email.as_ref()),
     ];
-    let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(
         message.page_size,
         &message.page_token,
-        &parts,
+        &query,
         &mut violations,
     );
     violations.finish()?;
-    Ok(List {
-        filter,
-        page,
-        query,
-    })
+    Ok(List { filter, page })
 }
 
 fn filter(
@@ -293,12 +287,12 @@ mod tests {
                 ..message(1, 0, 0)
             },
         ]);
-        let queries: Vec<Vec<String>> = messages
+        let pages: Vec<_> = messages
             .iter()
-            .map(|message| list(message).unwrap().query)
+            .map(|message| list(message).unwrap().page)
             .collect();
-        for (index, one) in queries.iter().enumerate() {
-            assert!(!queries[index + 1..].contains(one), "{one:?}");
+        for (index, one) in pages.iter().enumerate() {
+            assert!(!pages[index + 1..].contains(one), "{one:?}");
         }
     }
 }

@@ -167,7 +167,6 @@ pub(super) fn notification_settings(
 pub(super) struct List {
     pub(super) filter: LetterFilter,
     pub(super) page: PageRequest<Uuid>,
-    pub(super) query: Vec<String>,
 }
 
 /// Which letters to list.
@@ -186,19 +185,14 @@ pub(super) fn list(message: &proto::ListNotificationsRequest) -> Result<List, Ap
         optional_id(filter.class_id),
         filter.state.unwrap_or_default().to_owned(),
     ];
-    let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(
         message.page_size,
         &message.page_token,
-        &parts,
+        &query,
         &mut violations,
     );
     violations.finish()?;
-    Ok(List {
-        filter,
-        page,
-        query,
-    })
+    Ok(List { filter, page })
 }
 
 fn state(number: i32) -> Option<&'static str> {

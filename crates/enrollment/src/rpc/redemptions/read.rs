@@ -20,7 +20,6 @@ use crate::rpc::students::read::{credential, email};
 pub(super) struct List {
     pub(super) filter: RedemptionFilter,
     pub(super) page: PageRequest<RedemptionPlace>,
-    pub(super) query: Vec<String>,
 }
 
 /// For whom it is asked what a code would open. That it is for exactly one is a rule of the contract.
@@ -100,19 +99,14 @@ pub(super) fn list(message: &proto::ListRedemptionsRequest) -> Result<List, ApiE
         time(filter.until),
         format!("{:?}", filter.assigning),
     ];
-    let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(
         message.page_size,
         &message.page_token,
-        &parts,
+        &query,
         &mut violations,
     );
     violations.finish()?;
-    Ok(List {
-        filter,
-        page,
-        query,
-    })
+    Ok(List { filter, page })
 }
 
 /// A redemption that is wanted.

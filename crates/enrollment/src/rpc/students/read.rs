@@ -21,7 +21,6 @@ const FIELDS: &[&str] = &["email", "given_name", "family_name"];
 pub(super) struct List {
     pub(super) filter: StudentFilter,
     pub(super) page: PageRequest<StudentPlace>,
-    pub(super) query: Vec<String>,
 }
 
 pub(super) fn new_student(message: proto::CreateStudentRequest) -> Result<NewStudent, ApiError> {
@@ -103,19 +102,14 @@ pub(super) fn list(message: &proto::ListStudentsRequest) -> Result<List, ApiErro
         text(filter.email.as_ref()),
         format!("{:?}", filter.active),
     ];
-    let parts: Vec<&str> = query.iter().map(String::as_str).collect();
     let page = PageRequest::read(
         message.page_size,
         &message.page_token,
-        &parts,
+        &query,
         &mut violations,
     );
     violations.finish()?;
-    Ok(List {
-        filter,
-        page,
-        query,
-    })
+    Ok(List { filter, page })
 }
 
 /// Whether accounts are to be active or not; `None` if either will do.

@@ -135,6 +135,6 @@ fn an_e_mail_filter_is_folded_and_bound_to_its_pages() {
     };
     let one = list(&message("ANN@example.com")).unwrap();
     assert_eq!(one.filter.email_folded.as_deref(), Some("ann@example.com"));
-    assert_eq!(one.query, list(&message("ann@example.com")).unwrap().query);
-    assert_ne!(one.query, list(&message("")).unwrap().query);
+    assert_eq!(one.page, list(&message("ann@example.com")).unwrap().page);
+    assert_ne!(one.page, list(&message("")).unwrap().page);
 }
