@@ -15,8 +15,9 @@ const IDLE_MIB: f64 = 64.0;
 const PEAK_MIB: f64 = 256.0;
 /// How many times what it took in the first round it may take in the last one: what it needs does not grow with what it did.
 const GROWTH: f64 = 1.25;
-/// By how many MiB small figures may differ all the same: what an allocator keeps is not the same twice.
-const NOISE_MIB: f64 = 16.0;
+/// By how many MiB small figures may differ all the same: a process that was started for a benchmark comes to its 80 to 100 MiB
+/// within a few rounds, and stays there.
+const NOISE_MIB: f64 = 32.0;
 
 /// All kinds of calls at once.
 const MIX: &str = "enrollment=40,event=20,register=20,check=10,replay=5,spent=5";
@@ -192,8 +193,8 @@ mod tests {
             "redeem_replicas: the last round, after 100 MiB in the first"
         );
         // Of small figures a few MiB are noise.
-        assert!(worst(&[40.0; 2], &[40.0, 55.0]).0 < 1.0);
-        assert!(worst(&[40.0; 2], &[40.0, 57.0]).0 > 1.0);
+        assert!(worst(&[40.0; 2], &[40.0, 71.0]).0 < 1.0);
+        assert!(worst(&[40.0; 2], &[40.0, 73.0]).0 > 1.0);
     }
 
     #[test]
