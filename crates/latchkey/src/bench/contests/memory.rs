@@ -184,13 +184,13 @@ mod tests {
 
     #[test]
     fn memory_that_grows_with_what_was_done_is_too_much() {
-        let (ratio, what) = worst(&[100.0; 3], &[100.0, 110.0, 124.0]);
+        let (ratio, what) = worst(&[100.0; 3], &[200.0, 220.0, 248.0]);
         assert!(ratio < 1.0, "{ratio} {what}");
-        let (ratio, what) = worst(&[100.0; 3], &[100.0, 113.0, 126.0]);
+        let (ratio, what) = worst(&[100.0; 3], &[200.0, 226.0, 252.0]);
         assert!(ratio > 1.0, "{ratio} {what}");
         assert_eq!(
             what,
-            "redeem_replicas: the last round, after 100 MiB in the first"
+            "redeem_replicas: the last round, after 200 MiB in the first"
         );
         // Of small figures a few MiB are noise.
         assert!(worst(&[40.0; 2], &[40.0, 71.0]).0 < 1.0);
