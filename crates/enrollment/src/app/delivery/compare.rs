@@ -197,7 +197,7 @@ async fn look_again(
 
 /// Tells keys of uses; what it had not heard of is counted.
 async fn tell(services: &Services, uses: &[Mark], found: &mut Comparison) -> Result<(), Error> {
-    let heard = told(&services.keys, uses, Instant::now() + PATIENCE).await?;
+    let heard = told(&services.keys, uses.iter(), Instant::now() + PATIENCE).await?;
     found.marked += heard.marked;
     found.released += heard.released;
     let lost = uses

@@ -77,8 +77,8 @@ async fn tell(keys: &Keys, uses: &[Use]) -> Result<usize, Error> {
     let began = Instant::now();
     let mut done = 0;
     for some in uses.chunks(MAX_ITEMS) {
-        let marks: Vec<Mark> = some.iter().map(|one| one.mark.clone()).collect();
-        let unknown = told(keys, &marks, began + PATIENCE).await?.unknown_keys;
+        let marks = some.iter().map(|one| &one.mark);
+        let unknown = told(keys, marks, began + PATIENCE).await?.unknown_keys;
         if !unknown.is_empty() {
             // Only after its database was restored. The comparison of both sides shows what is missing there.
             tracing::error!(key.ids = ?unknown, "the keys service does not know keys that were redeemed");
@@ -103,12 +103,14 @@ pub(super) struct Heard {
 }
 
 /// Tells the keys service of uses until `deadline`, those that were given up after the others.
-pub(super) async fn told(keys: &Keys, uses: &[Mark], deadline: Instant) -> Result<Heard, Error> {
+pub(super) async fn told(
+    keys: &Keys,
+    uses: impl Iterator<Item = &Mark>,
+    deadline: Instant,
+) -> Result<Heard, Error> {
     let left = || deadline.saturating_duration_since(Instant::now());
-    let (live, given_up): (Vec<Mark>, Vec<Mark>) = uses
-        .iter()
-        .cloned()
-        .partition(|one| one.released_at.is_none());
+    let (live, given_up): (Vec<Mark>, Vec<Mark>) =
+        uses.cloned().partition(|one| one.released_at.is_none());
     let mut heard = Heard::default();
     for marks in live.chunks(MAX_ITEMS) {
         let told = keys.with_timeout(left()).mark(marks).await?;
