@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::html::as_number;
 use super::plot::{Axis, Plot, Scale, Series, number};
-use super::{Quantiles, Report, SecondReport, figure};
+use super::{Quantiles, Report, SecondReport, figure, shown};
 
 /// The most rows of a table beside a plot; of longer ones every so-many-th is shown.
 const ROWS: usize = 120;
@@ -132,7 +132,7 @@ impl OverTime<'_> {
             let mut row = vec![second.second.to_string()];
             let values = self.columns.iter().map(|(_, value)| value(second));
             let two_digits = |value: f64| number((value * 100.0).round() / 100.0);
-            row.extend(values.map(|value| value.map_or_else(|| "–".to_owned(), two_digits)));
+            row.extend(values.map(|value| shown(value, two_digits)));
             row
         });
         let rows = rows.collect();

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::figures;
 use super::plot::{COLOURS, Plot, escaped, number};
-use super::{Report, rows};
+use super::{Report, rows, shown};
 
 /// How the page looks.
 const STYLE: &str = include_str!("page.css");
@@ -86,11 +86,6 @@ fn tiles(report: &Report) -> String {
         tile(number(as_number(report.calls)), "calls"),
         tile(number(as_number(report.not_granted)), "not granted"),
     )
-}
-
-/// A figure as `write` writes it; a dash, if it was not measured.
-fn shown(value: Option<f64>, write: impl Fn(f64) -> String) -> String {
-    value.map_or_else(|| "–".to_owned(), write)
 }
 
 fn millis(millis: f64) -> String {

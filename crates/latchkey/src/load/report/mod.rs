@@ -323,7 +323,12 @@ fn rate(count: u64, run: &Run) -> Option<f64> {
 
 /// A figure with so many digits behind the point; a dash, if it was not measured.
 fn figure(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
+    shown(value, |value| format!("{value:.digits$}"))
+}
+
+/// A figure as `write` writes it; a dash, if it was not measured.
+fn shown(value: Option<f64>, write: impl Fn(f64) -> String) -> String {
+    value.map_or_else(|| "–".to_owned(), write)
 }
 
 fn never_called(mix: &Mix, run: &Run) -> Vec<Action> {
